@@ -1,0 +1,1 @@
+//! From an audio file to the log-mel frames that a tower takes.

@@ -1,0 +1,1 @@
+//! Bridging the modality gap between audio and text embeddings.

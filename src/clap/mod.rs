@@ -1,0 +1,1 @@
+//! The frozen towers that embed texts and audio.

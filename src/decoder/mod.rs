@@ -1,0 +1,1 @@
+//! The language model that turns an embedding into a caption.

@@ -1,0 +1,155 @@
+//! Embeddings: unit vectors in row-major order, and the identity of the space that they live in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The identity of an embedding space: vectors of different spaces must never be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, bincode::Encode, bincode::Decode)]
+pub struct EmbeddingSpace {
+    /// The model's name, as `echoic models list` shows it; `external` where the user brings embeddings.
+    pub model: String,
+    /// SHA-256 over the weights that make embeddings, in lower-case hexadecimal; empty for `external`.
+    pub sha256: String,
+    /// Components of each vector.
+    pub dim: usize,
+}
+
+impl std::fmt::Display for EmbeddingSpace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} dimensions", self.model, self.dim)?;
+        if let Some(short) = self.sha256.get(..12) {
+            write!(f, ", weights {short}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// A matrix of embeddings, one a row: shape `[len, dim]`, `f32`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embeddings {
+    dim: usize,
+    data: Vec<f32>,
+}
+
+impl Embeddings {
+    /// An empty matrix whose rows will have `dim` components.
+    pub fn new(dim: usize) -> Self {
+        Self { dim, data: Vec::new() }
+    }
+
+    /// Wraps row-major data.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the length is no multiple of `dim`, or `dim` is 0.
+    pub fn from_vec(dim: usize, data: Vec<f32>) -> Result<Self> {
+        if dim == 0 || data.len() % dim != 0 {
+            return Err(Error::Internal(format!("{} numbers do not make rows of {dim}", data.len())));
+        }
+        Ok(Self { dim, data })
+    }
+
+    /// Components of a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.data.len() / self.dim.max(1)
+    }
+
+    /// True when there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The rows in order.
+    pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.data.chunks_exact(self.dim.max(1))
+    }
+
+    /// Row `index`, or `None` past the end.
+    pub fn row(&self, index: usize) -> Option<&[f32]> {
+        self.data.get(index * self.dim..(index + 1) * self.dim)
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the row has another number of components.
+    pub fn push(&mut self, row: &[f32]) -> Result<()> {
+        if row.len() != self.dim {
+            return Err(Error::Internal(format!("a row of {} among rows of {}", row.len(), self.dim)));
+        }
+        self.data.extend_from_slice(row);
+        Ok(())
+    }
+
+    /// All numbers, row after row.
+    pub fn as_slice(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Gives the numbers away, row after row.
+    pub fn into_vec(self) -> Vec<f32> {
+        self.data
+    }
+}
+
+/// Scales `vector` to unit length in place; returns its former length.
+///
+/// A vector of length zero, or with a component that is not finite, is left as it is and 0 is returned.
+pub fn normalize(vector: &mut [f32]) -> f32 {
+    let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    if !norm.is_finite() || norm == 0.0 {
+        return 0.0;
+    }
+    for x in vector.iter_mut() {
+        *x = (f64::from(*x) / norm) as f32;
+    }
+    norm as f32
+}
+
+/// The dot product of two vectors of the same length: their cosine, where both have unit length.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    debug_assert_eq!(a.len(), b.len());
+    // Eight running sums let the compiler use SIMD registers; the order of additions is fixed, so results repeat.
+    let mut lanes = [0f32; 8];
+    let (a_chunks, a_rest) = a.as_chunks::<8>();
+    let (b_chunks, b_rest) = b.as_chunks::<8>();
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
+        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += x * y;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normalizes_to_unit_length_and_leaves_zero_alone() {
+        let mut v = vec![3.0, 4.0];
+        assert_eq!(normalize(&mut v), 5.0);
+        assert_eq!(v, [0.6, 0.8]);
+        let mut zero = vec![0.0; 4];
+        assert_eq!(normalize(&mut zero), 0.0);
+        assert_eq!(zero, [0.0; 4]);
+        let mut bad = vec![f32::NAN, 1.0];
+        assert_eq!(normalize(&mut bad), 0.0);
+    }
+
+    #[test]
+    fn dot_agrees_with_the_plain_sum_at_every_length() {
+        for len in 0..40 {
+            let a: Vec<f32> = (0..len).map(|i| i as f32 * 0.5 - 3.0).collect();
+            let b: Vec<f32> = (0..len).map(|i| 1.0 - i as f32 * 0.25).collect();
+            let plain: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(x * y)).sum();
+            assert!((f64::from(dot(&a, &b)) - plain).abs() < 1e-3, "length {len}");
+        }
+    }
+}

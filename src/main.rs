@@ -1,0 +1,3 @@
+//! The `echoic` command.
+
+fn main() {}
