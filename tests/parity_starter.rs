@@ -86,8 +86,10 @@ fn audio_blocks_agree_with_the_wheels_own_network() {
             assert!(error < 1e-3, "{name}, block {index}: off by {error}");
         }
         for (short, full) in windows::maps(tower, frames).blocks.iter().zip(&maps.blocks) {
-            assert!(short.third == full.third[..short.third.len()], "{name}: what is left out must not matter");
-            assert!(short.fourth == full.fourth[..short.fourth.len()], "{name}: what is left out must not matter");
+            // Only rounding differs: a Winograd tile at the edge holds zeros in place of values that cancel out.
+            let error = relative(&short.fourth, &full.fourth[..short.fourth.len()]);
+            assert!(error < 1e-5, "{name}: leaving out frames beyond reach changes the maps by {error}");
+            assert!(relative(&short.third, &full.third[..short.third.len()]) < 1e-5);
         }
     }
 }

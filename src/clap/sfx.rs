@@ -83,7 +83,7 @@ impl Sfx {
         for block in blocks {
             let frames = (block.len() / BANDS).min(BLOCK);
             let wanted = frames.div_ceil(STRIDE).min(FULL_STEPS);
-            // The last wanted step sees 32 frames beyond its own at most: what lies further cannot change it, so it is left out.
+            // The last wanted step sees 32 frames beyond its own at most: what lies further changes it by rounding only, so it is left out.
             let mut input = Map::zeros(BLOCK.min(wanted * STRIDE + 32), BANDS, 1);
             input.data[..frames * BANDS].copy_from_slice(&block[..frames * BANDS]);
             let mut map = self.first_layer(&input);
