@@ -97,7 +97,7 @@ impl Convolution {
         let tiles: Vec<Tile> = maps.iter().enumerate().flat_map(|(index, map)| tiles(index, map, then)).collect();
         // A chunk of tiles is sized so that its transforms stay in the second-level cache, but not below what makes reading the
         // weights worth it.
-        let chunk = (120_000 / (self.inputs + self.outputs) / 6).clamp(12, 24) * 6;
+        let chunk = (3_000 / (self.inputs + self.outputs)).clamp(6, 36) * 4;
         for tiles in tiles.chunks(chunk) {
             workspace.input.resize(POINTS * tiles.len() * self.inputs, 0.0);
             workspace.output.resize(POINTS * tiles.len() * self.outputs, 0.0);
