@@ -182,17 +182,20 @@ mod tests {
             println!("{n} blocks: {:.2} ms a block", (seconds() - start) * 1e3 / 16.0);
         }
         let mut workspace = Workspace::default();
-        let start = seconds();
-        let mut map = tower.first_layer(&Map { height: 100, width: 96, channels: 1, data: block.clone() });
-        println!("first layer: {:.2} ms", (seconds() - start) * 1e3);
+        let mut time = |name: String, run: &mut dyn FnMut()| {
+            let start = seconds();
+            (0..20).for_each(|_| run());
+            println!("{name}: {:.2} ms", (seconds() - start) * 50.0);
+        };
+        let mut map = Map { height: 100, width: 96, channels: 1, data: block.clone() };
+        let mut out = Vec::new();
+        time("first layer".into(), &mut || out = vec![tower.first_layer(&map)]);
         for (layer, c) in tower.rest.iter().enumerate() {
+            map = out[0].clone();
             let then = if layer % 2 == 0 && layer < 6 { Then::Pool } else { Then::Keep };
             let maps = vec![map.clone(); if layer < 5 { 1 } else { 8 }];
-            let start = seconds();
-            let out = c.forward(&maps, then, &mut workspace);
-            let time = (seconds() - start) / maps.len() as f64;
-            println!("layer {layer} {}x{}x{}: {:.2} ms", map.height, map.width, map.channels, time * 1e3);
-            map = out[0].clone();
+            let name = format!("layer {layer}, {} × {}×{}×{}", maps.len(), map.height, map.width, map.channels);
+            time(name, &mut || out = c.forward(&maps, then, &mut workspace));
         }
     }
 }
