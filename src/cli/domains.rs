@@ -46,7 +46,7 @@ fn list(context: &Context) -> Result<()> {
         }
         let heading = ["domain", "captions", "occurrences", "segments", "size"].map(str::to_owned).to_vec();
         let rows = domains.iter().map(|d| {
-            let counts = [d.captions, d.occurrences, d.segments as u64].map(number);
+            let counts = [d.captions, d.occurrences, d.segments].map(number);
             [vec![d.name.clone()], counts.to_vec(), vec![bytes(d.bytes)]].concat()
         });
         table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())

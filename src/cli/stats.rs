@@ -15,11 +15,11 @@ pub fn run(context: &Context) -> Result<()> {
             ("embedding space".into(), s.space.to_string()),
             ("format version".into(), s.format_version.to_string()),
             ("commit".into(), s.commit.to_string()),
-            ("domains".into(), number(s.domains as u64)),
+            ("domains".into(), number(s.domains)),
             ("captions".into(), number(s.captions)),
             ("occurrences".into(), number(s.occurrences)),
-            ("segments".into(), number(s.segments as u64)),
-            ("rows with a graph".into(), number(s.indexed_rows)),
+            ("segments".into(), number(s.segments)),
+            ("rows with a graph".into(), number(s.indexed)),
             ("size on disk".into(), bytes(s.bytes.total())),
         ];
         rows.extend(s.decoders.iter().map(|d| ("decoder".into(), d.name.clone())));
