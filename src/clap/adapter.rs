@@ -1,0 +1,251 @@
+//! The adapter from pooled audio features to the text embeddings' space, and its file.
+//!
+//! The file is safetensors: `mean` and `scale` `[features]`, then `layers.N.weight` `[outputs, inputs]` and `layers.N.bias` `[outputs]` for
+//! N = 0, 1, …, each `f16` or `f32`. Its metadata holds one key, `echoic`, with the JSON of [`AdapterFacts`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::clap::checkpoint::tensor;
+use crate::clap::gemm::{Packed, multiply};
+use crate::clap::pooling::Pooling;
+use crate::{Error, Result, embedding};
+
+/// The version of the file format.
+pub const VERSION: u32 = 1;
+
+/// What the file says about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdapterFacts {
+    /// Version of the file format: [`VERSION`].
+    pub version: u32,
+    /// The kind of features it takes: a name of [`Pooling`].
+    pub features: String,
+    /// Components of the features.
+    pub inputs: usize,
+    /// Components of the embeddings.
+    pub outputs: usize,
+    /// What stands between the layers.
+    pub activation: Activation,
+    /// Number of linear layers.
+    pub layers: usize,
+    /// How it was trained: sources, settings, results. Free form; not interpreted.
+    #[serde(default)]
+    pub training: BTreeMap<String, serde_json::Value>,
+}
+
+/// The function between two layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x · Φ(x)`.
+    Gelu,
+}
+
+/// A linear layer as training leaves it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdapterLayer {
+    /// `[outputs, inputs]`, row-major.
+    pub weight: Vec<f32>,
+    /// `[outputs]`.
+    pub bias: Vec<f32>,
+}
+
+/// The trained parameters of an adapter, for writing its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdapterParameters {
+    /// What the file says about itself.
+    pub facts: AdapterFacts,
+    /// Subtracted from the features: `[inputs]`.
+    pub mean: Vec<f32>,
+    /// The difference is multiplied by this: `[inputs]`, 1 / standard deviation.
+    pub scale: Vec<f32>,
+    /// The linear layers in order.
+    pub layers: Vec<AdapterLayer>,
+}
+
+/// How numbers are stored in an adapter file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// Two bytes each, 11 significant bits.
+    F16,
+    /// Four bytes each.
+    F32,
+}
+
+/// An adapter, ready to apply.
+#[derive(Debug)]
+pub struct Adapter {
+    facts: AdapterFacts,
+    features: Pooling,
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+    layers: Vec<(Packed, Vec<f32>)>,
+    sha256: String,
+}
+
+impl Adapter {
+    /// Reads an adapter file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Input`] that says what does not fit.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        Self::from_bytes(&bytes, &path.display().to_string())
+    }
+
+    /// Reads an adapter from memory; `subject` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that says what does not fit.
+    pub fn from_bytes(bytes: &[u8], subject: &str) -> Result<Self> {
+        let wrong = |found: String| {
+            Error::input(subject, found, "an adapter file of `echoic align`")
+                .with_hint("write it anew with `echoic align`")
+        };
+        let table = SafeTensors::deserialize(bytes).map_err(|e| wrong(format!("no safetensors file ({e})")))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| wrong(e.to_string()))?;
+        let json = header.metadata().as_ref().and_then(|m| m.get("echoic"));
+        let json = json.ok_or_else(|| wrong("no description of the adapter in the metadata".into()))?;
+        let facts: AdapterFacts = serde_json::from_str(json).map_err(|e| wrong(format!("its description: {e}")))?;
+        if facts.version != VERSION {
+            return Err(wrong(format!("version {} of the format; this build reads {VERSION}", facts.version)));
+        }
+        let features = Pooling::from_name(&facts.features)
+            .ok_or_else(|| wrong(format!("features of kind '{}', which this build does not know", facts.features)))?;
+        if features.dim() != facts.inputs || facts.layers == 0 || facts.layers > 64 {
+            return Err(wrong(format!("{} inputs and {} layers", facts.inputs, facts.layers)));
+        }
+        let mut layers = Vec::new();
+        let mut inputs = facts.inputs;
+        for index in 0..facts.layers {
+            let name = format!("layers.{index}.weight");
+            let shape = table.tensor(&name).map_err(|_| wrong(format!("no tensor {name}")))?.shape().to_vec();
+            let outputs = shape.first().copied().filter(|n| *n > 0).ok_or_else(|| wrong(format!("an empty {name}")))?;
+            let weight = tensor(&table, &name, &[outputs, inputs], subject)?;
+            let bias = tensor(&table, &format!("layers.{index}.bias"), &[outputs], subject)?;
+            layers.push((Packed::from_linear(&weight, outputs, inputs), bias));
+            inputs = outputs;
+        }
+        if inputs != facts.outputs {
+            return Err(wrong(format!("a last layer of {inputs} outputs, announced {}", facts.outputs)));
+        }
+        let mean = tensor(&table, "mean", &[facts.inputs], subject)?;
+        let scale = tensor(&table, "scale", &[facts.inputs], subject)?;
+        Ok(Self { facts, features, mean, scale, layers, sha256: hex(&Sha256::digest(bytes)) })
+    }
+
+    /// What the file says about itself.
+    pub fn facts(&self) -> &AdapterFacts {
+        &self.facts
+    }
+
+    /// The features it takes.
+    pub fn features(&self) -> Pooling {
+        self.features
+    }
+
+    /// SHA-256 of the file.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// A unit vector `[outputs]` for `features` `[inputs]`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the features have another length, or the result has no direction.
+    pub fn apply(&self, features: &[f32]) -> Result<Vec<f32>> {
+        if features.len() != self.mean.len() {
+            return Err(Error::Internal(format!("{} features for an adapter of {}", features.len(), self.mean.len())));
+        }
+        let mut state: Vec<f32> =
+            features.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) * scale).collect();
+        for (index, (weight, bias)) in self.layers.iter().enumerate() {
+            let mut out = vec![0.0; bias.len()];
+            multiply(&state, weight, &mut out);
+            out.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+            if index + 1 < self.layers.len() {
+                out.iter_mut().for_each(|x| *x = self.facts.activation.apply(*x));
+            }
+            state = out;
+        }
+        if embedding::normalize(&mut state) == 0.0 {
+            return Err(Error::Internal("the adapter gave a vector without direction".into()));
+        }
+        Ok(state)
+    }
+}
+
+impl Activation {
+    fn apply(self, x: f32) -> f32 {
+        match self {
+            Self::Relu => x.max(0.0),
+            Self::Gelu => crate::clap::minilm::gelu(x),
+        }
+    }
+}
+
+impl AdapterParameters {
+    /// Writes the file, by a temporary file beside it and a rename.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Internal`] when the shapes contradict each other.
+    pub fn write(&self, path: &Path, storage: Storage) -> Result<()> {
+        let bytes = self.to_bytes(storage)?;
+        // Reading it back checks shapes and facts before anything is replaced.
+        Adapter::from_bytes(&bytes, &path.display().to_string()).map_err(|e| Error::Internal(e.to_string()))?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create a file in", folder))?;
+        std::io::Write::write_all(&mut file, &bytes).map_err(Error::io("write", path))?;
+        file.as_file().sync_all().map_err(Error::io("write", path))?;
+        file.persist(path).map_err(|e| Error::io("replace", path)(e.error))?;
+        Ok(())
+    }
+
+    fn to_bytes(&self, storage: Storage) -> Result<Vec<u8>> {
+        let mut tensors = vec![
+            ("mean".to_owned(), vec![self.mean.len()], encode(&self.mean, Storage::F32), Dtype::F32),
+            ("scale".to_owned(), vec![self.scale.len()], encode(&self.scale, Storage::F32), Dtype::F32),
+        ];
+        let dtype = if storage == Storage::F16 { Dtype::F16 } else { Dtype::F32 };
+        for (index, layer) in self.layers.iter().enumerate() {
+            let outputs = layer.bias.len();
+            let inputs = layer.weight.len() / outputs.max(1);
+            tensors.push((
+                format!("layers.{index}.weight"),
+                vec![outputs, inputs],
+                encode(&layer.weight, storage),
+                dtype,
+            ));
+            tensors.push((format!("layers.{index}.bias"), vec![outputs], encode(&layer.bias, storage), dtype));
+        }
+        let internal = |cause: String| Error::Internal(format!("cannot write the adapter: {cause}"));
+        let json = serde_json::to_string(&self.facts).map_err(|e| internal(e.to_string()))?;
+        let metadata = HashMap::from([("echoic".to_owned(), json)]);
+        let views = tensors
+            .iter()
+            .map(|(name, shape, bytes, dtype)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?)))
+            .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|e| internal(e.to_string()))?;
+        safetensors::serialize(views, Some(metadata)).map_err(|e| internal(e.to_string()))
+    }
+}
+
+fn encode(values: &[f32], storage: Storage) -> Vec<u8> {
+    match storage {
+        Storage::F16 => values.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
+        Storage::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

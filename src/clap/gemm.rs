@@ -1,0 +1,203 @@
+//! The matrix product that both towers spend their time in.
+//!
+//! candle's product picks its blocking by shape and thread count; this one runs on the calling thread and adds the terms of every output
+//! in one fixed order, so that an embedding has the same bits whatever batch it was computed in. Callers spread batches over
+//! threads. The code is plain Rust that the compiler vectorises for the instruction set that `pulp` finds at run time.
+
+use pulp::{Arch, NullaryFnOnce};
+
+/// Columns a panel of the packed matrix holds: two AVX2 registers.
+const COLUMNS: usize = 16;
+
+/// Rows that the kernel keeps in registers: 6 × 2 sums, 2 panel registers and 1 broadcast fill the 16 of AVX2.
+const ROWS: usize = 6;
+
+/// A matrix `[inner, columns]`, packed for [`multiply`]: panels of 16 columns, each row after row.
+#[derive(Debug, Clone)]
+pub(crate) struct Packed {
+    inner: usize,
+    columns: usize,
+    panels: Vec<f32>,
+}
+
+impl Packed {
+    /// Packs `weight` of shape `[columns, inner]`, the layout of a linear layer's weight.
+    pub fn from_linear(weight: &[f32], columns: usize, inner: usize) -> Self {
+        assert_eq!(weight.len(), columns * inner);
+        Self::from_fn(inner, columns, |k, n| weight[n * inner + k])
+    }
+
+    /// Packs the matrix whose element in row `k` and column `n` is `value(k, n)`.
+    pub fn from_fn(inner: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+        let count = columns.div_ceil(COLUMNS);
+        let mut panels = vec![0.0; count * inner * COLUMNS];
+        for (panel, chunk) in panels.chunks_exact_mut(inner * COLUMNS).enumerate() {
+            for (k, row) in chunk.chunks_exact_mut(COLUMNS).enumerate() {
+                for (j, x) in row.iter_mut().enumerate() {
+                    let n = panel * COLUMNS + j;
+                    if n < columns {
+                        *x = value(k, n);
+                    }
+                }
+            }
+        }
+        Self { inner, columns, panels }
+    }
+
+    /// Number of columns of the product.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Number of terms that each element of the product sums.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+}
+
+/// `out = left · right`, where `left` has shape `[rows, right.inner]` and `out` `[rows, right.columns]`.
+pub(crate) fn multiply(left: &[f32], right: &Packed, out: &mut [f32]) {
+    Arch::new().dispatch(Multiply { left, right, out });
+}
+
+/// A call of [`multiply`] as `pulp` dispatches it. A closure would do the same but for `FnOnce::call_once`, which the compiler does not
+/// inline into the function that has the instruction set enabled.
+struct Multiply<'a> {
+    left: &'a [f32],
+    right: &'a Packed,
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        multiply_inline(self.left, self.right, self.out);
+    }
+}
+
+/// [`multiply`] for callers that are already inside a dispatch to the instruction set.
+#[inline(always)]
+pub(crate) fn multiply_inline(left: &[f32], right: &Packed, out: &mut [f32]) {
+    let (inner, columns) = (right.inner, right.columns);
+    assert_eq!(left.len() % inner, 0);
+    assert_eq!(out.len() / columns, left.len() / inner);
+    for (panel, right) in right.panels.chunks_exact(inner * COLUMNS).enumerate() {
+        let first = panel * COLUMNS;
+        let width = COLUMNS.min(columns - first);
+        for (left, out) in left.chunks(ROWS * inner).zip(out.chunks_mut(ROWS * columns)) {
+            match left.len() / inner {
+                1 => kernel::<1>(left, right, out, inner, columns, first, width),
+                2 => kernel::<2>(left, right, out, inner, columns, first, width),
+                3 => kernel::<3>(left, right, out, inner, columns, first, width),
+                4 => kernel::<4>(left, right, out, inner, columns, first, width),
+                5 => kernel::<5>(left, right, out, inner, columns, first, width),
+                _ => kernel::<ROWS>(left, right, out, inner, columns, first, width),
+            }
+        }
+    }
+}
+
+/// `R` rows by one panel. Every sum runs over `k` in order with fused multiply-adds, whatever `R` is.
+#[inline(always)]
+fn kernel<const R: usize>(
+    left: &[f32],
+    panel: &[f32],
+    out: &mut [f32],
+    inner: usize,
+    columns: usize,
+    first: usize,
+    width: usize,
+) {
+    let rows: [&[f32]; R] = std::array::from_fn(|r| &left[r * inner..(r + 1) * inner]);
+    let (panel, _) = panel.as_chunks::<COLUMNS>();
+    let panel = &panel[..inner];
+    let mut sums = [[0f32; COLUMNS]; R];
+    for (k, right) in panel.iter().enumerate() {
+        for r in 0..R {
+            let x = rows[r][k];
+            for j in 0..COLUMNS {
+                sums[r][j] = x.mul_add(right[j], sums[r][j]);
+            }
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        let at = r * columns + first;
+        if width == COLUMNS {
+            out[at..at + COLUMNS].copy_from_slice(sums);
+        } else {
+            out[at..at + width].copy_from_slice(&sums[..width]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(len: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        (0..len)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn agrees_with_the_plain_product_at_every_remainder() {
+        for (rows, inner, columns) in [(1, 1, 1), (5, 7, 3), (6, 16, 16), (7, 33, 17), (13, 64, 48), (24, 100, 40)] {
+            let (left, weight) = (noise(rows * inner, 1), noise(columns * inner, 2));
+            let packed = Packed::from_linear(&weight, columns, inner);
+            let mut out = vec![f32::NAN; rows * columns];
+            multiply(&left, &packed, &mut out);
+            for r in 0..rows {
+                for n in 0..columns {
+                    let wanted: f64 =
+                        (0..inner).map(|k| f64::from(left[r * inner + k]) * f64::from(weight[n * inner + k])).sum();
+                    assert!((f64::from(out[r * columns + n]) - wanted).abs() < 1e-4, "{rows}×{inner}×{columns}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_in_every_batch() {
+        let (inner, columns) = (384, 1152);
+        let left = noise(29 * inner, 3);
+        let packed = Packed::from_linear(&noise(columns * inner, 4), columns, inner);
+        let mut whole = vec![0.0; 29 * columns];
+        multiply(&left, &packed, &mut whole);
+        for batch in [1, 2, 5, 7, 28] {
+            let mut out = Vec::new();
+            for rows in left.chunks(batch * inner) {
+                let mut part = vec![0.0; rows.len() / inner * columns];
+                multiply(rows, &packed, &mut part);
+                out.extend(part);
+            }
+            assert!(out == whole, "batches of {batch}");
+        }
+    }
+
+    /// Prints the speed: `cargo test --release gemm_speed -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn gemm_speed() {
+        for (rows, inner, columns) in
+            [(24, 64, 64), (156, 128, 128), (144, 512, 512), (256, 384, 1536), (256, 1536, 384)]
+        {
+            let left = noise(rows * inner, 3);
+            let packed = Packed::from_linear(&noise(columns * inner, 4), columns, inner);
+            let mut out = vec![0.0; rows * columns];
+            let times = 1_000_000_000 / (rows * inner * columns);
+            let start = std::time::Instant::now();
+            for _ in 0..times {
+                multiply(&left, &packed, &mut out);
+            }
+            let macs = (times * rows * inner * columns) as f64 / start.elapsed().as_secs_f64();
+            println!("{rows} × {inner} × {columns}: {:.1} GFLOP/s", macs * 2e-9);
+        }
+    }
+}
