@@ -9,15 +9,12 @@ use std::time::Instant;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::bridge::{self, ExactProjection, ExactProjector, Scored, Strategy};
+use crate::bridge::{self, ExactProjection, ExactProjector, PAPER_TEMPERATURE, Scored, Strategy};
 use crate::clap::Clap;
 use crate::decoder::{Decoder, GenerateOptions};
 use crate::embedding::normalize;
 use crate::memory::{Memory, Neighbour, SearchOptions};
 use crate::{Error, Result};
-
-/// The temperature τ of the projection (WSAC §3.3).
-pub const TEMPERATURE: f32 = 0.01;
 
 /// How neighbours are retrieved.
 #[derive(Debug, Clone)]
@@ -42,7 +39,7 @@ impl RetrievalOptions {
 
 impl Default for RetrievalOptions {
     fn default() -> Self {
-        Self { k: None, exact: false, mass: 0.99, temperature: TEMPERATURE, domains: None }
+        Self { k: None, exact: false, mass: 0.99, temperature: PAPER_TEMPERATURE, domains: None }
     }
 }
 
@@ -124,7 +121,8 @@ fn sizes(memory: &Memory, domains: Option<&[String]>) -> Result<(u64, u64)> {
 }
 
 fn search(memory: &Memory, query: &[f32], k: usize, options: &RetrievalOptions) -> Result<Vec<Neighbour>> {
-    let search = SearchOptions { k, domains: options.domains.clone(), exact: options.exact, ..SearchOptions::default() };
+    let search =
+        SearchOptions { k, domains: options.domains.clone(), exact: options.exact, ..SearchOptions::default() };
     memory.search(query, &search)
 }
 

@@ -14,9 +14,6 @@ use crate::memory::Memory;
 use crate::progress::{Progress, Stop};
 use crate::{Embeddings, Result};
 
-/// The noise variance of the paper (WSAC §4.2), for stores where no clip has several captions.
-pub const PAPER_VARIANCE: f32 = 0.013;
-
 /// The folder in which a decoder of this name trains: its resumable state and its log.
 pub fn work_folder(memory: &Memory, name: &str) -> PathBuf {
     memory.dir().join("decoders").join(name)

@@ -51,9 +51,10 @@ impl Progress for Bars {
     fn begin(&self, what: &str, total: Option<u64>) {
         self.clear();
         let (bar, template) = match total {
-            Some(total) => {
-                (ProgressBar::new(total), "{msg:28!} {wide_bar} {human_pos}/{human_len} {per_sec:>12} eta {eta:>4} {prefix}")
-            }
+            Some(total) => (
+                ProgressBar::new(total),
+                "{msg:28!} {wide_bar} {human_pos}/{human_len} {per_sec:>12} eta {eta:>4} {prefix}",
+            ),
             None => (ProgressBar::new_spinner(), "{msg:28!} {spinner} {human_pos} {per_sec:>12} {elapsed:>4} {prefix}"),
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
 use echoic::bridge::Strategy;
+use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
 use echoic::npy::NpyRows;
 use echoic::progress::Progress;
 use echoic::{Error, Result};
@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(long)]
     exact: bool,
     /// Temperature of the projection's softmax
-    #[arg(long, value_name = "T", default_value_t = echoic::captioner::TEMPERATURE)]
+    #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
     temperature: f32,
     /// Retrieve from this domain only (may be given several times)
     #[arg(long = "domain", value_name = "D")]

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use echoic::bridge::PAPER_NOISE_VARIANCE;
 use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::clap::Clap;
 use echoic::corpus::{self, Format, shipped};
 use echoic::decoder::{TrainOptions, TrainingBridge};
 use echoic::ingest::Source;
 use echoic::memory::Memory;
-use echoic::training::{PAPER_VARIANCE, train_decoder, work_folder};
-use echoic::{Error, Result, models};
+use echoic::training::{train_decoder, work_folder};
+use echoic::{Error, Result};
 
 use super::Context;
 use super::caption::{audio_files, each_file};
@@ -52,7 +53,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn fetched(context: &Context, model: &str) -> Result<PathBuf> {
-    models::path(model).or_else(|_| models::pull(model, context.global.offline, &context.bars, context.stop))
+    context.models()?.pull(model, &context.bars)
 }
 
 fn create(path: &Path) -> Result<Memory> {
@@ -94,7 +95,7 @@ fn train(context: &Context, memory: &Memory) -> Result<()> {
     context.out.remark("4. The decoder: training the small preset on the stored texts, about two minutes")?;
     let domains: Vec<String> = shipped().iter().map(|corpus| corpus.domain.to_owned()).collect();
     let options = TrainOptions {
-        bridge: TrainingBridge { noise_variance: Some(PAPER_VARIANCE), shift: None },
+        bridge: TrainingBridge { noise_variance: Some(PAPER_NOISE_VARIANCE), shift: None },
         resume: work_folder(memory, DECODER).exists(),
         ..TrainOptions::default()
     };
@@ -102,7 +103,10 @@ fn train(context: &Context, memory: &Memory) -> Result<()> {
     let (bars, stop) = (&context.bars, context.stop);
     let report = train_decoder(memory, Some(&domains), DECODER, &tokenizer, &options, bars, stop)?;
     context.stop.check()?;
-    context.out.remark(&format!("   validation loss {:.3}, {:.0} s", report.validation_loss, report.seconds))
+    let loss = report.validation_loss.unwrap_or(f64::NAN);
+    context
+        .out
+        .remark(&format!("   validation loss {loss:.3} after epoch {}, {:.0} s", report.best_epoch, report.seconds))
 }
 
 /// The two field recordings of the sample set.
@@ -124,7 +128,8 @@ fn recordings(samples: &Path) -> Result<Vec<PathBuf>> {
 fn next_steps(store: &Path, audio: Option<&Path>) -> String {
     // Under `cargo run` the program is not on the PATH: print what can be pasted.
     let program = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "echoic" };
-    let option = if store == Path::new("./echoic-store") { String::new() } else { format!(" --store {}", store.display()) };
+    let option =
+        if store == Path::new("./echoic-store") { String::new() } else { format!(" --store {}", store.display()) };
     let audio = audio.unwrap_or(Path::new("sound.wav")).display();
     [
         "\nTry next:".to_owned(),

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
+use echoic::Result;
 use echoic::memory::Memory;
-use echoic::{Result, models};
+use echoic::models::{ModelCache, ModelInfo};
 use serde::Serialize;
 
 use super::Context;
 
 /// One thing that was looked at.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Finding {
     what: &'static str,
     ok: bool,
@@ -21,7 +22,8 @@ struct Finding {
 
 /// Looks at everything and prints what it finds; a finding that is not ok is no failure of the command.
 pub fn run(context: &Context) -> Result<()> {
-    let findings = [vec![version(), processors(), python(), cache()], models(), vec![store(&context.global.store)]].concat();
+    let findings =
+        [vec![version(), processors(), python(), cache()], models(), vec![store(&context.global.store)]].concat();
     let result = serde_json::json!({ "ok": findings.iter().all(|f| f.ok), "findings": findings });
     context.out.item(&result, |_| {
         let lines = findings.iter().map(|f| {
@@ -62,18 +64,19 @@ fn python() -> Finding {
 }
 
 fn cache() -> Finding {
-    match models::cache_dir() {
-        Ok(dir) => good("model cache", dir.display().to_string()),
+    match ModelCache::from_env() {
+        Ok(cache) => good("model cache", cache.root().display().to_string()),
         Err(e) => bad("model cache", e.to_string(), e.hint().unwrap_or_default()),
     }
 }
 
 fn models() -> Vec<Finding> {
-    let installed = |m: &models::ModelInfo| match m.installed {
+    let installed = |m: &ModelInfo| match m.installed {
         true => good("model", format!("{} is installed", m.name)),
         false => bad("model", format!("{} is not installed", m.name), format!("echoic models pull {}", m.name)),
     };
-    models::list().iter().map(installed).collect()
+    let all = ModelCache::from_env().and_then(|cache| cache.list()).unwrap_or_default();
+    all.iter().map(installed).collect()
 }
 
 fn store(path: &Path) -> Finding {

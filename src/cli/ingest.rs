@@ -79,7 +79,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         report: &report,
         seconds: start.elapsed().as_secs_f64(),
     };
-    writer.record("ingest", serde_json::json!(ingested));
+    writer.record("ingest", serde_json::json!(ingested))?;
     context.out.item(&ingested, |i| describe(i.domain, i.report))?;
     if report.interrupted {
         return Err(Error::Interrupted);

@@ -1,9 +1,11 @@
 //! `echoic init`: an empty store bound to an embedding space.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use echoic::clap::Clap;
 use echoic::memory::Memory;
-use echoic::{EmbeddingSpace, Error, Result};
+use echoic::{EmbeddingSpace, Error, Result, models};
 
 use super::Context;
 
@@ -16,6 +18,9 @@ pub struct Arguments {
     /// Dimension of the embeddings that you will bring, with `--model external`
     #[arg(long, value_name = "D")]
     dim: Option<usize>,
+    /// An adapter from audio to text embeddings that you trained with `echoic align`
+    #[arg(long, value_name = "FILE", conflicts_with = "dim")]
+    adapter: Option<PathBuf>,
 }
 
 /// Creates the store.
@@ -32,7 +37,19 @@ fn space(arguments: &Arguments) -> Result<EmbeddingSpace> {
         (EmbeddingSpace::EXTERNAL, Some(dim)) => Ok(EmbeddingSpace::external(dim)),
         (EmbeddingSpace::EXTERNAL, None) => Err(Error::input("--model external", "no --dim", "--dim D")
             .with_hint("give the dimension of your embeddings, such as --dim 512")),
-        (_, Some(_)) => Err(Error::input("--dim", "a model with a dimension of its own", "--dim with --model external")),
-        (model, None) => Ok(Clap::load(model)?.space().clone()),
+        (_, Some(_)) => {
+            Err(Error::input("--dim", "a model with a dimension of its own", "--dim with --model external"))
+        }
+        (model, None) => {
+            let clap = match &arguments.adapter {
+                None => Clap::load(model)?,
+                Some(file) => {
+                    let clap = Clap::load_with_adapter(model, file)?;
+                    models::keep_adapter(file)?;
+                    clap
+                }
+            };
+            Ok(clap.space().clone())
+        }
     }
 }

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use echoic::models::ModelCache;
 use echoic::progress::Stop;
 use echoic::{Error, Result};
 
@@ -89,6 +90,13 @@ struct Context {
     out: Output,
     bars: Bars,
     stop: &'static Stop,
+}
+
+impl Context {
+    /// The cache of models, which stays off the network with `--offline`.
+    fn models(&self) -> Result<ModelCache> {
+        Ok(ModelCache::from_env()?.offline(self.global.offline))
+    }
 }
 
 static STOP: Stop = Stop::new();

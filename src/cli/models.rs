@@ -1,11 +1,10 @@
 //! `echoic models`: list, fetch, find, verify and remove models.
 
 use clap::{Args, Subcommand};
-use echoic::models;
-use echoic::{Error, Result};
+use echoic::Result;
 
 use super::Context;
-use super::output::{bytes, table};
+use super::output::{Output, bytes, table};
 
 /// Arguments of `models`.
 #[derive(Debug, Args)]
@@ -42,41 +41,32 @@ enum Action {
 
 /// Runs the action.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let out = &context.out;
+    let (out, cache) = (&context.out, context.models()?);
     match arguments.action.as_ref().unwrap_or(&Action::List) {
-        Action::List => out.item(&models::list(), |all| {
-            let heading = ["model", "dim", "licence", "installed", "size", "what"].map(str::to_owned).to_vec();
+        Action::List => out.item(&cache.list()?, |all| {
+            let heading = ["model", "dim", "installed", "size", "licence"].map(str::to_owned).to_vec();
             let rows = all.iter().map(|m| {
                 let dim = m.dim.map(|d| d.to_string()).unwrap_or_default();
                 let installed = if m.installed { "yes" } else { "no" }.to_owned();
-                vec![m.name.clone(), dim, m.licence.clone(), installed, bytes(m.bytes), m.description.clone()]
+                vec![m.name.clone(), dim, installed, bytes(m.bytes), m.licence.clone()]
             });
             table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
         }),
-        Action::Pull { name } => {
-            let path = models::pull(name, context.global.offline, &context.bars, context.stop)?;
-            out.item(&serde_json::json!({ "model": name, "path": path }), |_| format!("{name} is at {}", path.display()))
-        }
-        Action::Path { name } => {
-            let path = models::path(name)?;
-            out.item(&serde_json::json!({ "model": name, "path": path }), |_| path.display().to_string())
-        }
+        Action::Pull { name } => located(out, name, &cache.pull(name, &context.bars)?),
+        Action::Path { name } => located(out, name, &cache.path(name)?),
         Action::Verify { name } => {
-            let damaged = models::verify(name)?;
-            let result = serde_json::json!({ "model": name, "ok": damaged.is_empty(), "damaged": damaged });
-            out.item(&result, |_| match damaged.is_empty() {
-                true => format!("{name}: every file is as it was published"),
-                false => format!("{name}: {} damaged", damaged.join(", ")),
-            })?;
-            if damaged.is_empty() {
-                return Ok(());
-            }
-            Err(Error::input(name, "files that differ from what was published", "the published files")
-                .with_hint(format!("fetch it again: echoic models remove {name} && echoic models pull {name}")))
+            let info = cache.verify(name)?;
+            let result = serde_json::json!({ "model": name, "ok": true, "path": info.path });
+            out.item(&result, |_| format!("{name}: every file is as it was published"))
         }
         Action::Remove { name } => {
-            models::remove(name)?;
-            out.item(&serde_json::json!({ "model": name, "removed": true }), |_| format!("removed {name}"))
+            let removed = cache.remove(name)?;
+            let words = if removed { "removed" } else { "was not installed:" };
+            out.item(&serde_json::json!({ "model": name, "removed": removed }), |_| format!("{words} {name}"))
         }
     }
+}
+
+fn located(out: &Output, name: &str, path: &std::path::Path) -> Result<()> {
+    out.item(&serde_json::json!({ "model": name, "path": path }), |_| path.display().to_string())
 }

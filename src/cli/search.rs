@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use echoic::Result;
 use echoic::captioner::{Provenance, RetrievalOptions, Timings, no_tower, retrieve};
 use echoic::clap::Clap;
 use echoic::memory::Memory;
 use echoic::npy::NpyRows;
-use echoic::Result;
 use serde::Serialize;
 
 use super::Context;
@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long)]
     exact: bool,
     /// Temperature of the softmax that the weights come from
-    #[arg(long, value_name = "T", default_value_t = echoic::captioner::TEMPERATURE)]
+    #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
     temperature: f32,
 }
 

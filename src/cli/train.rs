@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use echoic::bridge::PAPER_NOISE_VARIANCE;
 use echoic::clap::Clap;
 use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge};
 use echoic::memory::Memory;
 use echoic::npy::NpyRows;
-use echoic::training::{PAPER_VARIANCE, estimate_noise, train_decoder, work_folder};
+use echoic::training::{estimate_noise, train_decoder, work_folder};
 use echoic::{Error, Result};
 use serde::Serialize;
 
@@ -96,8 +97,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     };
     let (bars, stop) = (&context.bars, context.stop);
     let tokenizer = Clap::tokenizer_for(memory.space())?;
-    let report =
-        train_decoder(&memory, domains.as_deref(), &arguments.name, &tokenizer, &options, bars, stop)?;
+    let report = train_decoder(&memory, domains.as_deref(), &arguments.name, &tokenizer, &options, bars, stop)?;
     let log = work_folder(&memory, &arguments.name).join("log.jsonl");
     let trained = Trained { decoder: &arguments.name, noise_variance, report: &report, log };
     context.out.item(&trained, describe)?;
@@ -114,7 +114,7 @@ fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) ->
     let noise_variance = match (noisy, arguments.noise) {
         (false, _) => None,
         (true, Some(given)) => Some(given),
-        (true, None) => Some(estimate_noise(memory, domains)?.unwrap_or(PAPER_VARIANCE)),
+        (true, None) => Some(estimate_noise(memory, domains)?.unwrap_or(PAPER_NOISE_VARIANCE)),
     };
     let shift = match (shifted, &arguments.shift) {
         (false, _) => None,
@@ -139,10 +139,10 @@ fn one_row(file: &Path, dim: usize) -> Result<Vec<f32>> {
 fn describe(trained: &Trained<'_>) -> String {
     let r = trained.report;
     let (parameters, vocabulary) = (number(r.parameters as u64), number(r.vocabulary as u64));
+    let loss = r.validation_loss.map(|loss| format!(", validation loss {loss:.3}")).unwrap_or_default();
     format!(
-        "trained the decoder {}: {parameters} parameters, {vocabulary} tokens, validation loss {:.3} after epoch {} of {}, {:.0} s\nthe curve is in {}",
+        "trained the decoder {}: {parameters} parameters, {vocabulary} tokens{loss}, best after epoch {} of {}, {:.0} s\nthe curve is in {}",
         trained.decoder,
-        r.validation_loss,
         r.best_epoch,
         r.epochs,
         r.seconds,

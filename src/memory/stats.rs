@@ -42,6 +42,13 @@ pub struct DiskUse {
     pub decoders: u64,
 }
 
+impl DiskUse {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.manifest + self.captions + self.vectors + self.graphs + self.catalogue + self.decoders
+    }
+}
+
 /// A store in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StoreStats {
