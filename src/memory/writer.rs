@@ -113,7 +113,10 @@ impl Writer {
         manifest.segments.retain(|segment| segment.domain != id);
         self.commit(manifest)?;
         self.remove_segment_files(&files);
-        self.keep_up(&Additions::default());
+        // The removal is committed, whatever becomes of the catalogue.
+        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget_domain(id)) {
+            tracing::debug!("the catalogue still knows the domain {name}: {error}");
+        }
         Ok(rows.iter().sum())
     }
 
