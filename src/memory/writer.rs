@@ -125,8 +125,8 @@ impl Writer {
         self.check_poison()?;
         manifest.commit += 1;
         let dir = self.dir();
-        let done = commit::replace_manifest(&dir, &manifest, &*self.storage)
-            .and_then(|()| Memory::assemble(&dir, manifest, &self.memory.0.segments));
+        let replaced = commit::replace_manifest(&dir, &manifest, &*self.storage);
+        let done = replaced.and_then(|()| Memory::assemble(&dir, manifest, &self.memory.0.segments));
         match done {
             Ok(memory) => {
                 self.memory = memory;
@@ -134,6 +134,10 @@ impl Writer {
             }
             Err(error) => {
                 self.poisoned = true;
+                // Frees the space at once where the commit surely did not take place; else the next writer sees to it.
+                if Manifest::read(&dir).is_ok_and(|found| found == self.memory.0.manifest) {
+                    remove_leftovers(&self.memory, &*self.storage);
+                }
                 Err(error)
             }
         }
