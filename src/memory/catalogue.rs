@@ -24,6 +24,7 @@ const BATCH: usize = 16_384;
 
 /// Row or text, domain, hash.
 type Key = [u8; 21];
+
 const ROW: u8 = b'r';
 const TEXT: u8 = b't';
 const PROGRESS: u8 = b'p';
@@ -259,12 +260,22 @@ impl Catalogue {
     pub(super) fn clear_progress(&mut self) -> Result<(), Trouble> {
         match &mut self.backend {
             Backend::Memory(memory) => memory.progress.clear(),
-            Backend::Sled(db) => guarded(|| {
-                for key in db.scan_prefix([PROGRESS]).keys() {
-                    db.remove(key?)?;
-                }
-                db.flush().map(|_| ())
-            })?,
+            Backend::Sled(db) => {
+                remove_prefix(db, &[PROGRESS])?;
+                guarded(|| db.flush())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a domain. Only for the space that it takes: its id is never given to another.
+    pub(super) fn forget_domain(&mut self, domain: u32) -> Result<(), Trouble> {
+        let prefixes = [ROW, TEXT].map(|kind| key(kind, domain, &[0; 16]));
+        match &mut self.backend {
+            Backend::Memory(memory) => {
+                memory.entries.retain(|key, _| prefixes.iter().all(|prefix| key[..5] != prefix[..5]));
+            }
+            Backend::Sled(db) => prefixes.iter().try_for_each(|prefix| remove_prefix(db, &prefix[..5]))?,
         }
         Ok(())
     }
@@ -345,6 +356,15 @@ fn guarded<T>(f: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
         Ok(Err(error)) => Err(Trouble::Sled(error.to_string())),
         Err(panic) => Err(Trouble::Sled(panic)),
     }
+}
+
+fn remove_prefix(db: &sled::Db, prefix: &[u8]) -> Result<(), Trouble> {
+    guarded(|| {
+        for key in db.scan_prefix(prefix).keys() {
+            db.remove(key?)?;
+        }
+        Ok(())
+    })
 }
 
 fn prefixed(kind: u8, name: &str) -> Vec<u8> {

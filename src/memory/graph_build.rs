@@ -17,7 +17,7 @@ const UPPER_DEGREE: usize = 15;
 /// Slots on level 0: two cache lines. Two more than hnsw_rs fills, so that a row that no walk finds can be linked to.
 const DEGREE: usize = 2 * UPPER_DEGREE + 2;
 /// Candidates while building.
-const EF_CONSTRUCTION: usize = 200;
+const EF_CONSTRUCTION: usize = 100;
 /// Rows between two looks at the stop request.
 const BATCH: usize = 1024;
 const MAX_LEVELS: usize = 16;

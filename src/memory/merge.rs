@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::append::write_segment;
 use super::captions::Record;
-use super::catalogue::Additions;
 use super::manifest::SegmentEntry;
 use super::segment::Segment;
 use super::writer::Writer;
@@ -98,7 +97,6 @@ impl Writer {
         manifest.next_segment += 1;
         self.commit(manifest)?;
         self.remove_segment_files(&merged);
-        self.keep_up(&Additions::default());
         Ok(())
     }
 }

@@ -113,7 +113,10 @@ impl Writer {
         manifest.segments.retain(|segment| segment.domain != id);
         self.commit(manifest)?;
         self.remove_segment_files(&files);
-        self.keep_up(&Additions::default());
+        // The removal is committed, whatever becomes of the catalogue.
+        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget_domain(id)) {
+            tracing::debug!("the catalogue still knows the domain {name}: {error}");
+        }
         Ok(rows.iter().sum())
     }
 
@@ -122,8 +125,8 @@ impl Writer {
         self.check_poison()?;
         manifest.commit += 1;
         let dir = self.dir();
-        let done = commit::replace_manifest(&dir, &manifest, &*self.storage)
-            .and_then(|()| Memory::assemble(&dir, manifest, &self.memory.0.segments));
+        let replaced = commit::replace_manifest(&dir, &manifest, &*self.storage);
+        let done = replaced.and_then(|()| Memory::assemble(&dir, manifest, &self.memory.0.segments));
         match done {
             Ok(memory) => {
                 self.memory = memory;
@@ -131,6 +134,10 @@ impl Writer {
             }
             Err(error) => {
                 self.poisoned = true;
+                // Frees the space at once where the commit surely did not take place; else the next writer sees to it.
+                if Manifest::read(&dir).is_ok_and(|found| found == self.memory.0.manifest) {
+                    remove_leftovers(&self.memory, &*self.storage);
+                }
                 Err(error)
             }
         }

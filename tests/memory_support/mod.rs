@@ -96,3 +96,21 @@ pub fn copy_tree(from: &Path, to: &Path) {
         }
     }
 }
+
+/// `rows` unit vectors around 200 centres that do not depend on `seed`, as the captions of a corpus lie around its subjects.
+pub fn clustered(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
+    let mut centres = ChaCha8Rng::seed_from_u64(1);
+    let centres: Vec<f32> = (0..200 * dim).map(|_| centres.random_range(-1.0..1.0)).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut vectors = Vec::with_capacity(rows * dim);
+    for _ in 0..rows {
+        let centre = rng.random_range(0..200);
+        // Clusters of different widths.
+        let width = 0.3 + 0.7 * (centre % 7) as f32 / 7.0;
+        let mut vector: Vec<f32> =
+            centres[centre * dim..(centre + 1) * dim].iter().map(|x| x + width * rng.random_range(-1.0..1.0)).collect();
+        echoic::embedding::normalize(&mut vector);
+        vectors.extend(vector);
+    }
+    vectors
+}
