@@ -15,6 +15,7 @@ mod file;
 mod generate;
 mod inference;
 mod model;
+mod network;
 pub mod ops;
 mod options;
 mod packing;

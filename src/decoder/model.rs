@@ -1,15 +1,11 @@
-//! The decoder's parameters and its forward pass for training (WSAC, section 2.1).
+//! The decoder's parameters: names, shapes, how they begin.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 
-use super::{
-    config::DecoderConfig,
-    ops,
-    packing::{Packed, rng},
-};
+use super::{config::DecoderConfig, packing::rng};
 use crate::{Error, Result};
 
 /// Every parameter by name, in a fixed order.
@@ -98,80 +94,10 @@ impl Parameters {
         self.vars.values().map(|v| v.elem_count()).sum()
     }
 
-    fn get(&self, name: &str) -> Result<&Tensor> {
-        self.vars.get(name).map(Var::as_tensor).ok_or_else(|| Error::Internal(format!("no parameter {name}")))
-    }
-
-    fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        Ok(ops::linear(x, self.get(&format!("{name}.weight"))?, self.get(&format!("{name}.bias"))?)?)
-    }
-
-    fn norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        Ok(ops::layer_norm(x, self.get(&format!("{name}.gain"))?, self.get(&format!("{name}.bias"))?)?)
-    }
-
-    /// The logits `[scored rows, vocabulary]` of a packed batch whose embeddings are `embeddings` `[sequences, dim]`.
-    pub(super) fn logits(
-        &self,
-        config: &DecoderConfig,
-        batch: &Packed,
-        embeddings: Vec<f32>,
-        dropout: &Dropout,
-    ) -> Result<Tensor> {
-        let sequences = batch.embeddings.len();
-        let embeddings = Tensor::from_vec(embeddings, (sequences, config.dim), &Device::Cpu)?;
-        // The paper's mapping network has two layers (the authors' code has one); tanh between them, as in ClipCap.
-        let hidden = self.linear("mapper.0", &embeddings)?.tanh()?;
-        let prefixes = self.linear("mapper.1", &hidden)?.reshape((sequences * config.prefix_tokens, config.width))?;
-        let tokens = self.get("tokens")?;
-        let mut x =
-            ops::embed(tokens, self.get("positions")?, &prefixes, batch.tokens.clone(), batch.positions.clone())?;
-        x = dropout.add(&x.zeros_like()?, &x, 0)?;
-        for layer in 0..config.layers {
-            let name = format!("layers.{layer}");
-            let inner = self.linear(&format!("{name}.attention.in"), &self.norm(&format!("{name}.norm1"), &x)?)?;
-            let mixed = ops::attention(&inner, batch.offsets.clone(), config.heads)?;
-            x = dropout.add(&x, &self.linear(&format!("{name}.attention.out"), &mixed)?, 2 * layer + 1)?;
-            let inner = self.linear(&format!("{name}.mlp.up"), &self.norm(&format!("{name}.norm2"), &x)?)?;
-            x = dropout.add(&x, &self.linear(&format!("{name}.mlp.down"), &ops::gelu(&inner)?)?, 2 * layer + 2)?;
-        }
-        let x = self.norm("norm", &ops::select_rows(&x, batch.scored.clone())?)?;
-        // The output embedding is the input embedding, as in GPT-2.
-        Ok(x.matmul(&tokens.t()?)?)
-    }
-
-    /// The mean cross-entropy of a batch in nats a token, a scalar.
-    pub(super) fn loss(
-        &self,
-        config: &DecoderConfig,
-        batch: &Packed,
-        embeddings: Vec<f32>,
-        dropout: &Dropout,
-        smoothing: f32,
-    ) -> Result<Tensor> {
-        let logits = self.logits(config, batch, embeddings, dropout)?;
-        Ok(ops::cross_entropy(&logits, Arc::clone(&batch.targets), smoothing)?)
-    }
-}
-
-/// Which numbers a step drops.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Dropout {
-    pub rate: f32,
-    pub seed: u64,
-}
-
-impl Dropout {
-    /// No dropout: validation and generation.
-    pub(super) const NONE: Self = Self { rate: 0.0, seed: 0 };
-
-    fn add(&self, x: &Tensor, y: &Tensor, site: usize) -> Result<Tensor> {
-        Ok(ops::dropout_add(
-            x,
-            y,
-            self.rate,
-            self.seed.wrapping_add((site as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        )?)
+    /// A parameter by name, outside candle's autograd.
+    pub(super) fn get(&self, name: &str) -> Result<Tensor> {
+        let var = self.vars.get(name).ok_or_else(|| Error::Internal(format!("no parameter {name}")))?;
+        Ok(var.as_detached_tensor())
     }
 }
 

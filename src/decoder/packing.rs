@@ -1,9 +1,6 @@
 //! From texts to batches: the validation split, the order of an epoch, and packed sequences without padding.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -84,13 +81,13 @@ pub(super) struct Packed {
     /// Rows of the embeddings, one a sequence.
     pub embeddings: Vec<usize>,
     /// For each row its token, `None` for a prefix row.
-    pub tokens: Arc<[Option<u32>]>,
-    pub positions: Arc<[u32]>,
+    pub tokens: Vec<Option<u32>>,
+    pub positions: Vec<u32>,
     /// Where each sequence begins, and the end of the last.
-    pub offsets: Arc<[usize]>,
+    pub offsets: Vec<usize>,
     /// Rows that predict a token, and what they should predict.
-    pub scored: Arc<[u32]>,
-    pub targets: Arc<[u32]>,
+    pub scored: Vec<u32>,
+    pub targets: Vec<u32>,
 }
 
 impl Packed {
@@ -113,13 +110,6 @@ impl Packed {
             positions.extend((0..tokens.len() - begin).map(|p| p as u32));
             offsets.push(tokens.len());
         }
-        Self {
-            embeddings,
-            tokens: tokens.into(),
-            positions: positions.into(),
-            offsets: offsets.into(),
-            scored: scored.into(),
-            targets: targets.into(),
-        }
+        Self { embeddings, tokens, positions, offsets, scored, targets }
     }
 }

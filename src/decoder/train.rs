@@ -8,7 +8,8 @@ use tokenizers::Tokenizer;
 use super::{
     config::{DecoderConfig, Recipe},
     file::{self, Header, json, write_atomically},
-    model::{Dropout, Parameters},
+    model::Parameters,
+    network::{Dropout, Network},
     ops::{AdamW, Moments, squared_norm},
     options::{TrainOptions, TrainReport, TrainingFacts, TrainingSet},
     packing::{Example, MULTIPLICITY_CAP, Packed, Split, epoch_order, rng, split},
@@ -173,13 +174,9 @@ impl<'a> Trainer<'a> {
         let embeddings = self.bridged(&packed.embeddings, &mut rng(seed, 3, epoch, step))?;
         let dropout =
             Dropout { rate: self.recipe.dropout, seed: rand::RngCore::next_u64(&mut rng(seed, 4, epoch, step)) };
-        let loss = self.parameters.loss(&self.config, &packed, embeddings, &dropout, self.recipe.smoothing)?;
-        let gradients = loss.backward()?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        let mut squares = 0.0;
-        for (_, var) in self.parameters.iter() {
-            squares += gradients.get(var).map_or(Ok(0.0), squared_norm)?;
-        }
+        let (value, gradients) =
+            self.network(&packed, dropout).loss_and_gradients(embeddings, self.recipe.smoothing)?;
+        let squares = gradients.values().map(squared_norm).sum::<Result<f64, _>>()?;
         let norm = squares.sqrt();
         if !value.is_finite() || !norm.is_finite() {
             return Err(Error::input("training", "a loss that is not finite", "a finite loss")
@@ -187,13 +184,17 @@ impl<'a> Trainer<'a> {
         }
         let scale = if norm > self.recipe.clip { self.recipe.clip / norm } else { 1.0 };
         for (name, var) in self.parameters.iter() {
-            let (Some(gradient), Some(moments)) = (gradients.get(var), self.moments.get_mut(name)) else { continue };
+            let (Some(gradient), Some(moments)) = (gradients.get(name), self.moments.get_mut(name)) else { continue };
             let decay = if name.ends_with(".weight") { self.recipe.weight_decay } else { 0.0 };
             let (beta2, step) = (self.recipe.beta2, self.state.updates + 1);
             let adam = AdamW { rate, beta1: 0.9, beta2, epsilon: 1e-8, decay, scale, step };
             adam.apply(var.as_tensor(), gradient, moments)?;
         }
         Ok((value, packed.targets.len()))
+    }
+
+    fn network<'b>(&'b self, batch: &'b Packed, dropout: Dropout) -> Network<'b> {
+        Network { parameters: &self.parameters, config: &self.config, batch, dropout }
     }
 
     /// The embeddings of `rows`, shifted and noised as the options say, of unit length.
@@ -218,8 +219,8 @@ impl<'a> Trainer<'a> {
         for (index, batch) in self.split.validation.chunks(64).enumerate() {
             let packed = Packed::new(batch, &self.config);
             let embeddings = self.bridged(&packed.embeddings, &mut rng(self.options.seed, 5, 0, index))?;
-            let loss = self.parameters.loss(&self.config, &packed, embeddings, &Dropout::NONE, 0.0)?;
-            sum += f64::from(loss.to_scalar::<f32>()?) * packed.targets.len() as f64;
+            let loss = self.network(&packed, Dropout::NONE).loss(embeddings)?;
+            sum += loss * packed.targets.len() as f64;
             tokens += packed.targets.len();
         }
         Ok((tokens > 0).then(|| sum / tokens as f64))

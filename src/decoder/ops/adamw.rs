@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::{floats, simd, slice};
+use super::kernels::{floats, simd};
 
 /// Numbers of one parallel task.
 const BLOCK: usize = 1 << 14;
@@ -60,7 +60,9 @@ pub fn squared_norm(gradient: &Tensor) -> Result<f64> {
         .par_chunks(BLOCK)
         .map(|block| {
             let mut lanes = [0f32; 8];
-            simd(|| block.iter().enumerate().for_each(|(i, x)| lanes[i % 8] += x * x));
+            let (chunks, rest) = block.as_chunks::<8>();
+            simd(|| chunks.iter().for_each(|chunk| (0..8).for_each(|i| lanes[i] += chunk[i] * chunk[i])));
+            lanes[0] += rest.iter().map(|x| x * x).sum::<f32>();
             lanes.iter().map(|x| f64::from(*x)).sum()
         })
         .collect();
@@ -85,7 +87,10 @@ impl InplaceOp2 for Step<'_> {
         gradient_layout: &Layout,
     ) -> Result<()> {
         let s = &self.settings;
-        let gradient = slice(gradient, gradient_layout)?;
+        let (CpuStorage::F32(gradient), Some((from, to))) = (gradient, gradient_layout.contiguous_offsets()) else {
+            bail!("the gradient is not contiguous f32");
+        };
+        let gradient = &gradient[from..to];
         let (CpuStorage::F32(data), Some((start, end))) = (parameter, parameter_layout.contiguous_offsets()) else {
             bail!("the parameter is not contiguous f32");
         };

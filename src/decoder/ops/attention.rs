@@ -1,22 +1,58 @@
 //! Causal self-attention over packed sequences.
 
-use std::sync::Arc;
-
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::{add_scaled, dot, exp, floats, simd, slice};
-
-struct Attention {
-    offsets: Arc<[usize]>,
-    heads: usize,
-}
+use super::kernels::{add_scaled, dot, exp, floats, simd};
 
 /// Causal multi-head attention: for every sequence and head, `softmax(QKᵀ/√d, causal) V`.
 ///
 /// `qkv` `[rows, 3 · width]` holds queries, keys and values side by side, each split into `heads`; sequence i is the rows
 /// `offsets[i]..offsets[i + 1]`. The result is `[rows, width]`.
-pub fn attention(qkv: &Tensor, offsets: Arc<[usize]>, heads: usize) -> Result<Tensor> {
+pub fn attention(qkv: &Tensor, offsets: &[usize], heads: usize) -> Result<Tensor> {
+    let (rows, triple) = check(qkv, offsets, heads)?;
+    let data = floats(qkv)?;
+    let (data, width): (&[f32], usize) = (&data, triple / 3);
+    let mut out = vec![0f32; rows * width];
+    split(&mut out, offsets, width).into_par_iter().zip(offsets.par_windows(2)).for_each(|(out, pair)| {
+        let (data, length) = (&data[pair[0] * triple..pair[1] * triple], pair[1] - pair[0]);
+        let mut weights = vec![0f32; length];
+        simd(|| {
+            for head in Head::all(width, heads) {
+                for row in 0..length {
+                    head.weights(data, row, &mut weights);
+                    let out = &mut out[row * width + head.start..][..head.size];
+                    for (other, weight) in weights[..=row].iter().enumerate() {
+                        add_scaled(out, *weight, head.value(data, other));
+                    }
+                }
+            }
+        });
+    });
+    Tensor::from_vec(out, (rows, width), qkv.device())
+}
+
+/// The gradient of `qkv`, given that of [`attention`]'s result. The attention is computed again rather than kept.
+pub fn attention_backward(qkv: &Tensor, offsets: &[usize], heads: usize, grad: &Tensor) -> Result<Tensor> {
+    let (_, triple) = check(qkv, offsets, heads)?;
+    let (data, grads) = (floats(qkv)?, floats(grad)?);
+    let (data, grads, width): (&[f32], &[f32], usize) = (&data, &grads, triple / 3);
+    let mut out = vec![0f32; data.len()];
+    split(&mut out, offsets, triple).into_par_iter().zip(offsets.par_windows(2)).for_each(|(out, pair)| {
+        let data = &data[pair[0] * triple..pair[1] * triple];
+        let grads = &grads[pair[0] * width..pair[1] * width];
+        let (mut weights, mut slopes) = (vec![0f32; pair[1] - pair[0]], vec![0f32; pair[1] - pair[0]]);
+        simd(|| {
+            for head in Head::all(width, heads) {
+                head.backward(data, grads, out, &mut weights, &mut slopes);
+            }
+        });
+    });
+    Tensor::from_vec(out, qkv.shape(), qkv.device())
+}
+
+/// Rows and columns of `qkv`.
+fn check(qkv: &Tensor, offsets: &[usize], heads: usize) -> Result<(usize, usize)> {
     let (rows, triple) = qkv.dims2()?;
     if heads == 0 || triple % (3 * heads) != 0 {
         bail!("{triple} columns are not three times {heads} heads");
@@ -24,7 +60,18 @@ pub fn attention(qkv: &Tensor, offsets: Arc<[usize]>, heads: usize) -> Result<Te
     if offsets.first() != Some(&0) || offsets.last() != Some(&rows) || !offsets.is_sorted() {
         bail!("the offsets do not divide {rows} rows");
     }
-    qkv.apply_op1(Attention { offsets, heads })
+    Ok((rows, triple))
+}
+
+/// Splits `data` with `columns` numbers a row into the pieces of the sequences.
+fn split<'a>(mut data: &'a mut [f32], offsets: &[usize], columns: usize) -> Vec<&'a mut [f32]> {
+    let mut pieces = Vec::with_capacity(offsets.len());
+    for pair in offsets.windows(2) {
+        let (piece, rest) = data.split_at_mut((pair[1] - pair[0]) * columns);
+        pieces.push(piece);
+        data = rest;
+    }
+    pieces
 }
 
 /// The columns of one head in a row of queries, keys and values.
@@ -36,6 +83,11 @@ struct Head {
 }
 
 impl Head {
+    fn all(width: usize, heads: usize) -> impl Iterator<Item = Self> {
+        let size = width / heads;
+        (0..heads).map(move |head| Self { width, start: head * size, size })
+    }
+
     #[inline(always)]
     fn query<'a>(&self, qkv: &'a [f32], row: usize) -> &'a [f32] {
         &qkv[row * 3 * self.width + self.start..][..self.size]
@@ -70,75 +122,8 @@ impl Head {
     }
 }
 
-impl Attention {
-    /// Splits `data` with `columns` numbers a row into the pieces of the sequences.
-    fn split<'a>(&self, mut data: &'a mut [f32], columns: usize) -> Vec<&'a mut [f32]> {
-        let mut pieces = Vec::with_capacity(self.offsets.len());
-        for pair in self.offsets.windows(2) {
-            let (piece, rest) = data.split_at_mut((pair[1] - pair[0]) * columns);
-            pieces.push(piece);
-            data = rest;
-        }
-        pieces
-    }
-
-    fn heads(&self, width: usize) -> impl Iterator<Item = Head> {
-        let size = width / self.heads;
-        (0..self.heads).map(move |head| Head { width, start: head * size, size })
-    }
-}
-
-impl CustomOp1 for Attention {
-    fn name(&self) -> &'static str {
-        "causal-attention"
-    }
-
-    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, triple) = layout.shape().dims2()?;
-        let (qkv, width) = (slice(qkv, layout)?, triple / 3);
-        let mut out = vec![0f32; rows * width];
-        self.split(&mut out, width).into_par_iter().zip(self.offsets.par_windows(2)).for_each(|(out, pair)| {
-            let (qkv, length) = (&qkv[pair[0] * triple..pair[1] * triple], pair[1] - pair[0]);
-            let mut weights = vec![0f32; length];
-            simd(|| {
-                for head in self.heads(width) {
-                    for row in 0..length {
-                        head.weights(qkv, row, &mut weights);
-                        let out = &mut out[row * width + head.start..][..head.size];
-                        for (other, weight) in weights[..=row].iter().enumerate() {
-                            add_scaled(out, *weight, head.value(qkv, other));
-                        }
-                    }
-                }
-            });
-        });
-        Ok((CpuStorage::F32(out), (rows, width).into()))
-    }
-
-    fn bwd(&self, qkv: &Tensor, _out: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
-        let (data, grads) = (floats(qkv)?, floats(&grad)?);
-        let (data, grads): (&[f32], &[f32]) = (&data, &grads);
-        let (_, triple) = qkv.dims2()?;
-        let width = triple / 3;
-        let mut out = vec![0f32; data.len()];
-        self.split(&mut out, triple).into_par_iter().zip(self.offsets.par_windows(2)).for_each(|(out, pair)| {
-            let data = &data[pair[0] * triple..pair[1] * triple];
-            let grads = &grads[pair[0] * width..pair[1] * width];
-            let (mut weights, mut slopes) = (vec![0f32; pair[1] - pair[0]], vec![0f32; pair[1] - pair[0]]);
-            simd(|| {
-                for head in self.heads(width) {
-                    head.backward(data, grads, out, &mut weights, &mut slopes);
-                }
-            });
-        });
-        Ok(Some(Tensor::from_vec(out, qkv.shape(), qkv.device())?))
-    }
-}
-
 impl Head {
-    /// Adds to `out` (laid out as `qkv`) the gradient of one head of one sequence; the attention is computed again rather
-    /// than kept from the forward pass.
+    /// Adds to `out` (laid out as `qkv`) the gradient of one head of one sequence.
     #[inline(always)]
     fn backward(&self, qkv: &[f32], grads: &[f32], out: &mut [f32], weights: &mut [f32], slopes: &mut [f32]) {
         let scale = 1.0 / (self.size as f32).sqrt();

@@ -1,16 +1,8 @@
 //! The input rows of packed sequences, and the choice of the rows that are scored.
 
-use std::sync::Arc;
+use candle_core::{Result, Tensor, bail};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
-
-use super::kernels::{add_scaled, floats, slice};
-
-struct Embed {
-    /// For each row the token, or `None` for the next row of the prefixes.
-    tokens: Arc<[Option<u32>]>,
-    positions: Arc<[u32]>,
-}
+use super::kernels::{add_scaled, floats};
 
 /// The input rows `[rows, width]`: for each row the next prefix row (where `tokens` has `None`) or the token's row of
 /// `table` `[vocabulary, width]`, plus its position's row of `places` `[positions, width]`.
@@ -18,11 +10,12 @@ pub fn embed(
     table: &Tensor,
     places: &Tensor,
     prefixes: &Tensor,
-    tokens: Arc<[Option<u32>]>,
-    positions: Arc<[u32]>,
+    tokens: &[Option<u32>],
+    positions: &[u32],
 ) -> Result<Tensor> {
     let prefix_rows = tokens.iter().filter(|t| t.is_none()).count();
-    let (vocabulary, longest) = (table.dim(0)?, places.dim(0)?);
+    let (vocabulary, width) = table.dims2()?;
+    let longest = places.dim(0)?;
     if tokens.len() != positions.len()
         || prefix_rows != prefixes.dim(0)?
         || tokens.iter().flatten().any(|t| *t as usize >= vocabulary)
@@ -30,99 +23,66 @@ pub fn embed(
     {
         bail!("tokens, positions or prefixes do not fit the tables");
     }
-    table.apply_op3(places, prefixes, Embed { tokens, positions })
+    let (rows, places, prefixes) = (floats(table)?, floats(places)?, floats(prefixes)?);
+    let mut prefixes = prefixes.chunks_exact(width);
+    let mut out = Vec::with_capacity(tokens.len() * width);
+    for (token, position) in tokens.iter().zip(positions) {
+        let row = match token {
+            Some(token) => &rows[*token as usize * width..][..width],
+            None => prefixes.next().unwrap_or(&[]),
+        };
+        out.extend(row.iter().zip(&places[*position as usize * width..]).map(|(x, p)| x + p));
+    }
+    Tensor::from_vec(out, (tokens.len(), width), table.device())
 }
 
-impl CustomOp3 for Embed {
-    fn name(&self) -> &'static str {
-        "embed"
-    }
-
-    fn cpu_fwd(
-        &self,
-        table: &CpuStorage,
-        table_layout: &Layout,
-        places: &CpuStorage,
-        places_layout: &Layout,
-        prefixes: &CpuStorage,
-        prefixes_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = table_layout.shape().dims2()?;
-        let (table, places) = (slice(table, table_layout)?, slice(places, places_layout)?);
-        let mut prefixes = slice(prefixes, prefixes_layout)?.chunks_exact(width);
-        let mut out = Vec::with_capacity(self.tokens.len() * width);
-        for (token, position) in self.tokens.iter().zip(self.positions.iter()) {
-            let row = match token {
-                Some(token) => &table[*token as usize * width..][..width],
-                None => prefixes.next().unwrap_or(&[]),
-            };
-            let place = &places[*position as usize * width..][..width];
-            out.extend(row.iter().zip(place).map(|(x, p)| x + p));
+/// The gradients of table, places and prefixes, given that of [`embed`]'s result. `dtable` and `dplaces` are added to, and
+/// have the shapes of table and places.
+pub fn embed_backward(
+    grad: &Tensor,
+    tokens: &[Option<u32>],
+    positions: &[u32],
+    dtable: &Tensor,
+    dplaces: &Tensor,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let grads = floats(grad)?;
+    let width = grad.dim(1)?;
+    let (mut table, mut places) = (floats(dtable)?.to_vec(), floats(dplaces)?.to_vec());
+    let mut prefixes = Vec::new();
+    for ((token, position), row) in tokens.iter().zip(positions).zip(grads.chunks_exact(width)) {
+        match token {
+            Some(token) => add_scaled(&mut table[*token as usize * width..][..width], 1.0, row),
+            None => prefixes.extend_from_slice(row),
         }
-        Ok((CpuStorage::F32(out), (self.tokens.len(), width).into()))
+        add_scaled(&mut places[*position as usize * width..][..width], 1.0, row);
     }
-
-    fn bwd(
-        &self,
-        table: &Tensor,
-        places: &Tensor,
-        prefixes: &Tensor,
-        _out: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let grads = floats(&grad)?;
-        let width = table.dim(1)?;
-        let mut dtable = vec![0f32; table.elem_count()];
-        let mut dplaces = vec![0f32; places.elem_count()];
-        let mut dprefixes = Vec::with_capacity(prefixes.elem_count());
-        for ((token, position), row) in self.tokens.iter().zip(self.positions.iter()).zip(grads.chunks_exact(width)) {
-            match token {
-                Some(token) => add_scaled(&mut dtable[*token as usize * width..][..width], 1.0, row),
-                None => dprefixes.extend_from_slice(row),
-            }
-            add_scaled(&mut dplaces[*position as usize * width..][..width], 1.0, row);
-        }
-        Ok((
-            Some(Tensor::from_vec(dtable, table.shape(), table.device())?),
-            Some(Tensor::from_vec(dplaces, places.shape(), places.device())?),
-            Some(Tensor::from_vec(dprefixes, prefixes.shape(), prefixes.device())?),
-        ))
-    }
+    let prefix_rows = prefixes.len() / width;
+    Ok((
+        Tensor::from_vec(table, dtable.shape(), grad.device())?,
+        Tensor::from_vec(places, dplaces.shape(), grad.device())?,
+        Tensor::from_vec(prefixes, (prefix_rows, width), grad.device())?,
+    ))
 }
-
-struct SelectRows(Arc<[u32]>);
 
 /// The rows `indices` of x `[rows, width]`, in that order; each may occur once only.
-pub fn select_rows(x: &Tensor, indices: Arc<[u32]>) -> Result<Tensor> {
-    let rows = x.dim(0)?;
+pub fn select_rows(x: &Tensor, indices: &[u32]) -> Result<Tensor> {
+    let (rows, width) = x.dims2()?;
     if indices.iter().any(|i| *i as usize >= rows) {
         bail!("a row beyond {rows}");
     }
-    x.apply_op1(SelectRows(indices))
+    let data = floats(x)?;
+    let mut out = Vec::with_capacity(indices.len() * width);
+    indices.iter().for_each(|index| out.extend_from_slice(&data[*index as usize * width..][..width]));
+    Tensor::from_vec(out, (indices.len(), width), x.device())
 }
 
-impl CustomOp1 for SelectRows {
-    fn name(&self) -> &'static str {
-        "select-rows"
+/// The gradient `[rows, width]` of x, given that of [`select_rows`]' result.
+pub fn select_rows_backward(grad: &Tensor, indices: &[u32], rows: usize) -> Result<Tensor> {
+    let data = floats(grad)?;
+    let width = grad.dim(1)?;
+    let mut out = vec![0f32; rows * width];
+    for (index, row) in indices.iter().zip(data.chunks_exact(width)) {
+        out[*index as usize * width..][..width].copy_from_slice(row);
     }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = layout.shape().dims2()?;
-        let x = slice(x, layout)?;
-        let mut out = Vec::with_capacity(self.0.len() * width);
-        self.0.iter().for_each(|index| out.extend_from_slice(&x[*index as usize * width..][..width]));
-        Ok((CpuStorage::F32(out), (self.0.len(), width).into()))
-    }
-
-    fn bwd(&self, x: &Tensor, _out: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
-        let grads = floats(&grad)?;
-        let width = x.dim(1)?;
-        let mut out = vec![0f32; x.elem_count()];
-        for (index, row) in self.0.iter().zip(grads.chunks_exact(width)) {
-            out[*index as usize * width..][..width].copy_from_slice(row);
-        }
-        Ok(Some(Tensor::from_vec(out, x.shape(), x.device())?))
-    }
+    Tensor::from_vec(out, (rows, width), grad.device())
 }

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, Range};
 
-use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 /// Rows of one parallel task.
@@ -107,13 +107,9 @@ impl<G: Deref<Target = Storage>> Deref for Floats<G> {
     }
 }
 
-/// The numbers that a custom operation was given.
-pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let CpuStorage::F32(data) = storage else { bail!("expected {:?}", DType::F32) };
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&data[start..end]),
-        None => bail!("the tensor is not contiguous"),
-    }
+/// The numbers of a tensor as a vector: its own where nobody else holds it.
+pub(super) fn into_vec(tensor: Tensor) -> Result<Vec<f32>> {
+    Ok(floats(&tensor)?.to_vec())
 }
 
 #[cfg(test)]

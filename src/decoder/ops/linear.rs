@@ -1,58 +1,26 @@
 //! Affine maps.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage, bail};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::kernels::{BLOCK_ROWS, column_sums, floats, simd, slice};
-
-struct Linear;
+use super::kernels::{BLOCK_ROWS, add_scaled, column_sums, floats, into_vec, simd};
 
 /// `x · weightᵀ + bias`: x `[rows, in]`, weight `[out, in]`, bias `[out]`, result `[rows, out]`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    x.apply_op3(weight, bias, Linear)
+    let product = x.matmul(&weight.t()?)?;
+    let shape = product.shape().clone();
+    let bias = floats(bias)?;
+    let bias: &[f32] = &bias;
+    let mut out = into_vec(product)?;
+    out.par_chunks_mut(BLOCK_ROWS * bias.len()).for_each(|block| {
+        simd(|| block.chunks_exact_mut(bias.len()).for_each(|row| add_scaled(row, 1.0, bias)));
+    });
+    Tensor::from_vec(out, shape, x.device())
 }
 
-impl CustomOp3 for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (rows, inner) = x_layout.shape().dims2()?;
-        let (columns, _) = weight_layout.shape().dims2()?;
-        let bias = slice(bias, bias_layout)?;
-        let product = x.matmul(weight, (1, rows, columns, inner), x_layout, &weight_layout.transpose(0, 1)?)?;
-        let CpuStorage::F32(mut out) = product else { bail!("expected an f32 product") };
-        out.par_chunks_mut(BLOCK_ROWS * columns).for_each(|block| {
-            simd(|| {
-                for row in block.chunks_exact_mut(columns) {
-                    row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-                }
-            });
-        });
-        Ok((CpuStorage::F32(out), (rows, columns).into()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _out: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let dx = grad.matmul(&weight.detach())?;
-        let dweight = grad.t()?.matmul(&x.detach())?;
-        let dbias = column_sums(&floats(&grad)?, bias.elem_count());
-        Ok((Some(dx), Some(dweight), Some(Tensor::from_vec(dbias, bias.shape(), bias.device())?)))
-    }
+/// The gradients of x, weight and bias, given that of the result.
+pub fn linear_backward(x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    let dbias = column_sums(&floats(grad)?, weight.dim(0)?);
+    let dbias = Tensor::from_vec(dbias, weight.dim(0)?, x.device())?;
+    Ok((grad.matmul(weight)?, grad.t()?.matmul(x)?, dbias))
 }
