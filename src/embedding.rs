@@ -15,6 +15,21 @@ pub struct EmbeddingSpace {
     pub dim: usize,
 }
 
+impl EmbeddingSpace {
+    /// The model name of a store whose embeddings the user brings.
+    pub const EXTERNAL: &str = "external";
+
+    /// A space of embeddings that the user brings.
+    pub fn external(dim: usize) -> Self {
+        Self { model: Self::EXTERNAL.to_owned(), sha256: String::new(), dim }
+    }
+
+    /// True where the user brings the embeddings, and Echoic has no tower for them.
+    pub fn is_external(&self) -> bool {
+        self.model == Self::EXTERNAL
+    }
+}
+
 impl std::fmt::Display for EmbeddingSpace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({} dimensions", self.model, self.dim)?;

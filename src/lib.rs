@@ -1,15 +1,75 @@
 //! Echoic: an embedded vector-memory database for sound.
+//!
+//! Echoic stores caption corpora as text embeddings and captions audio that it has never heard from text alone: it embeds
+//! the audio with a frozen model, retrieves its neighbours among the stored texts, bridges the gap between the two
+//! modalities, and decodes with a language model trained on the stored texts. The method is WSAC, "Weakly-supervised
+//! Automated Audio Captioning via text only training" (arXiv 2309.12242).
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use echoic::captioner::{CaptionOptions, Captioner};
+//! use echoic::clap::Clap;
+//! use echoic::decoder::TrainOptions;
+//! use echoic::ingest::{Source, ingest};
+//! use echoic::memory::Memory;
+//! use echoic::progress::Stop;
+//! use echoic::{corpus, training};
+//!
+//! # fn main() -> echoic::Result<()> {
+//! let (store, stop) = (Path::new("my-store"), Stop::new());
+//! let clap = Clap::load("starter")?;
+//! Memory::create(store, clap.space().clone())?;
+//!
+//! let captions = corpus::open(Path::new("captions.csv"), &corpus::Options::default())?;
+//! let mut writer = Memory::writer(store)?;
+//! let report = ingest(&mut writer, "street", captions, Source::Tower(&clap), &(), &stop)?;
+//! println!("{} captions are new", report.new);
+//! drop(writer);
+//!
+//! let memory = Memory::open(store)?;
+//! training::train_decoder(&memory, None, "mine", clap.tokenizer(), &TrainOptions::default(), &(), &stop)?;
+//!
+//! let captioner = Captioner::open(store, Some("mine"))?;
+//! let captioned = captioner.caption(Path::new("recording.wav"), &CaptionOptions::default())?;
+//! println!("{}", captioned.caption);
+//! for text in captioned.neighbours {
+//!     println!("{:.3} {:.2} {}", text.similarity, text.weight, text.caption);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`memory`] | the database: segments, manifest, search |
+//! | [`audio`] | decoding, resampling, log-mel |
+//! | [`clap`] | the frozen towers and the embedding space |
+//! | [`bridge`] | the modality gap: projection, noise, shift |
+//! | [`decoder`] | the language model: training and generation |
+//! | [`corpus`], [`ingest`] | caption corpora and their way into the memory |
+//! | [`training`], [`captioner`] | where the rooms meet |
+//! | [`models`] | getting and keeping models |
 
 pub mod audio;
 pub mod bridge;
+pub mod captioner;
 pub mod clap;
 pub mod corpus;
 pub mod decoder;
 pub mod embedding;
 pub mod error;
+pub mod ingest;
 pub mod memory;
 pub mod models;
+pub mod npy;
 pub mod progress;
+pub mod training;
 
+pub use bridge::Strategy;
+pub use captioner::Captioner;
+pub use clap::Clap;
+pub use decoder::Decoder;
 pub use embedding::{EmbeddingSpace, Embeddings};
 pub use error::{Error, Result};
+pub use memory::Memory;

@@ -1,3 +1,7 @@
-//! The `echoic` command.
+//! The `echoic` command: parses, calls the library, prints. See `echoic --help`.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -72,6 +72,35 @@ impl Clap {
         Self::with(model, Some(Adapter::load(adapter)?))
     }
 
+    /// Loads the model that makes embeddings of `space`: the one that a store is bound to.
+    ///
+    /// An adapter of the user's own is found among those that [`crate::models::keep_adapter`] has kept.
+    ///
+    /// # Errors
+    /// As [`Clap::load`]; [`Error::SpaceMismatch`] when the installed model makes embeddings of another space.
+    pub fn for_space(space: &EmbeddingSpace) -> Result<Self> {
+        let shipped = Self::load(&space.model)?;
+        if shipped.space() == space {
+            return Ok(shipped);
+        }
+        for adapter in models::kept_adapters()? {
+            let own = Self::load_with_adapter(&space.model, &adapter)?;
+            if own.space() == space {
+                return Ok(own);
+            }
+        }
+        Err(Error::SpaceMismatch { store: space.to_string(), given: shipped.space().to_string() })
+    }
+
+    /// The tokenizer for texts of a store: that of its model, or the starter's where the embeddings come from outside.
+    ///
+    /// # Errors
+    /// [`Error::ModelMissing`] when that model is not installed.
+    pub fn tokenizer_for(space: &EmbeddingSpace) -> Result<Tokenizer> {
+        let model = if space.is_external() { STARTER } else { &space.model };
+        minilm::load_tokenizer(&models::path(model)?.join("minilm/tokenizer.json"))
+    }
+
     fn with(model: &str, adapter: Option<Adapter>) -> Result<Self> {
         let folder = models::path(model)?;
         if model != STARTER {
@@ -156,7 +185,8 @@ impl Clap {
         let adapter = self.adapter.as_ref().ok_or_else(|| Error::ModelMissing {
             model: self.space.model.clone(),
             reason: "this build ships no adapter from audio to text".into(),
-            hint: "train one with `echoic align PAIRS.csv --out FILE` and pass it with --adapter".into(),
+            hint: "train one with `echoic align PAIRS.csv --out FILE` and give it to `echoic init --adapter FILE`"
+                .into(),
         })?;
         let mut sum = vec![0f64; self.space.dim];
         let mut count = 0;

@@ -1,1 +1,32 @@
-//! The language model that turns an embedding into a caption.
+//! The language model that turns an embedding into a caption, and its training on texts alone (WSAC, arXiv 2309.12242).
+//!
+//! A mapping network of two layers turns an embedding into the first position of a GPT-like Transformer, which then
+//! writes a caption token by token. It learns from pairs of a text and the text's own embedding: no audio. What keeps it
+//! usable on audio embeddings is the [bridge](crate::bridge).
+//!
+//! [`train`] writes a decoder's file; [`Decoder::load`] reads it; [`Decoder::generate`] writes captions.
+//!
+//! Where the authors' code differs from the paper, this follows the paper: two layers in the mapping network, and a shift
+//! that does not depend on the noise. Where the paper is silent, it follows the code: one prefix position, tied input and
+//! output embeddings, dropout 0.1, learned positions (all from DeCap's GPT-2).
+
+mod config;
+mod file;
+mod generate;
+mod inference;
+mod model;
+mod network;
+pub mod ops;
+mod options;
+mod packing;
+mod state;
+mod train;
+mod vocabulary;
+
+pub use config::{DecoderConfig, Preset, Recipe, Schedule};
+pub use generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
+pub use options::{TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText};
+pub use packing::MULTIPLICITY_CAP;
+pub use state::LogEntry;
+pub use train::train;
+pub use vocabulary::Vocabulary;

@@ -1,1 +1,79 @@
 //! The database: captions and their embeddings, in segments that never change and a manifest that names them.
+//!
+//! ```
+//! use echoic::memory::{Memory, RowKey, SearchOptions};
+//! use echoic::{EmbeddingSpace, Embeddings};
+//!
+//! # fn main() -> echoic::Result<()> {
+//! # let folder = tempfile::tempdir().expect("a temporary folder");
+//! # let dir = folder.path().join("store");
+//! let space = EmbeddingSpace { model: "external".into(), sha256: String::new(), dim: 2 };
+//! Memory::create(&dir, space)?;
+//!
+//! let mut writer = Memory::writer(&dir)?;
+//! let plan = writer.plan("street", &[RowKey::new("A tram rings."), RowKey::new("Rain falls.")])?;
+//! assert_eq!(plan.texts(), ["A tram rings.", "Rain falls."]); // only these need an embedding
+//! writer.append("street", plan, &Embeddings::from_vec(2, vec![1.0, 0.0, 0.0, 1.0])?)?;
+//!
+//! let memory = Memory::open(&dir)?; // any number of readers, beside the one writer
+//! let best = memory.search(&[0.9, 0.1], &SearchOptions { k: 1, ..SearchOptions::default() })?;
+//! assert_eq!(best[0].caption, "A tram rings.");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it holds together
+//! **Truth** is the segment files and the manifest. A segment ([`segment`]) is written once, fsynced and never changed; a commit
+//! replaces the manifest ([`manifest`]) by a rename. What was acknowledged is named by the manifest, and what the manifest does not
+//! name does not exist. `schema/v1.md` describes every byte.
+//!
+//! **All else is derived**: the flat HNSW graph beside a segment, and the sled catalogue of the writer. Both can be deleted or
+//! damaged at any time; answers stay the same, and `tracing::warn!` tells.
+//!
+//! Invariant: nothing here knows models, audio or decoding, and no reader ever opens sled, takes a lock or writes.
+
+#[cfg(target_endian = "big")]
+compile_error!("the store's files are mapped as little-endian numbers; big-endian machines are not supported");
+
+mod append;
+mod captions;
+mod catalogue;
+mod codec;
+mod commit;
+mod decoders;
+mod graph;
+mod graph_build;
+mod index;
+mod layout;
+mod limits;
+mod lock;
+mod manifest;
+mod mapping;
+mod merge;
+mod plan;
+mod planner;
+mod quiet;
+mod scan;
+mod search;
+mod segment;
+mod snapshot;
+mod stats;
+pub mod storage;
+mod top;
+mod vectors;
+mod verify;
+mod visited;
+mod walk;
+mod writer;
+
+pub use append::Appended;
+pub use catalogue::HistoryEntry;
+pub use decoders::DecoderEntry;
+pub use limits::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, check_caption, check_clip, check_name};
+pub use manifest::FORMAT_VERSION;
+pub use plan::{Decision, Ordinals, Plan, RowKey};
+pub use search::{Neighbour, SearchOptions};
+pub use snapshot::{Block, Caption, Memory};
+pub use stats::{DiskUse, DomainStats, StoreStats};
+pub use verify::Damage;
+pub use writer::Writer;

@@ -58,6 +58,13 @@ impl ModelCache {
         Self { root: root.into(), entries, fetch }
     }
 
+    /// The same cache that never uses the network, where `offline` is set.
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.fetch.offline |= offline;
+        self
+    }
+
     /// The cache's folder.
     pub fn root(&self) -> &Path {
         &self.root

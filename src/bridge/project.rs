@@ -1,0 +1,98 @@
+//! Projection onto the k nearest stored texts, with a bound on what the others could have weighed.
+
+use super::{check_temperature, unit};
+use crate::{Error, Result};
+
+/// A stored text as the search found it.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    /// Cosine to the query, in [-1, 1].
+    pub similarity: f32,
+    /// How often the text occurs; it weighs that many times. 0 excludes it.
+    pub multiplicity: u32,
+    /// Its embedding `[dim]`, of unit length.
+    pub embedding: &'a [f32],
+}
+
+/// A query projected onto stored texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    /// The prefix embedding `[dim]`, of unit length.
+    pub embedding: Vec<f32>,
+    /// The share of each neighbour given, in their order; sums to 1 up to rounding.
+    pub weights: Vec<f32>,
+    /// The softmax mass that the texts left out can have held, at most; in [0, 1).
+    pub lost_mass: f32,
+}
+
+/// Projects an audio embedding onto its nearest texts (WSAC eq. 4-5): `Σ w_i z_i`, L2-normalised, with
+/// `w_i = m_i exp(s_i/τ) / Σ_j m_j exp(s_j/τ)`.
+///
+/// `neighbours` are the k best, in any order; `rest` counts the occurrences of all texts that are not among them (the
+/// sum of their multiplicities); `temperature` is τ > 0, 0.01 in the paper.
+///
+/// # The bound
+/// Let `S = Σ_j m_j exp(s_j/τ)` over the neighbours given, `R` the same sum over the rest, and `s_k` the least
+/// similarity given. The mass lost is `R / (S + R)`. Where the k best are exact, none of the `rest` occurrences is nearer
+/// than `s_k`, so `R ≤ R̂ = rest · exp(s_k/τ)`. As `x / (S + x)` grows with x, the mass lost is at most
+/// `R̂ / (S + R̂)`, which is what [`Projection::lost_mass`] reports. Given only k, s and `rest` nothing lower is valid: the
+/// bound is reached when the whole rest lies at `s_k`. With an approximate search it is an estimate.
+///
+/// # Errors
+/// When there is no neighbour, a similarity is not finite, rows differ in length, τ is not positive, or the weighted
+/// embeddings cancel out.
+pub fn project(neighbours: &[Scored<'_>], rest: u64, temperature: f32) -> Result<Projection> {
+    let tau = check_temperature(temperature)?;
+    let counted = || neighbours.iter().filter(|n| n.multiplicity > 0);
+    let best = best_of(neighbours)?;
+    let dim = best.embedding.len();
+    if let Some(odd) = neighbours.iter().find(|n| n.embedding.len() != dim) {
+        return Err(Error::Internal(format!("an embedding of {} among embeddings of {dim}", odd.embedding.len())));
+    }
+    // All exponents are taken relative to the best similarity: the largest term is 1 and nothing overflows.
+    let top = f64::from(best.similarity);
+    let term = |n: &Scored<'_>| f64::from(n.multiplicity) * ((f64::from(n.similarity) - top) / tau).exp();
+    let total: f64 = neighbours.iter().map(term).sum();
+    let mut sum = vec![0f64; dim];
+    let mut weights = Vec::with_capacity(neighbours.len());
+    for neighbour in neighbours {
+        let weight = term(neighbour) / total;
+        weights.push(weight as f32);
+        if weight > 0.0 {
+            for (sum, x) in sum.iter_mut().zip(neighbour.embedding) {
+                *sum += weight * f64::from(*x);
+            }
+        }
+    }
+    let least = counted().map(|n| f64::from(n.similarity)).fold(top, f64::min);
+    let left_out = rest as f64 * ((least - top) / tau).exp();
+    Ok(Projection { embedding: unit(&sum)?, weights, lost_mass: rounded_up(left_out / (total + left_out)) })
+}
+
+/// The index of the nearest neighbour (WSAC's "NND"): the highest similarity, the first of equals.
+///
+/// # Errors
+/// When there is no neighbour, or a similarity is not finite.
+pub fn nearest(neighbours: &[Scored<'_>]) -> Result<usize> {
+    let best = best_of(neighbours)?;
+    let index = neighbours.iter().position(|n| n.multiplicity > 0 && n.similarity == best.similarity);
+    index.ok_or_else(|| Error::Internal("the nearest neighbour vanished".into()))
+}
+
+fn best_of<'a>(neighbours: &'a [Scored<'a>]) -> Result<&'a Scored<'a>> {
+    if let Some(bad) = neighbours.iter().find(|n| !n.similarity.is_finite()) {
+        return Err(Error::input("similarity", bad.similarity, "a finite cosine")
+            .with_hint("the query or a stored embedding holds numbers that are not finite"));
+    }
+    let counted = neighbours.iter().filter(|n| n.multiplicity > 0);
+    counted.reduce(|best, n| if n.similarity > best.similarity { n } else { best }).ok_or_else(|| {
+        Error::input("memory", "no stored text to project onto", "at least one")
+            .with_hint("ingest captions first with `echoic ingest`, or name another domain")
+    })
+}
+
+/// The least f32 that is not below `x`: a bound must stay one after rounding.
+pub(super) fn rounded_up(x: f64) -> f32 {
+    let rounded = x as f32;
+    if f64::from(rounded) < x { rounded.next_up() } else { rounded }
+}

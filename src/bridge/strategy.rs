@@ -1,0 +1,51 @@
+//! The names of the ways to make a prefix from an audio embedding.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// How an audio embedding becomes the embedding that the decoder reads (WSAC, section 2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// The audio embedding itself; fits a decoder that was trained with noise or shift.
+    Direct,
+    /// The embedding of the nearest stored text.
+    Nearest,
+    /// The softmax-weighted sum of stored texts, L2-normalised.
+    #[default]
+    Projection,
+}
+
+impl Strategy {
+    /// All strategies, in the order of the paper.
+    pub const ALL: [Self; 3] = [Self::Direct, Self::Nearest, Self::Projection];
+
+    /// The name on the command line and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Nearest => "nearest",
+            Self::Projection => "projection",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|strategy| strategy.name() == name)
+            .ok_or_else(|| Error::input("strategy", name, "direct, nearest or projection"))
+    }
+}

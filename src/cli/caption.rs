@@ -1,0 +1,139 @@
+//! `echoic caption`: audio files, folders and embeddings into captions with their provenance.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use echoic::bridge::Strategy;
+use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
+use echoic::npy::NpyRows;
+use echoic::progress::Progress;
+use echoic::{Error, Result};
+
+use super::Context;
+use super::search::{chosen, describe};
+
+/// Arguments of `caption`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Audio files (wav, flac, ogg, mp3, m4a) and folders of them
+    #[arg(value_name = "AUDIO", required_unless_present = "embedding")]
+    audio: Vec<PathBuf>,
+    /// Caption precomputed audio embeddings: a .npy file of shape [dim] or [n, dim]
+    #[arg(long, value_name = "FILE.npy", conflicts_with = "audio")]
+    embedding: Option<PathBuf>,
+    /// How the gap between audio and text is bridged: direct, nearest or projection
+    #[arg(long, value_name = "STRATEGY", default_value_t = Strategy::Projection)]
+    strategy: Strategy,
+    /// Neighbours to retrieve; by default as many as cover 0.99 of the projection's weight
+    #[arg(short, value_name = "K", conflicts_with = "exact")]
+    k: Option<usize>,
+    /// Sum the projection over every stored text
+    #[arg(long)]
+    exact: bool,
+    /// Temperature of the projection's softmax
+    #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
+    temperature: f32,
+    /// Retrieve from this domain only (may be given several times)
+    #[arg(long = "domain", value_name = "D")]
+    domains: Vec<String>,
+    /// The decoder to write with; by default the newest
+    #[arg(long, value_name = "N")]
+    decoder: Option<String>,
+}
+
+/// Captions everything that was named; a file that fails does not stop the others.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let options = CaptionOptions {
+        strategy: arguments.strategy,
+        retrieval: RetrievalOptions {
+            k: arguments.k,
+            exact: arguments.exact,
+            temperature: arguments.temperature,
+            domains: chosen(&arguments.domains),
+            ..RetrievalOptions::default()
+        },
+        ..CaptionOptions::default()
+    };
+    let captioner = Captioner::open(&context.global.store, arguments.decoder.as_deref())?;
+    if let Some(file) = &arguments.embedding {
+        return rows(context, &captioner, file, &options);
+    }
+    let files = audio_files(context, &arguments.audio)?;
+    each_file(context, &captioner, &files, &options)
+}
+
+/// Captions files one after another, with a bar where there are many.
+pub fn each_file(context: &Context, captioner: &Captioner, files: &[PathBuf], options: &CaptionOptions) -> Result<()> {
+    context.bars.begin("captioning", Some(files.len() as u64));
+    for file in files {
+        context.stop.check()?;
+        context.bars.note(&file.file_name().unwrap_or_default().to_string_lossy());
+        match captioner.caption(file, options) {
+            Ok(captioned) => context.bars.aside(|| print(context, &captioned))?,
+            Err(error) if error.is_user() => {
+                context.bars.aside(|| context.out.failure(&file.display().to_string(), &error))?;
+            }
+            Err(error) => return Err(error),
+        }
+        context.bars.advance(1);
+    }
+    context.bars.end();
+    Ok(())
+}
+
+fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &CaptionOptions) -> Result<()> {
+    let mut rows = NpyRows::open(file)?;
+    let many = rows.rows() > 1;
+    let mut embedding = Vec::new();
+    let mut row = 0;
+    while rows.next_into(&mut embedding)? {
+        context.stop.check()?;
+        let mut captioned = captioner.caption_embedding(&file.display().to_string(), &embedding, options)?;
+        captioned.row = many.then_some(row);
+        print(context, &captioned)?;
+        row += 1;
+    }
+    Ok(())
+}
+
+fn print(context: &Context, captioned: &Captioned) -> Result<()> {
+    context.out.item(captioned, |c| {
+        let row = c.row.map(|row| format!(" [{row}]")).unwrap_or_default();
+        format!("{}{row}\n  {}\n{}", c.path, c.caption, describe(&c.neighbours, 5))
+    })
+}
+
+/// The file names that a folder is searched for.
+const EXTENSIONS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "mp4", "aac", "aif", "aiff"];
+
+/// Files as named, and the audio files of folders in order of their names. A folder that gives none is a failure of
+/// its own and does not stop the others.
+pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in named {
+        match files_of(path) {
+            Ok(found) => files.extend(found),
+            Err(error) => context.out.failure(&path.display().to_string(), &error)?,
+        }
+    }
+    Ok(files)
+}
+
+fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|e| Error::Io { action: "read", path: path.to_path_buf(), source: e.into() })?;
+        let extension = entry.path().extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+        if entry.file_type().is_file() && EXTENSIONS.contains(&extension.as_str()) {
+            files.push(entry.into_path());
+        }
+    }
+    if files.is_empty() {
+        let expected = format!("audio files ({})", EXTENSIONS.join(", "));
+        return Err(Error::input(path.display(), "a folder without audio", expected));
+    }
+    Ok(files)
+}

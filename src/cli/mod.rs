@@ -1,0 +1,159 @@
+//! The command line: one file a command. What a library user would need lives in the library, not here.
+//!
+//! Contract: results on stdout (text, or JSON with `--json`), progress and remarks on stderr; exit code 0 for success,
+//! 1 for what the user can mend (wrong option, unreadable file, missing model), 2 for the unexpected.
+
+mod bars;
+mod caption;
+mod completions;
+mod demo;
+mod doctor;
+mod domains;
+mod ingest;
+mod init;
+mod models;
+mod output;
+mod search;
+mod stats;
+mod train;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use echoic::models::ModelCache;
+use echoic::progress::Stop;
+use echoic::{Error, Result};
+
+use bars::Bars;
+use output::Output;
+
+/// An embedded vector-memory database for sound: captions audio from text alone.
+#[derive(Debug, Parser)]
+#[command(name = "echoic", version, about, long_about = None, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// The folder of the store
+    #[arg(long, global = true, env = "ECHOIC_STORE", value_name = "DIR", default_value = "./echoic-store")]
+    store: PathBuf,
+    /// Print JSON: one document, or one line an item where there are many
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print results only: no progress, no remarks
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more about what is done (-vv for everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Never try to download anything
+    #[arg(long, global = true, env = "ECHOIC_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    offline: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole way once: model, store, corpora, decoder, captions of real recordings
+    Demo(demo::Arguments),
+    /// Create an empty store bound to an embedding space
+    Init(init::Arguments),
+    /// Read a caption corpus into a domain
+    Ingest(ingest::Arguments),
+    /// List the domains, or remove one
+    Domains(domains::Arguments),
+    /// Show what the store holds
+    Stats,
+    /// Train a decoder from stored texts
+    Train(train::Arguments),
+    /// Caption audio files, folders or precomputed audio embeddings
+    Caption(caption::Arguments),
+    /// Show the stored texts nearest to a text, a sound or an embedding
+    Search(search::Arguments),
+    /// List, fetch, find and verify models
+    Models(models::Arguments),
+    /// Print completions for a shell
+    Completions(completions::Arguments),
+    /// Check that this machine has what Echoic needs
+    Doctor,
+}
+
+/// What every command works with.
+struct Context {
+    global: Global,
+    out: Output,
+    bars: Bars,
+    stop: &'static Stop,
+}
+
+impl Context {
+    /// The cache of models, which stays off the network with `--offline`.
+    fn models(&self) -> Result<ModelCache> {
+        Ok(ModelCache::from_env()?.offline(self.global.offline))
+    }
+}
+
+static STOP: Stop = Stop::new();
+
+/// Parses the command line, runs the command, and turns its outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help and version come as "errors" too, and are none.
+            let failed = usage.use_stderr();
+            let _ = usage.print();
+            return if failed { ExitCode::from(1) } else { ExitCode::SUCCESS };
+        }
+    };
+    let bars = Bars::new(cli.global.quiet);
+    bars::log_to(&bars, cli.global.quiet, cli.global.verbose);
+    stop_on_signals();
+    let context = Context { out: Output::new(cli.global.json), bars, stop: &STOP, global: cli.global };
+    let outcome = run(&context, cli.command);
+    context.bars.clear();
+    match outcome {
+        Ok(()) => ExitCode::from(u8::from(context.out.failures() > 0)),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(if error.is_user() { 1 } else { 2 })
+        }
+    }
+}
+
+fn run(context: &Context, command: Command) -> Result<()> {
+    match command {
+        Command::Demo(arguments) => demo::run(context, &arguments),
+        Command::Init(arguments) => init::run(context, &arguments),
+        Command::Ingest(arguments) => ingest::run(context, &arguments),
+        Command::Domains(arguments) => domains::run(context, &arguments),
+        Command::Stats => stats::run(context),
+        Command::Train(arguments) => train::run(context, &arguments),
+        Command::Caption(arguments) => caption::run(context, &arguments),
+        Command::Search(arguments) => search::run(context, &arguments),
+        Command::Models(arguments) => models::run(context, &arguments),
+        Command::Completions(arguments) => completions::run(context, &arguments),
+        Command::Doctor => doctor::run(context),
+    }
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the work to stop at a safe point; the second ends the process.
+fn stop_on_signals() {
+    let handler = || {
+        if STOP.requested() {
+            std::process::exit(130);
+        }
+        STOP.request();
+        eprintln!("\nstopping at the next safe point; press Ctrl-C again to end at once");
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        tracing::warn!("Ctrl-C will end the process without a safe point: {e}");
+    }
+}

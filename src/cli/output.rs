@@ -1,0 +1,116 @@
+//! Printing results on stdout and errors on stderr.
+
+use std::cell::Cell;
+use std::io::Write;
+
+use echoic::{Error, Result};
+use serde::Serialize;
+
+/// Where results go: plain text for people, or JSON for programs.
+pub struct Output {
+    json: bool,
+    failures: Cell<usize>,
+}
+
+impl Output {
+    /// Prints JSON where `json` is set.
+    pub fn new(json: bool) -> Self {
+        Self { json, failures: Cell::new(0) }
+    }
+
+    /// Prints one result: `value` as one line of JSON, or else what `text` says of it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when stdout cannot be written, such as a pipe that was closed.
+    pub fn item<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
+        let line = if self.json {
+            serde_json::to_string(value).map_err(|e| Error::Internal(format!("a result that is no JSON: {e}")))?
+        } else {
+            text(value)
+        };
+        self.line(&line)
+    }
+
+    /// Prints a line for people; nothing in JSON mode.
+    ///
+    /// # Errors
+    /// As [`Output::item`].
+    pub fn remark(&self, text: &str) -> Result<()> {
+        if self.json { Ok(()) } else { self.line(text) }
+    }
+
+    /// Reports an item of a batch that failed; the others go on, and the exit code will be 1.
+    ///
+    /// # Errors
+    /// As [`Output::item`].
+    pub fn failure(&self, path: &str, error: &Error) -> Result<()> {
+        self.failures.set(self.failures.get() + 1);
+        complain(error);
+        if !self.json {
+            return Ok(());
+        }
+        let item = serde_json::json!({ "path": path, "error": error.to_string(), "hint": error.hint() });
+        self.line(&item.to_string())
+    }
+
+    /// How many items of a batch failed.
+    pub fn failures(&self) -> usize {
+        self.failures.get()
+    }
+
+    fn line(&self, text: &str) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Error::io("write", "stdout"))
+    }
+}
+
+/// Prints an error and what to do about it on stderr.
+pub fn complain(error: &Error) {
+    let mut stderr = std::io::stderr().lock();
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(stderr, "error: {error}");
+    if let Some(hint) = error.hint() {
+        let _ = writeln!(stderr, "hint: {hint}");
+    }
+}
+
+/// A size for people: `1.5 MB`.
+pub fn bytes(count: u64) -> String {
+    indicatif::DecimalBytes(count).to_string()
+}
+
+/// A number for people: `1,234,567`.
+pub fn number(count: u64) -> String {
+    indicatif::HumanCount(count).to_string()
+}
+
+/// Rows of cells in aligned columns; the first row is the heading. Columns whose cells are all numbers lean right.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cell = |row: &Vec<String>, c: usize| row.get(c).cloned().unwrap_or_default();
+    let is_number = |text: &str| text.chars().all(|ch| ch.is_ascii_digit() || ",.".contains(ch));
+    let mut lines = vec![String::new(); rows.len()];
+    for c in 0..columns {
+        let width = rows.iter().map(|row| cell(row, c).chars().count()).max().unwrap_or(0);
+        let right = rows.iter().skip(1).all(|row| is_number(&cell(row, c)));
+        for (line, row) in lines.iter_mut().zip(rows) {
+            let text = cell(row, c);
+            let gap = " ".repeat(width - text.chars().count());
+            let separator = if c == 0 { "" } else { "  " };
+            *line += &if right { format!("{separator}{gap}{text}") } else { format!("{separator}{text}{gap}") };
+        }
+    }
+    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_aligns_words_left_and_numbers_right() {
+        let rows = [["domain", "captions"], ["home", "1,135"], ["street", "26"]];
+        let rows: Vec<Vec<String>> = rows.iter().map(|r| r.iter().map(ToString::to_string).collect()).collect();
+        assert_eq!(table(&rows), "domain  captions\nhome       1,135\nstreet        26");
+    }
+}

@@ -1,0 +1,138 @@
+//! `echoic search`: the stored texts nearest to a text, a sound or an embedding.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use echoic::Result;
+use echoic::captioner::{Provenance, RetrievalOptions, Timings, no_tower, retrieve};
+use echoic::clap::Clap;
+use echoic::memory::Memory;
+use echoic::npy::NpyRows;
+use serde::Serialize;
+
+use super::Context;
+
+/// Arguments of `search`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    query: Query,
+    /// Neighbours to show
+    #[arg(short, value_name = "K", default_value_t = RetrievalOptions::REPORTED)]
+    k: usize,
+    /// Search this domain only (may be given several times)
+    #[arg(long = "domain", value_name = "D")]
+    domains: Vec<String>,
+    /// Compare with every stored text, without an index
+    #[arg(long)]
+    exact: bool,
+    /// Temperature of the softmax that the weights come from
+    #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
+    temperature: f32,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Query {
+    /// Search by words
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// Search by an audio file
+    #[arg(long, value_name = "FILE")]
+    audio: Option<PathBuf>,
+    /// Search by embeddings in a .npy file of shape [dim] or [n, dim]
+    #[arg(long, value_name = "FILE.npy")]
+    embedding: Option<PathBuf>,
+}
+
+/// One answer.
+#[derive(Serialize)]
+struct Found {
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<usize>,
+    neighbours: Vec<Provenance>,
+    lost_mass: f32,
+    timings: Timings,
+}
+
+/// Searches.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let memory = Memory::open(&context.global.store)?;
+    let options = RetrievalOptions {
+        k: Some(arguments.k),
+        exact: arguments.exact,
+        temperature: arguments.temperature,
+        domains: chosen(&arguments.domains),
+        ..RetrievalOptions::default()
+    };
+    let Query { text, audio, embedding } = &arguments.query;
+    if let Some(file) = embedding {
+        return by_rows(context, &memory, file, &options);
+    }
+    if memory.space().is_external() {
+        return Err(no_tower(&memory));
+    }
+    let clap = Clap::for_space(memory.space())?;
+    let start = Instant::now();
+    let query = match (text, audio) {
+        (Some(text), _) => clap.embed_texts(&[text])?.into_vec(),
+        (None, Some(audio)) => clap.embed_audio(audio)?.embedding,
+        (None, None) => Vec::new(), // clap requires one of the three
+    };
+    let embed_ms = start.elapsed().as_secs_f64() * 1e3;
+    let mut found = answer(&memory, &query, &options)?;
+    found.timings.embed_ms = embed_ms;
+    found.path = audio.as_ref().map(|path| path.display().to_string());
+    found.query.clone_from(text);
+    print(context, &found)
+}
+
+fn by_rows(context: &Context, memory: &Memory, file: &Path, options: &RetrievalOptions) -> Result<()> {
+    let mut rows = NpyRows::open(file)?;
+    let many = rows.rows() > 1;
+    let mut query = Vec::new();
+    let mut row = 0;
+    while rows.next_into(&mut query)? {
+        context.stop.check()?;
+        let mut found = answer(memory, &query, options)?;
+        found.path = Some(file.display().to_string());
+        found.row = many.then_some(row);
+        print(context, &found)?;
+        row += 1;
+    }
+    Ok(())
+}
+
+fn answer(memory: &Memory, query: &[f32], options: &RetrievalOptions) -> Result<Found> {
+    let start = Instant::now();
+    let retrieved = retrieve(memory, query, options)?;
+    let timings = Timings { search_ms: start.elapsed().as_secs_f64() * 1e3, ..Timings::default() };
+    let (neighbours, lost_mass) = (retrieved.neighbours, retrieved.lost_mass);
+    Ok(Found { path: None, query: None, row: None, neighbours, lost_mass, timings })
+}
+
+fn print(context: &Context, found: &Found) -> Result<()> {
+    context.out.item(found, |found| {
+        let name = found.query.as_deref().or(found.path.as_deref()).unwrap_or("");
+        let row = found.row.map(|row| format!(" [{row}]")).unwrap_or_default();
+        format!("{name}{row}\n{}", describe(&found.neighbours, found.neighbours.len()))
+    })
+}
+
+/// `None` where no domain was named: all of them.
+pub fn chosen(domains: &[String]) -> Option<Vec<String>> {
+    (!domains.is_empty()).then(|| domains.to_vec())
+}
+
+/// Neighbours in lines for people.
+pub fn describe(neighbours: &[Provenance], most: usize) -> String {
+    let lines = neighbours.iter().take(most).map(|n| {
+        let times = if n.multiplicity > 1 { format!(" x{}", n.multiplicity) } else { String::new() };
+        format!("    {:.3}  weight {:.2}  {} [{} {}]{times}", n.similarity, n.weight, n.caption, n.domain, n.id)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,151 @@
+//! `echoic train`: a decoder from stored texts.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use echoic::bridge::PAPER_NOISE_VARIANCE;
+use echoic::clap::Clap;
+use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge};
+use echoic::memory::Memory;
+use echoic::npy::NpyRows;
+use echoic::training::{estimate_noise, train_decoder, work_folder};
+use echoic::{Error, Result};
+use serde::Serialize;
+
+use super::Context;
+use super::output::number;
+use super::search::chosen;
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Train on this domain only (may be given several times)
+    #[arg(long = "domain", value_name = "D")]
+    domains: Vec<String>,
+    /// The decoder's name
+    #[arg(long, value_name = "N", default_value = "default")]
+    name: String,
+    /// Size and schedule: `small` for minutes on a laptop, `paper` for that of WSAC
+    #[arg(long, default_value_t = Preset::Small)]
+    preset: Preset,
+    /// How the decoder is prepared for embeddings off the texts
+    #[arg(long, value_enum, default_value_t = BridgeKind::Noise)]
+    bridge: BridgeKind,
+    /// Variance of the noise; by default estimated from clips with several captions, or else the paper's 0.013
+    #[arg(long, value_name = "VARIANCE")]
+    noise: Option<f32>,
+    /// The shift from text to audio embeddings: a .npy file of one row
+    #[arg(long, value_name = "FILE.npy")]
+    shift: Option<PathBuf>,
+    /// Passes over the captions
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Captions in a batch
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Highest learning rate
+    #[arg(long, value_name = "LR")]
+    learning_rate: Option<f64>,
+    /// Share of the captions held out to choose the best checkpoint
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    validation: f32,
+    /// Seed of the split, the initial weights and the noise
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Go on from the last checkpoint of this name
+    #[arg(long)]
+    resume: bool,
+}
+
+/// What is done to a text embedding before the decoder sees it in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BridgeKind {
+    /// Nothing
+    None,
+    /// Gaussian noise, drawn anew at each step
+    Noise,
+    /// A given shift towards audio
+    Shift,
+    /// Shift and noise
+    Both,
+}
+
+#[derive(Serialize)]
+struct Trained<'a> {
+    decoder: &'a str,
+    noise_variance: Option<f32>,
+    #[serde(flatten)]
+    report: &'a TrainReport,
+    log: PathBuf,
+}
+
+/// Trains and keeps the best checkpoint in the store.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let memory = Memory::open(&context.global.store)?;
+    let domains = chosen(&arguments.domains);
+    let bridge = bridge(arguments, &memory, domains.as_deref())?;
+    let noise_variance = bridge.noise_variance;
+    let options = TrainOptions {
+        preset: arguments.preset,
+        epochs: arguments.epochs,
+        batch: arguments.batch,
+        learning_rate: arguments.learning_rate,
+        bridge,
+        validation: arguments.validation,
+        seed: arguments.seed,
+        resume: arguments.resume,
+    };
+    let (bars, stop) = (&context.bars, context.stop);
+    let tokenizer = Clap::tokenizer_for(memory.space())?;
+    let report = train_decoder(&memory, domains.as_deref(), &arguments.name, &tokenizer, &options, bars, stop)?;
+    let log = work_folder(&memory, &arguments.name).join("log.jsonl");
+    let trained = Trained { decoder: &arguments.name, noise_variance, report: &report, log };
+    context.out.item(&trained, describe)?;
+    if report.interrupted { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) -> Result<TrainingBridge> {
+    let (noisy, shifted) = match arguments.bridge {
+        BridgeKind::None => (false, false),
+        BridgeKind::Noise => (true, false),
+        BridgeKind::Shift => (false, true),
+        BridgeKind::Both => (true, true),
+    };
+    let noise_variance = match (noisy, arguments.noise) {
+        (false, _) => None,
+        (true, Some(given)) => Some(given),
+        (true, None) => Some(estimate_noise(memory, domains)?.unwrap_or(PAPER_NOISE_VARIANCE)),
+    };
+    let shift = match (shifted, &arguments.shift) {
+        (false, _) => None,
+        (true, Some(file)) => Some(one_row(file, memory.space().dim)?),
+        (true, None) => {
+            return Err(Error::input("--bridge shift", "no --shift", "--shift FILE.npy")
+                .with_hint("give mean(audio embeddings) - mean(text embeddings) as a .npy file of one row"));
+        }
+    };
+    Ok(TrainingBridge { noise_variance, shift })
+}
+
+fn one_row(file: &Path, dim: usize) -> Result<Vec<f32>> {
+    let rows = NpyRows::open(file)?;
+    if (rows.rows(), rows.dim()) != (1, dim) {
+        let found = format!("shape [{}, {}]", rows.rows(), rows.dim());
+        return Err(Error::input(file.display(), found, format!("one row of {dim}")));
+    }
+    Ok(rows.read_all()?.into_vec())
+}
+
+fn describe(trained: &Trained<'_>) -> String {
+    let r = trained.report;
+    let (parameters, vocabulary) = (number(r.parameters as u64), number(r.vocabulary as u64));
+    let loss = r.validation_loss.map(|loss| format!(", validation loss {loss:.3}")).unwrap_or_default();
+    format!(
+        "trained the decoder {}: {parameters} parameters, {vocabulary} tokens{loss}, best after epoch {} of {}, {:.0} s\nthe curve is in {}",
+        trained.decoder,
+        r.best_epoch,
+        r.epochs,
+        r.seconds,
+        trained.log.display()
+    )
+}

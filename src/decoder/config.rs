@@ -1,0 +1,212 @@
+//! The decoder's shape and how it is trained, with the two presets.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A ready-made shape and training recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Learns grammatical captions from some 5,000 texts in about two minutes on two CPU cores.
+    #[default]
+    Small,
+    /// The shape and schedule of WSAC, section 3.2.
+    Paper,
+}
+
+impl Preset {
+    /// The name on the command line and in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Paper => "paper",
+        }
+    }
+
+    /// The shape for embeddings of `dim` components and a vocabulary of `vocabulary` tokens.
+    pub const fn config(self, dim: usize, vocabulary: usize) -> DecoderConfig {
+        match self {
+            Self::Small => {
+                DecoderConfig { dim, vocabulary, prefix_tokens: 1, width: 256, layers: 3, heads: 4, max_tokens: 32 }
+            }
+            Self::Paper => {
+                DecoderConfig { dim, vocabulary, prefix_tokens: 1, width: 768, layers: 4, heads: 4, max_tokens: 22 }
+            }
+        }
+    }
+
+    /// How it is trained on `texts` different texts, where the options say nothing else.
+    pub fn recipe(self, texts: usize) -> Recipe {
+        match self {
+            // About 100,000 captions seen: the validation loss of 5,000 short captions stops falling there.
+            Self::Small => Recipe {
+                epochs: (100_000 / texts.max(1)).clamp(4, 20),
+                batch: 64,
+                learning_rate: 1.5e-3,
+                schedule: Schedule::Cosine { warm_up: 0.05, floor: 0.02 },
+                weight_decay: 0.1,
+                beta2: 0.98,
+                dropout: 0.1,
+                smoothing: 0.05,
+                clip: 1.0,
+            },
+            Self::Paper => Recipe {
+                epochs: 30,
+                batch: 64,
+                learning_rate: 2e-5,
+                schedule: Schedule::Steps { warm_up: 5.0, every: 10.0, factor: 0.2 },
+                weight_decay: 0.0,
+                beta2: 0.999,
+                dropout: 0.1,
+                smoothing: 0.0,
+                clip: f64::INFINITY,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Preset {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "small" => Ok(Self::Small),
+            "paper" => Ok(Self::Paper),
+            _ => Err(Error::input("preset", name, "small or paper")),
+        }
+    }
+}
+
+/// The decoder's shape.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecoderConfig {
+    /// Components of the embedding that it reads.
+    pub dim: usize,
+    /// Tokens that it knows.
+    pub vocabulary: usize,
+    /// Positions that the mapping network fills from one embedding. 1, as in the authors' code (inherited from DeCap).
+    pub prefix_tokens: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Tokens of a caption including the start and end markers; longer texts are cut in training.
+    pub max_tokens: usize,
+}
+
+/// Limits on what a decoder file may ask for, so that a damaged or hostile one cannot exhaust the memory.
+const LIMITS: [(&str, usize); 7] = [
+    ("dim", 1 << 16),
+    ("vocabulary", 1 << 20),
+    ("prefix_tokens", 256),
+    ("width", 1 << 14),
+    ("layers", 256),
+    ("heads", 256),
+    ("max_tokens", 4096),
+];
+
+impl DecoderConfig {
+    /// Width of the hidden layer of each block's MLP.
+    pub const fn hidden(&self) -> usize {
+        4 * self.width
+    }
+
+    /// Positions that a sequence can have: the prefix, then start marker and words; the end marker is never read.
+    pub const fn positions(&self) -> usize {
+        self.prefix_tokens + self.max_tokens
+    }
+
+    /// # Errors
+    /// When a number is 0 or absurdly large, or the heads do not divide the width.
+    pub fn check(&self) -> Result<()> {
+        let values =
+            [self.dim, self.vocabulary, self.prefix_tokens, self.width, self.layers, self.heads, self.max_tokens];
+        for ((name, limit), value) in LIMITS.into_iter().zip(values) {
+            if value == 0 || value > limit {
+                return Err(Error::input(format!("decoder {name}"), value, format!("1 to {limit}")));
+            }
+        }
+        if !self.width.is_multiple_of(self.heads) || self.max_tokens < 2 {
+            return Err(Error::input(
+                "decoder shape",
+                format!("width {}, {} heads, {} tokens", self.width, self.heads, self.max_tokens),
+                "a width that the heads divide and at least 2 tokens",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// How a decoder is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Passes over the training texts.
+    pub epochs: usize,
+    /// Captions a step.
+    pub batch: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// AdamW's weight decay on matrices; 0 is Adam.
+    pub weight_decay: f64,
+    /// Decay of Adam's second moment (that of the first is 0.9).
+    pub beta2: f64,
+    /// Probability of dropping a number of the input and of each residual branch.
+    pub dropout: f32,
+    /// Label smoothing.
+    pub smoothing: f32,
+    /// Largest norm of the whole gradient.
+    pub clip: f64,
+}
+
+/// The learning rate over the training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Linear rise over `warm_up` epochs; × `factor` after `every` epochs (counted from the start).
+    Steps {
+        /// Epochs of linear rise.
+        warm_up: f64,
+        /// Epochs between decreases.
+        every: f64,
+        /// What the rate is multiplied by.
+        factor: f64,
+    },
+    /// Linear rise over the share `warm_up` of the training, then half a cosine down to the share `floor` of the peak.
+    Cosine {
+        /// Share of the training that rises.
+        warm_up: f64,
+        /// What remains at the end, relative to the peak.
+        floor: f64,
+    },
+}
+
+impl Recipe {
+    /// The learning rate when `epoch` passes (with a fraction) are done.
+    pub fn rate_at(&self, epoch: f64) -> f64 {
+        let factor = match self.schedule {
+            Schedule::Steps { warm_up, every, factor } => {
+                (epoch / warm_up.max(1e-9)).min(1.0) * factor.powf((epoch / every.max(1e-9)).floor())
+            }
+            Schedule::Cosine { warm_up, floor } => {
+                let done = epoch / (self.epochs.max(1) as f64);
+                let rise = (done / warm_up.max(1e-9)).min(1.0);
+                let fall = ((done - warm_up) / (1.0 - warm_up).max(1e-9)).clamp(0.0, 1.0);
+                rise * (floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * fall).cos()))
+            }
+        };
+        self.learning_rate * factor
+    }
+}

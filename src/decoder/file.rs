@@ -1,0 +1,135 @@
+//! The decoder's file: one safetensors file with the weights, whose header carries shape, vocabulary, embedding space and
+//! how it was trained.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Write,
+    path::Path,
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{config::DecoderConfig, model, options::TrainingFacts, vocabulary::Vocabulary};
+use crate::{EmbeddingSpace, Error, Result};
+
+/// Named blocks of numbers with their shapes.
+pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// The value of the header's `format` entry in a decoder's file.
+const FORMAT: &str = "echoic-decoder-1";
+
+/// Everything that a decoder's file says beside its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Header {
+    pub config: DecoderConfig,
+    pub vocabulary: Vocabulary,
+    pub space: EmbeddingSpace,
+    pub facts: TrainingFacts,
+}
+
+/// Writes a decoder's file; whoever reads `path` sees the old file or the new one, never a part.
+pub(super) fn write_decoder(path: &Path, header: &Header, tensors: &Tensors) -> Result<()> {
+    let metadata = HashMap::from([
+        ("format".to_owned(), FORMAT.to_owned()),
+        ("config".to_owned(), json(&header.config)?),
+        ("vocabulary".to_owned(), json(&header.vocabulary)?),
+        ("space".to_owned(), json(&header.space)?),
+        ("training".to_owned(), json(&header.facts)?),
+    ]);
+    write_tensors(path, metadata, tensors)
+}
+
+/// Reads a decoder's file and checks that every weight is there in its shape, finite.
+pub(super) fn read_decoder(path: &Path) -> Result<(Header, Tensors)> {
+    let (metadata, mut tensors) = read_tensors(path)?;
+    let wrong = |what: &str| {
+        Error::input(path.display(), what, "a decoder written by `echoic train`")
+            .with_hint("train one with `echoic train`, or restore the file from a backup")
+    };
+    match metadata.get("format").map(String::as_str) {
+        Some(FORMAT) => {}
+        Some(other) => return Err(wrong(&format!("the format '{other}'"))),
+        None => return Err(wrong("a safetensors file of another kind")),
+    }
+    let header = Header {
+        config: entry(path, &metadata, "config")?,
+        vocabulary: entry(path, &metadata, "vocabulary")?,
+        space: entry(path, &metadata, "space")?,
+        facts: entry(path, &metadata, "training")?,
+    };
+    header.config.check()?;
+    if header.vocabulary.len() != header.config.vocabulary || header.space.dim != header.config.dim {
+        return Err(wrong("a vocabulary or embedding space that does not fit the weights"));
+    }
+    for (name, shape) in model::shapes(&header.config) {
+        match tensors.get(&name) {
+            Some((found, data)) if *found == shape && data.iter().all(|x| x.is_finite()) => {}
+            Some((found, _)) => {
+                return Err(wrong(&format!("the weight {name} with shape {found:?} or numbers that are not finite")));
+            }
+            None => return Err(wrong(&format!("no weight {name}"))),
+        }
+    }
+    tensors.retain(|_, (shape, _)| !shape.is_empty());
+    Ok((header, tensors))
+}
+
+/// A value as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::Internal(format!("cannot write JSON: {e}")))
+}
+
+/// A value from the header.
+pub(super) fn entry<T: DeserializeOwned>(path: &Path, metadata: &HashMap<String, String>, key: &str) -> Result<T> {
+    let text = metadata.get(key).map_or("", String::as_str);
+    serde_json::from_str(text).map_err(|e| {
+        Error::input(format!("{}: header entry '{key}'", path.display()), e, "JSON as this version writes it")
+    })
+}
+
+/// Writes a safetensors file under another name, syncs it, and renames it to `path`.
+pub(super) fn write_tensors(path: &Path, metadata: HashMap<String, String>, tensors: &Tensors) -> Result<()> {
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, (shape, data))| (name, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|e| Error::Internal(format!("cannot write tensors: {e}")))?;
+    write_atomically(path, &views)
+}
+
+/// Replaces `path` by `bytes` so that a crash leaves the old content or the new.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create a file in", folder))?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.as_file().sync_all().map_err(Error::io("write", path))?;
+    file.persist(path).map_err(|e| Error::io("replace", path)(e.error))?;
+    // Not every platform can sync a folder; the rename itself has happened.
+    if let Ok(folder) = std::fs::File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Reads all f32 tensors of a safetensors file, and its header.
+pub(super) fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let damaged = |e: safetensors::SafeTensorError| Error::damaged(path, 0, e, "a safetensors file");
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let mut all = Tensors::new();
+    for (name, view) in tensors.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(Error::damaged(path, 0, format!("{name} of type {:?}", view.dtype()), "f32"));
+        }
+        let data = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        all.insert(name.to_owned(), (view.shape().to_vec(), data));
+    }
+    Ok((header.metadata().clone().unwrap_or_default(), all))
+}

@@ -1,0 +1,292 @@
+//! A trained decoder: from an embedding to a caption.
+
+use std::{cmp::Ordering, path::Path};
+
+use rand::Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    config::DecoderConfig,
+    file::{self, Header},
+    inference::{Session, Weights},
+    options::TrainingFacts,
+    packing::rng,
+    vocabulary::{END, START, UNKNOWN, Vocabulary},
+};
+use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding::normalize};
+
+/// A trained decoder, ready to write captions. Cheap to share between threads.
+#[derive(Debug)]
+pub struct Decoder {
+    info: DecoderInfo,
+    vocabulary: Vocabulary,
+    weights: Weights,
+}
+
+/// What a decoder's file says about itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DecoderInfo {
+    /// Its shape.
+    pub config: DecoderConfig,
+    /// The embedding space that it reads.
+    pub space: EmbeddingSpace,
+    /// How it was trained.
+    pub training: TrainingFacts,
+    /// Numbers in its weights.
+    pub parameters: usize,
+}
+
+/// How captions are searched for. The default is greedy, as in the paper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerateOptions {
+    /// Most tokens of a caption, without markers; the decoder's own limit where `None`.
+    pub max_tokens: Option<usize>,
+    /// Captions kept in parallel; 1 is greedy. The best by log probability over length^0.7 wins. At most 64.
+    pub beam: usize,
+    /// 0 takes the likeliest token; above, tokens are drawn from the softmax of logits over this temperature (then `beam`
+    /// is ignored).
+    pub temperature: f32,
+    /// Drawing is limited to the likeliest tokens that together hold this probability; in (0, 1].
+    pub top_p: f32,
+    /// Seed of drawing; caption i of a batch draws from a generator of its own.
+    pub seed: u64,
+    /// Repetition guard: no sequence of this many tokens occurs twice in a caption; 0 is off.
+    pub no_repeat: usize,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self { max_tokens: None, beam: 1, temperature: 0.0, top_p: 1.0, seed: 0, no_repeat: 0 }
+    }
+}
+
+/// A caption.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generated {
+    /// The caption as a sentence.
+    pub text: String,
+    /// Its tokens, without markers.
+    pub tokens: usize,
+    /// Log probability in nats, the end marker included where it was reached.
+    pub log_prob: f32,
+}
+
+/// A caption under way.
+#[derive(Clone)]
+struct Draft<'a> {
+    session: Session<'a>,
+    tokens: Vec<u32>,
+    log_prob: f64,
+    /// Log probabilities of the next token.
+    next: Vec<f32>,
+    ended: bool,
+}
+
+impl Decoder {
+    /// Reads a decoder's file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is no decoder of this version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let (header, tensors) = file::read_decoder(path)?;
+        let parameters = tensors.values().map(|(_, data)| data.len()).sum();
+        let Header { config, vocabulary, space, facts } = header;
+        let weights = Weights::new(&config, tensors)?;
+        Ok(Self { info: DecoderInfo { config, space, training: facts, parameters }, vocabulary, weights })
+    }
+
+    /// Shape, space and training.
+    pub fn info(&self) -> &DecoderInfo {
+        &self.info
+    }
+
+    /// Writes the caption of one prefix embedding `[dim]`, which is scaled to unit length first.
+    ///
+    /// A caption has at least one token, and never the unknown token.
+    ///
+    /// # Errors
+    /// When the embedding has another length, is zero or not finite, or an option is out of range.
+    pub fn generate(&self, prefix: &[f32], options: &GenerateOptions) -> Result<Generated> {
+        self.generate_nth(prefix, options, 0)
+    }
+
+    /// Writes the captions of `prefixes` `[n, dim]` in parallel. Each is the same as from [`Decoder::generate`], whatever
+    /// the batch and the number of threads (when drawing: for the first; the others draw on their own).
+    ///
+    /// # Errors
+    /// As [`Decoder::generate`].
+    pub fn generate_batch(&self, prefixes: &Embeddings, options: &GenerateOptions) -> Result<Vec<Generated>> {
+        let rows: Vec<&[f32]> = prefixes.rows().collect();
+        rows.par_iter().enumerate().map(|(index, row)| self.generate_nth(row, options, index)).collect()
+    }
+
+    fn generate_nth(&self, prefix: &[f32], options: &GenerateOptions, index: usize) -> Result<Generated> {
+        options.check()?;
+        if prefix.len() != self.info.config.dim {
+            let (found, expected) = (prefix.len(), self.info.config.dim);
+            return Err(Error::input("prefix embedding", format!("{found} components"), format!("{expected}")));
+        }
+        let mut prefix = prefix.to_vec();
+        if normalize(&mut prefix) == 0.0 {
+            return Err(Error::input("prefix embedding", "zero or numbers that are not finite", "a direction"));
+        }
+        let mut session = self.weights.begin(&prefix);
+        let next = session.next(START).map(log_softmax);
+        let next = next.ok_or_else(|| Error::Internal("the decoder has no room for a caption".into()))?;
+        let draft = Draft { session, tokens: Vec::new(), log_prob: 0.0, next, ended: false };
+        let room = self.info.config.max_tokens - 1;
+        let limit = options.max_tokens.unwrap_or(room).clamp(1, room);
+        let best = if options.temperature > 0.0 {
+            sample(draft, limit, options, index)
+        } else {
+            search(draft, limit, options)
+        };
+        Ok(Generated {
+            text: self.vocabulary.text(&best.tokens),
+            tokens: best.tokens.len(),
+            log_prob: best.log_prob as f32,
+        })
+    }
+}
+
+impl GenerateOptions {
+    fn check(&self) -> Result<()> {
+        if self.beam == 0 || self.beam > 64 {
+            return Err(Error::input("beam", self.beam, "1 to 64"));
+        }
+        if !(self.temperature.is_finite() && self.temperature >= 0.0) {
+            return Err(Error::input("generation temperature", self.temperature, "a number of at least 0"));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return Err(Error::input("top_p", self.top_p, "above 0 and at most 1"));
+        }
+        Ok(())
+    }
+}
+
+impl Draft<'_> {
+    /// True where `token` may come next.
+    fn allows(&self, token: u32, no_repeat: usize) -> bool {
+        if token == START || token == UNKNOWN {
+            return false;
+        }
+        if token == END {
+            return !self.tokens.is_empty();
+        }
+        let length = self.tokens.len();
+        if no_repeat == 0 || length < no_repeat {
+            return true;
+        }
+        let last = &self.tokens[length + 1 - no_repeat..];
+        !self.tokens.windows(no_repeat).any(|w| w[no_repeat - 1] == token && w[..no_repeat - 1] == *last)
+    }
+
+    /// Takes `token`; reads it unless it ends the caption or the limit is reached.
+    fn take(&mut self, token: u32, limit: usize) {
+        self.log_prob += self.next.get(token as usize).copied().map_or(0.0, f64::from);
+        if token == END {
+            self.ended = true;
+            return;
+        }
+        self.tokens.push(token);
+        match self.session.next(token) {
+            Some(logits) if self.tokens.len() < limit => self.next = log_softmax(logits),
+            _ => self.ended = true,
+        }
+    }
+
+    /// Log probability over length^0.7: plain sums favour short captions, plain means long ones.
+    fn score(&self) -> f64 {
+        self.log_prob / ((self.tokens.len() + 1) as f64).powf(0.7)
+    }
+
+    /// The `count` likeliest tokens allowed next, likeliest first, the lower number first among equals.
+    fn likeliest(&self, count: usize, no_repeat: usize) -> Vec<u32> {
+        let mut best: Vec<u32> = Vec::with_capacity(count + 1);
+        for (token, value) in self.next.iter().enumerate() {
+            let full = best.len() == count;
+            if full && best.last().is_some_and(|last| self.next[*last as usize] >= *value) {
+                continue;
+            }
+            if self.allows(token as u32, no_repeat) {
+                let place = best.partition_point(|other| self.next[*other as usize] >= *value);
+                best.insert(place, token as u32);
+                best.truncate(count);
+            }
+        }
+        best
+    }
+}
+
+/// Beam search; greedy where the beam is 1.
+fn search<'a>(draft: Draft<'a>, limit: usize, options: &GenerateOptions) -> Draft<'a> {
+    let mut drafts = vec![draft];
+    while drafts.iter().any(|d| !d.ended) {
+        let mut choices: Vec<(usize, Option<u32>, f64)> = Vec::new();
+        for (index, draft) in drafts.iter().enumerate() {
+            if draft.ended {
+                choices.push((index, None, draft.log_prob));
+                continue;
+            }
+            for token in draft.likeliest(options.beam, options.no_repeat) {
+                choices.push((index, Some(token), draft.log_prob + f64::from(draft.next[token as usize])));
+            }
+        }
+        if choices.is_empty() {
+            break; // the guard leaves no token: keep what there is
+        }
+        choices.sort_by(|a, b| b.2.partial_cmp(&a.2).unwrap_or(Ordering::Equal));
+        choices.truncate(options.beam);
+        let extend = |(index, token, _): &(usize, Option<u32>, f64)| {
+            let mut draft = drafts[*index].clone();
+            if let Some(token) = token {
+                draft.take(*token, limit);
+            }
+            draft
+        };
+        drafts = choices.iter().map(extend).collect();
+    }
+    let best = drafts
+        .iter()
+        .enumerate()
+        .max_by(|(i, a), (j, b)| a.score().partial_cmp(&b.score()).unwrap_or(Ordering::Equal).then(j.cmp(i)));
+    let best = best.map_or(0, |(index, _)| index);
+    drafts.swap_remove(best)
+}
+
+/// Draws one token after the other.
+fn sample<'a>(mut draft: Draft<'a>, limit: usize, options: &GenerateOptions, index: usize) -> Draft<'a> {
+    let mut rng = rng(options.seed, 6, index, 0);
+    while !draft.ended {
+        let mut tokens: Vec<u32> =
+            (0..draft.next.len() as u32).filter(|t| draft.allows(*t, options.no_repeat)).collect();
+        let logit = |token: &u32| draft.next[*token as usize];
+        tokens.sort_by(|a, b| logit(b).partial_cmp(&logit(a)).unwrap_or(Ordering::Equal));
+        let Some(top) = tokens.first().map(logit) else { break };
+        let weights: Vec<f64> =
+            tokens.iter().map(|t| f64::from((logit(t) - top) / options.temperature).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        let (mut kept, mut mass) = (0, 0.0);
+        while kept < weights.len() && (kept == 0 || mass < f64::from(options.top_p) * total) {
+            mass += weights[kept];
+            kept += 1;
+        }
+        let mut point = rng.random::<f64>() * mass;
+        let chosen = weights[..kept].iter().position(|weight| {
+            point -= weight;
+            point < 0.0
+        });
+        draft.take(tokens[chosen.unwrap_or(0)], limit);
+    }
+    draft
+}
+
+fn log_softmax(mut logits: Vec<f32>) -> Vec<f32> {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = logits.iter().map(|x| f64::from(x - max).exp()).sum();
+    let log_sum = f64::from(max) + total.ln();
+    logits.iter_mut().for_each(|x| *x = (f64::from(*x) - log_sum) as f32);
+    logits
+}

@@ -1,0 +1,111 @@
+//! The decoder's parameters: names, shapes, how they begin.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor, Var};
+use rand::Rng;
+
+use super::{config::DecoderConfig, packing::rng};
+use crate::{Error, Result};
+
+/// Every parameter by name, in a fixed order.
+#[derive(Debug, Clone)]
+pub(super) struct Parameters {
+    vars: BTreeMap<String, Var>,
+}
+
+/// How a parameter begins.
+enum Start {
+    /// Normal with this standard deviation.
+    Normal(f64),
+    Constant(f32),
+}
+
+/// Names, shapes and beginnings of all parameters: GPT-2's, with the residual branches scaled down by their number.
+fn layout(config: &DecoderConfig) -> Vec<(String, Vec<usize>, Start)> {
+    let (width, hidden, dim) = (config.width, config.hidden(), config.dim);
+    let branch = 0.02 / (2.0 * config.layers as f64).sqrt();
+    let mut all = Vec::new();
+    let mut affine = |name: &str, out: usize, inner: usize, deviation: f64| {
+        all.push((format!("{name}.weight"), vec![out, inner], Start::Normal(deviation)));
+        all.push((format!("{name}.bias"), vec![out], Start::Constant(0.0)));
+    };
+    // Embeddings have unit length, so a component is about 1/sqrt(dim): deviation 1 gives the hidden layer unit variance.
+    affine("mapper.0", width, dim, 1.0);
+    affine("mapper.1", config.prefix_tokens * width, width, 0.3 / (width as f64).sqrt());
+    for layer in 0..config.layers {
+        affine(&format!("layers.{layer}.attention.in"), 3 * width, width, 0.02);
+        affine(&format!("layers.{layer}.attention.out"), width, width, branch);
+        affine(&format!("layers.{layer}.mlp.up"), hidden, width, 0.02);
+        affine(&format!("layers.{layer}.mlp.down"), width, hidden, branch);
+    }
+    let mut norm = |name: String| {
+        all.push((format!("{name}.gain"), vec![width], Start::Constant(1.0)));
+        all.push((format!("{name}.bias"), vec![width], Start::Constant(0.0)));
+    };
+    for layer in 0..config.layers {
+        norm(format!("layers.{layer}.norm1"));
+        norm(format!("layers.{layer}.norm2"));
+    }
+    norm("norm".into());
+    all.push(("tokens".into(), vec![config.vocabulary, width], Start::Normal(0.02)));
+    all.push(("positions".into(), vec![config.positions(), width], Start::Normal(0.01)));
+    all
+}
+
+/// The shapes of all parameters by name.
+pub(super) fn shapes(config: &DecoderConfig) -> BTreeMap<String, Vec<usize>> {
+    layout(config).into_iter().map(|(name, shape, _)| (name, shape)).collect()
+}
+
+impl Parameters {
+    /// Fresh parameters, a function of shape and seed.
+    pub(super) fn new(config: &DecoderConfig, seed: u64) -> Result<Self> {
+        let mut vars = BTreeMap::new();
+        for (index, (name, shape, start)) in layout(config).into_iter().enumerate() {
+            let len = shape.iter().product();
+            let data = match start {
+                Start::Constant(value) => vec![value; len],
+                Start::Normal(deviation) => normal(len, deviation, &mut rng(seed, 2, index, 0)),
+            };
+            vars.insert(name, Var::from_vec(data, shape, &Device::Cpu)?);
+        }
+        Ok(Self { vars })
+    }
+
+    /// Overwrites the parameters with `data`, which holds every one in its shape.
+    pub(super) fn load(&self, data: &BTreeMap<String, Vec<f32>>) -> Result<()> {
+        for (name, var) in &self.vars {
+            let Some(data) = data.get(name).filter(|d| d.len() == var.elem_count()) else {
+                return Err(Error::Internal(format!("no parameter {name} of shape {:?}", var.shape())));
+            };
+            var.set(&Tensor::from_slice(data, var.shape(), &Device::Cpu)?)?;
+        }
+        Ok(())
+    }
+
+    /// The parameters in the order of their names.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Var)> {
+        self.vars.iter()
+    }
+
+    /// Numbers in all parameters.
+    pub(super) fn count(&self) -> usize {
+        self.vars.values().map(|v| v.elem_count()).sum()
+    }
+
+    /// A parameter by name, outside candle's autograd.
+    pub(super) fn get(&self, name: &str) -> Result<Tensor> {
+        let var = self.vars.get(name).ok_or_else(|| Error::Internal(format!("no parameter {name}")))?;
+        Ok(var.as_detached_tensor())
+    }
+}
+
+fn normal(len: usize, deviation: f64, rng: &mut impl Rng) -> Vec<f32> {
+    let draw = |_| {
+        // Irwin-Hall: the sum of twelve uniform numbers has variance 1 and is near enough to normal to begin with.
+        let sum: f64 = (0..12).map(|_| rng.random::<f64>()).sum();
+        (deviation * (sum - 6.0)) as f32
+    };
+    (0..len).map(draw).collect()
+}

@@ -1,0 +1,123 @@
+//! What a training is given and what it reports.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::Preset;
+use crate::{EmbeddingSpace, Embeddings};
+
+/// A text to learn from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingText {
+    /// The caption.
+    pub text: String,
+    /// How often the memory holds it. It counts that often, up to [`super::MULTIPLICITY_CAP`]; 0 leaves it out.
+    pub multiplicity: u32,
+}
+
+/// The texts and their embeddings.
+#[derive(Debug, Clone)]
+pub struct TrainingSet {
+    /// The captions.
+    pub texts: Vec<TrainingText>,
+    /// Row i is the embedding of `texts[i]`, of unit length.
+    pub embeddings: Embeddings,
+    /// The space that the embeddings live in; the decoder is bound to it.
+    pub space: EmbeddingSpace,
+}
+
+/// How the modality gap is bridged while the decoder trains (WSAC, section 2.2): shift first, then noise, then unit length.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TrainingBridge {
+    /// Variance σ² of the noise added to every component, drawn anew at every step; `None` or 0 for no noise.
+    pub noise_variance: Option<f32>,
+    /// The vector Δ `[dim]` added to every text embedding.
+    pub shift: Option<Vec<f32>>,
+}
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// Shape and recipe.
+    pub preset: Preset,
+    /// Passes over the texts; the preset's choice where `None`.
+    pub epochs: Option<usize>,
+    /// Captions a step; the preset's choice where `None`.
+    pub batch: Option<usize>,
+    /// The highest learning rate; the preset's choice where `None`.
+    pub learning_rate: Option<f64>,
+    /// Noise and shift.
+    pub bridge: TrainingBridge,
+    /// Share of the texts held out for validation, in [0, 1). With 0 the last epoch counts as the best.
+    pub validation: f32,
+    /// Seed of everything random. The same seed, texts and options give the same weights, bit by bit, on one machine.
+    pub seed: u64,
+    /// Continue from the state in the work folder, if there is one.
+    pub resume: bool,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Small,
+            epochs: None,
+            batch: None,
+            learning_rate: None,
+            bridge: TrainingBridge::default(),
+            validation: 0.05,
+            seed: 0,
+            resume: false,
+        }
+    }
+}
+
+/// What a training did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainReport {
+    /// The decoder's file: the checkpoint with the lowest validation loss.
+    pub best: PathBuf,
+    /// The epoch, from 1, after which it was taken; 0 when training was interrupted within the first.
+    pub best_epoch: usize,
+    /// Its validation loss in nats a token; `None` where nothing was held out or no epoch was finished.
+    pub validation_loss: Option<f64>,
+    /// The mean training loss of the last finished epoch, in nats a token, with dropout and smoothing.
+    pub train_loss: Option<f64>,
+    /// Epochs finished, those before a resume included.
+    pub epochs: usize,
+    /// Tokens learned from per second of training (validation and saving not counted). No padding counts: there is none.
+    pub tokens_per_second: f64,
+    /// Numbers in the decoder's weights.
+    pub parameters: usize,
+    /// Tokens that the decoder knows.
+    pub vocabulary: usize,
+    /// Seconds in all, those before a resume included.
+    pub seconds: f64,
+    /// True when stopped on request; `resume` goes on.
+    pub interrupted: bool,
+}
+
+/// How a decoder came to be; part of its file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingFacts {
+    /// The preset that it was trained with.
+    pub preset: Preset,
+    /// Texts trained on.
+    pub texts: usize,
+    /// Texts held out.
+    pub held_out: usize,
+    /// Variance of the injected noise.
+    pub noise_variance: Option<f32>,
+    /// Length of the shift vector.
+    pub shift_length: Option<f32>,
+    /// Epochs behind these weights.
+    pub epoch: usize,
+    /// Epochs that the training was to have.
+    pub epochs: usize,
+    /// Validation loss in nats a token.
+    pub validation_loss: Option<f64>,
+    /// The seed.
+    pub seed: u64,
+    /// The version of Echoic that trained it.
+    pub echoic: String,
+}

@@ -1,0 +1,115 @@
+//! The state of a training: what `resume` needs to go on as if nothing had happened.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    file::{Tensors, entry, json, read_tensors, write_tensors},
+    model::Parameters,
+    ops::{Moments, floats},
+};
+use crate::{Error, Result};
+
+/// One line of `log.jsonl`, written after each epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Epochs finished.
+    pub epoch: usize,
+    /// Optimizer steps since the beginning.
+    pub step: u64,
+    /// Mean training loss of the epoch, nats a token, with dropout and smoothing.
+    pub train_loss: f64,
+    /// Validation loss, nats a token; null where nothing is held out.
+    pub validation_loss: Option<f64>,
+    /// Learning rate at the end of the epoch.
+    pub learning_rate: f64,
+    /// Tokens learned from per second.
+    pub tokens_per_second: f64,
+    /// Seconds since the beginning.
+    pub seconds: f64,
+}
+
+/// Where a training stands. Randomness needs no state: every step draws from a generator made of seed, epoch and step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progressed {
+    /// Tells trainings of other texts, shapes or recipes apart.
+    pub fingerprint: String,
+    /// Epochs finished.
+    pub epoch: usize,
+    /// Steps done in the epoch that is under way.
+    pub step: usize,
+    /// Steps in all.
+    pub updates: u64,
+    /// Of the epoch under way: Σ loss · tokens, and tokens.
+    pub loss_sum: f64,
+    pub tokens: u64,
+    /// Of the epoch under way: seconds spent training.
+    pub epoch_seconds: f64,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Tokens and seconds of training in all.
+    pub all_tokens: u64,
+    pub training_seconds: f64,
+    /// The epoch of the best checkpoint and its validation loss.
+    pub best: Option<(usize, Option<f64>)>,
+    pub log: Vec<LogEntry>,
+}
+
+/// Writes the state file.
+pub(super) fn save(
+    path: &Path,
+    progressed: &Progressed,
+    parameters: &Parameters,
+    moments: &BTreeMap<String, Moments>,
+) -> Result<()> {
+    let mut tensors = Tensors::new();
+    for (name, (shape, data)) in weights(parameters)? {
+        if let Some(moments) = moments.get(&name) {
+            tensors.insert(format!("first.{name}"), (shape.clone(), moments.first.clone()));
+            tensors.insert(format!("second.{name}"), (shape.clone(), moments.second.clone()));
+        }
+        tensors.insert(format!("weight.{name}"), (shape, data));
+    }
+    write_tensors(path, HashMap::from([("state".to_owned(), json(progressed)?)]), &tensors)
+}
+
+/// Reads the state file into `parameters` and the moments; `None` where there is no such file.
+pub(super) fn load(
+    path: &Path,
+    fingerprint: &str,
+    parameters: &Parameters,
+) -> Result<Option<(Progressed, BTreeMap<String, Moments>)>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let (metadata, mut tensors) = read_tensors(path)?;
+    let progressed: Progressed = entry(path, &metadata, "state")?;
+    if progressed.fingerprint != fingerprint {
+        return Err(Error::input(path.display(), "the state of a training with other texts or options", "the same")
+            .with_hint("train from the beginning (without resume), or use the texts and options of the first time"));
+    }
+    let mut loaded = BTreeMap::new();
+    let mut moments = BTreeMap::new();
+    for (name, var) in parameters.iter() {
+        let mut take = |kind: &str| match tensors.remove(&format!("{kind}.{name}")) {
+            Some((_, data)) if data.len() == var.elem_count() => Ok(data),
+            _ => Err(Error::damaged(path, 0, format!("no {kind}.{name} of the right size"), "every parameter")),
+        };
+        loaded.insert(name.clone(), take("weight")?);
+        moments.insert(name.clone(), Moments { first: take("first")?, second: take("second")? });
+    }
+    parameters.load(&loaded)?;
+    Ok(Some((progressed, moments)))
+}
+
+/// The weights as they stand.
+pub(super) fn weights(parameters: &Parameters) -> Result<Tensors> {
+    let all = parameters
+        .iter()
+        .map(|(name, var)| Ok((name.clone(), (var.dims().to_vec(), floats(var.as_tensor())?.to_vec()))));
+    all.collect()
+}

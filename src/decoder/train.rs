@@ -1,0 +1,370 @@
+//! Training: prefix language modelling on texts alone (WSAC, section 2.1 and 3.2).
+
+use std::{collections::BTreeMap, path::Path, time::Instant};
+
+use sha2::{Digest, Sha256};
+use tokenizers::Tokenizer;
+
+use super::{
+    config::{DecoderConfig, Recipe},
+    file::{self, Header, json, write_atomically},
+    model::Parameters,
+    network::{Dropout, Network},
+    ops::{AdamW, Moments, squared_norm},
+    options::{TrainOptions, TrainReport, TrainingFacts, TrainingSet},
+    packing::{Example, MULTIPLICITY_CAP, Packed, Split, epoch_order, rng, split},
+    state::{self, LogEntry, Progressed},
+    vocabulary::Vocabulary,
+};
+use crate::{
+    Error, Result,
+    bridge::{self, inject_noise},
+    progress::{Progress, Stop},
+};
+
+/// Trains a decoder on texts and their embeddings.
+///
+/// `tokenizer` is the text tower's; `dir` is the work folder, which receives `best.safetensors` (the decoder, see
+/// [`super::Decoder::load`]), `state.safetensors` (for resuming) and `log.jsonl` (one [`LogEntry`] an epoch). `stop` is
+/// looked at before every step; when it was requested, the state is saved and the report says `interrupted`.
+///
+/// # Errors
+/// When the texts are too few or do not fit the embeddings, an option is out of range, the state to resume belongs to
+/// another training, the loss stops being finite, or the folder cannot be written.
+pub fn train(
+    set: &TrainingSet,
+    tokenizer: &Tokenizer,
+    options: &TrainOptions,
+    dir: &Path,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<TrainReport> {
+    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    let mut trainer = Trainer::new(set, tokenizer, options, dir)?;
+    progress.begin("training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
+    progress.advance(trainer.state.updates);
+    let result = trainer.run(progress, stop);
+    progress.end();
+    result?;
+    trainer.report()
+}
+
+struct Trainer<'a> {
+    set: &'a TrainingSet,
+    options: &'a TrainOptions,
+    dir: &'a Path,
+    config: DecoderConfig,
+    recipe: Recipe,
+    vocabulary: Vocabulary,
+    split: Split,
+    parameters: Parameters,
+    moments: BTreeMap<String, Moments>,
+    state: Progressed,
+    /// When this process began, less the seconds before it.
+    begun: Instant,
+    seconds_before: f64,
+    interrupted: bool,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(set: &'a TrainingSet, tokenizer: &Tokenizer, options: &'a TrainOptions, dir: &'a Path) -> Result<Self> {
+        let begun = Instant::now();
+        check(set, options)?;
+        let (vocabulary, encoded) = Vocabulary::build(tokenizer, set.texts.iter().map(|t| t.text.as_str()))?;
+        let config = options.preset.config(set.embeddings.dim(), vocabulary.len());
+        config.check()?;
+        let split = split(examples(set, encoded, config.max_tokens), options.validation, options.seed);
+        if split.training.is_empty() {
+            return Err(Error::input("training texts", "none left to train on", "at least two different captions")
+                .with_hint("ingest more captions, or hold out fewer"));
+        }
+        let mut recipe = options.preset.recipe(split.training.len());
+        recipe.epochs = options.epochs.unwrap_or(recipe.epochs);
+        recipe.batch = options.batch.unwrap_or(recipe.batch);
+        recipe.learning_rate = options.learning_rate.unwrap_or(recipe.learning_rate);
+        let parameters = Parameters::new(&config, options.seed)?;
+        let fingerprint = fingerprint(set, options, &config, &recipe)?;
+        let resumed = match options.resume {
+            true => state::load(&dir.join("state.safetensors"), &fingerprint, &parameters)?,
+            false => None,
+        };
+        let (state, moments) = resumed.unwrap_or_else(|| {
+            let fresh = parameters.iter().map(|(name, var)| (name.clone(), Moments::new(var.elem_count())));
+            (Progressed { fingerprint, ..Progressed::default() }, fresh.collect())
+        });
+        let seconds_before = state.seconds;
+        Ok(Self {
+            set,
+            options,
+            dir,
+            config,
+            recipe,
+            vocabulary,
+            split,
+            parameters,
+            moments,
+            state,
+            begun,
+            seconds_before,
+            interrupted: false,
+        })
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        let captions: usize = self.split.training.iter().map(|e| e.repeats as usize).sum();
+        captions.div_ceil(self.recipe.batch)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.begun.elapsed().as_secs_f64()
+    }
+
+    fn run(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<()> {
+        while self.state.epoch < self.recipe.epochs {
+            if !self.epoch(progress, stop)? {
+                self.interrupted = true;
+                if self.state.best.is_none() {
+                    self.keep_as_best(None)?;
+                }
+                return self.save();
+            }
+        }
+        Ok(())
+    }
+
+    /// Trains to the end of the epoch; false when stopped before.
+    fn epoch(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<bool> {
+        let (number, total) = (self.state.epoch + 1, self.recipe.epochs);
+        let order = epoch_order(&self.split.training, self.recipe.batch, self.options.seed, self.state.epoch);
+        let mut rate = 0.0;
+        for batch in order.iter().skip(self.state.step) {
+            if stop.requested() {
+                return Ok(false);
+            }
+            let begun = Instant::now();
+            rate = self.recipe.rate_at(self.state.epoch as f64 + (self.state.step + 1) as f64 / order.len() as f64);
+            let (loss, tokens) = self.step(batch, rate)?;
+            let state = &mut self.state;
+            state.loss_sum += loss * tokens as f64;
+            state.tokens += tokens as u64;
+            state.step += 1;
+            state.updates += 1;
+            state.epoch_seconds += begun.elapsed().as_secs_f64();
+            progress.advance(1);
+            if state.step.is_multiple_of(10) {
+                let mean = state.loss_sum / state.tokens.max(1) as f64;
+                progress.note(&format!("epoch {number} of {total}, loss {mean:.2}{}", self.best_note()));
+            }
+        }
+        self.finish_epoch(rate)?;
+        Ok(true)
+    }
+
+    fn best_note(&self) -> String {
+        match self.state.best {
+            Some((_, Some(loss))) => format!(", best validation loss {loss:.2}"),
+            _ => String::new(),
+        }
+    }
+
+    /// One optimizer step; returns the loss and the tokens learned from.
+    fn step(&mut self, batch: &[usize], rate: f64) -> Result<(f64, usize)> {
+        let packed = Packed::new(batch.iter().filter_map(|i| self.split.training.get(*i)), &self.config);
+        let (seed, epoch, step) = (self.options.seed, self.state.epoch, self.state.step);
+        let embeddings = self.bridged(&packed.embeddings, &mut rng(seed, 3, epoch, step))?;
+        let dropout =
+            Dropout { rate: self.recipe.dropout, seed: rand::RngCore::next_u64(&mut rng(seed, 4, epoch, step)) };
+        let (value, gradients) =
+            self.network(&packed, dropout).loss_and_gradients(embeddings, self.recipe.smoothing)?;
+        let squares = gradients.values().map(squared_norm).sum::<Result<f64, _>>()?;
+        let norm = squares.sqrt();
+        if !value.is_finite() || !norm.is_finite() {
+            return Err(Error::input("training", "a loss that is not finite", "a finite loss")
+                .with_hint("lower the learning rate; the checkpoints written so far are kept"));
+        }
+        let scale = if norm > self.recipe.clip { self.recipe.clip / norm } else { 1.0 };
+        for (name, var) in self.parameters.iter() {
+            let (Some(gradient), Some(moments)) = (gradients.get(name), self.moments.get_mut(name)) else { continue };
+            let decay = if name.ends_with(".weight") { self.recipe.weight_decay } else { 0.0 };
+            let (beta2, step) = (self.recipe.beta2, self.state.updates + 1);
+            let adam = AdamW { rate, beta1: 0.9, beta2, epsilon: 1e-8, decay, scale, step };
+            adam.apply(var.as_tensor(), gradient, moments)?;
+        }
+        Ok((value, packed.targets.len()))
+    }
+
+    fn network<'b>(&'b self, batch: &'b Packed, dropout: Dropout) -> Network<'b> {
+        Network { parameters: &self.parameters, config: &self.config, batch, dropout }
+    }
+
+    /// The embeddings of `rows`, shifted and noised as the options say, of unit length.
+    fn bridged(&self, rows: &[usize], rng: &mut impl rand::Rng) -> Result<Vec<f32>> {
+        let mut all = Vec::with_capacity(rows.len() * self.config.dim);
+        for row in rows {
+            let begin = all.len();
+            let embedding = self.set.embeddings.row(*row);
+            all.extend_from_slice(embedding.ok_or_else(|| Error::Internal(format!("no embedding {row}")))?);
+            let embedding = &mut all[begin..];
+            if let Some(delta) = &self.options.bridge.shift {
+                bridge::shift(embedding, delta);
+            }
+            inject_noise(embedding, self.options.bridge.noise_variance.unwrap_or(0.0), rng);
+        }
+        Ok(all)
+    }
+
+    /// The loss on the held-out texts in nats a token, bridged with the same noise every time; `None` where none is held out.
+    fn validation_loss(&self) -> Result<Option<f64>> {
+        let (mut sum, mut tokens) = (0.0, 0usize);
+        for (index, batch) in self.split.validation.chunks(64).enumerate() {
+            let packed = Packed::new(batch, &self.config);
+            let embeddings = self.bridged(&packed.embeddings, &mut rng(self.options.seed, 5, 0, index))?;
+            let loss = self.network(&packed, Dropout::NONE).loss(embeddings)?;
+            sum += loss * packed.targets.len() as f64;
+            tokens += packed.targets.len();
+        }
+        Ok((tokens > 0).then(|| sum / tokens as f64))
+    }
+
+    fn finish_epoch(&mut self, rate: f64) -> Result<()> {
+        let validation_loss = self.validation_loss()?;
+        let seconds = self.seconds();
+        let state = &mut self.state;
+        state.epoch += 1;
+        state.log.push(LogEntry {
+            epoch: state.epoch,
+            step: state.updates,
+            train_loss: state.loss_sum / state.tokens.max(1) as f64,
+            validation_loss,
+            learning_rate: rate,
+            tokens_per_second: state.tokens as f64 / state.epoch_seconds.max(1e-9),
+            seconds,
+        });
+        state.all_tokens += state.tokens;
+        state.training_seconds += state.epoch_seconds;
+        (state.step, state.loss_sum, state.tokens, state.epoch_seconds) = (0, 0.0, 0, 0.0);
+        let better = match (state.best, validation_loss) {
+            (Some((_, Some(best))), Some(loss)) => loss < best,
+            _ => true,
+        };
+        if better {
+            self.keep_as_best(validation_loss)?;
+        }
+        self.save()
+    }
+
+    fn keep_as_best(&mut self, validation_loss: Option<f64>) -> Result<()> {
+        let bridge = &self.options.bridge;
+        let facts = TrainingFacts {
+            preset: self.options.preset,
+            texts: self.split.training.len(),
+            held_out: self.split.validation.len(),
+            noise_variance: bridge.noise_variance,
+            shift_length: bridge.shift.as_ref().map(|d| d.iter().map(|x| x * x).sum::<f32>().sqrt()),
+            epoch: self.state.epoch,
+            epochs: self.recipe.epochs,
+            validation_loss,
+            seed: self.options.seed,
+            echoic: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let header = Header {
+            config: self.config.clone(),
+            vocabulary: self.vocabulary.clone(),
+            space: self.set.space.clone(),
+            facts,
+        };
+        file::write_decoder(&self.dir.join("best.safetensors"), &header, &state::weights(&self.parameters)?)?;
+        self.state.best = Some((self.state.epoch, validation_loss));
+        Ok(())
+    }
+
+    /// Writes log and state; the log is written whole, so that a resumed training repeats no line.
+    fn save(&mut self) -> Result<()> {
+        let mut lines = String::new();
+        for entry in &self.state.log {
+            lines.push_str(&json(entry)?);
+            lines.push('\n');
+        }
+        write_atomically(&self.dir.join("log.jsonl"), lines.as_bytes())?;
+        self.state.seconds = self.seconds();
+        state::save(&self.dir.join("state.safetensors"), &self.state, &self.parameters, &self.moments)
+    }
+
+    fn report(&self) -> Result<TrainReport> {
+        let state = &self.state;
+        let (best_epoch, validation_loss) = state.best.ok_or_else(|| Error::input("epochs", 0, "at least 1"))?;
+        let tokens = state.all_tokens + state.tokens;
+        Ok(TrainReport {
+            best: self.dir.join("best.safetensors"),
+            best_epoch,
+            validation_loss,
+            train_loss: state.log.last().map(|entry| entry.train_loss),
+            epochs: state.epoch,
+            tokens_per_second: tokens as f64 / (state.training_seconds + state.epoch_seconds).max(1e-9),
+            parameters: self.parameters.count(),
+            vocabulary: self.vocabulary.len(),
+            seconds: self.seconds(),
+            interrupted: self.interrupted,
+        })
+    }
+}
+
+fn check(set: &TrainingSet, options: &TrainOptions) -> Result<()> {
+    let dim = set.embeddings.dim();
+    if set.texts.len() != set.embeddings.len() || dim != set.space.dim {
+        return Err(Error::Internal(format!(
+            "{} texts with {} embeddings of {dim} dimensions in a space of {}",
+            set.texts.len(),
+            set.embeddings.len(),
+            set.space.dim
+        )));
+    }
+    if set.embeddings.as_slice().iter().any(|x| !x.is_finite()) {
+        return Err(Error::input("embeddings", "a number that is not finite", "finite numbers"));
+    }
+    if !(0.0..1.0).contains(&options.validation) {
+        return Err(Error::input("validation share", options.validation, "at least 0 and below 1"));
+    }
+    for (name, value) in [("epochs", options.epochs), ("batch", options.batch)] {
+        if value.is_some_and(|v| v == 0 || v > 1_000_000) {
+            return Err(Error::input(name, value.unwrap_or(0), "1 to 1000000"));
+        }
+    }
+    if options.learning_rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
+        return Err(Error::input("learning rate", options.learning_rate.unwrap_or(0.0), "a number above 0"));
+    }
+    bridge::check_bridge(options.bridge.noise_variance, options.bridge.shift.as_deref(), dim)
+}
+
+/// The texts as examples; empty ones are left out, long ones are cut.
+fn examples(set: &TrainingSet, encoded: Vec<Vec<u32>>, max_tokens: usize) -> Vec<Example> {
+    let rows = set.texts.iter().zip(encoded).enumerate();
+    let kept = rows.filter(|(_, (text, tokens))| text.multiplicity > 0 && !tokens.is_empty());
+    let example = |(row, (text, mut tokens)): (usize, (&super::TrainingText, Vec<u32>))| {
+        // The start marker takes one place and the end marker another; a cut text has no end marker.
+        let ended = tokens.len() + 2 <= max_tokens;
+        tokens.truncate(if ended { max_tokens - 2 } else { max_tokens - 1 });
+        Example { row, tokens, ended, repeats: text.multiplicity.min(MULTIPLICITY_CAP) }
+    };
+    kept.map(example).collect()
+}
+
+/// Tells apart trainings whose states must not be mixed.
+fn fingerprint(set: &TrainingSet, options: &TrainOptions, config: &DecoderConfig, recipe: &Recipe) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(json(config)?);
+    hash.update(json(recipe)?);
+    hash.update(json(&options.bridge)?);
+    hash.update(json(&set.space)?);
+    hash.update(options.seed.to_le_bytes());
+    hash.update(options.validation.to_le_bytes());
+    for text in &set.texts {
+        hash.update((text.text.len() as u64).to_le_bytes());
+        hash.update(text.text.as_bytes());
+        hash.update(text.multiplicity.to_le_bytes());
+    }
+    for x in set.embeddings.as_slice() {
+        hash.update(x.to_le_bytes());
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

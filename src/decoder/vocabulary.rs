@@ -1,0 +1,223 @@
+//! The decoder's tokens: those of the text tower's tokenizer that occur in the stored texts, and how to write them as
+//! English again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use tokenizers::Tokenizer;
+
+use crate::{Error, Result};
+
+/// Marks the start of a caption.
+pub const START: u32 = 0;
+/// Marks its end.
+pub const END: u32 = 1;
+/// Stands for what the tokenizer does not know; never generated.
+pub const UNKNOWN: u32 = 2;
+
+/// How pieces of the tokenizer join into words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Joining {
+    /// `##ing` continues the word before it (BERT).
+    Wordpiece,
+    /// `Ġrain` begins a word; bytes are written as printable characters (GPT-2, RoBERTa).
+    Bytes,
+}
+
+/// One token: its piece in the tokenizer, and how the texts write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    piece: String,
+    /// As written inside a sentence: a lower-casing tokenizer's `christmas` becomes `Christmas` where the texts say so.
+    surface: String,
+    /// Follows the token before it without a space.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    glued_left: bool,
+    /// The next token follows without a space.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    glued_right: bool,
+}
+
+/// The tokens that a decoder knows, and their way back to text. Saved inside the decoder's file as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vocabulary {
+    joining: Joining,
+    /// The texts end in a full stop, most of them: captions do too. The stop itself is no token of the caption.
+    full_stop: bool,
+    /// The texts begin with a capital letter, most of them.
+    capital: bool,
+    tokens: Vec<Token>,
+}
+
+/// What was seen of a piece while the vocabulary was built.
+#[derive(Default)]
+struct Seen {
+    count: u64,
+    glued_left: u64,
+    glued_right: u64,
+    surfaces: BTreeMap<String, u64>,
+}
+
+/// A text as tokens of a [`Vocabulary`], without start and end markers.
+pub type Tokens = Vec<u32>;
+
+impl Vocabulary {
+    /// Collects the tokens of `texts`; returns the vocabulary and each text's tokens.
+    ///
+    /// Tokens are numbered by falling frequency, so that the vocabulary does not depend on the order of the texts. A text's
+    /// final full stop is left out of its tokens and comes back in [`Vocabulary::text`].
+    ///
+    /// # Errors
+    /// When the tokenizer fails, or no text has a token.
+    pub fn build<'a>(tokenizer: &Tokenizer, texts: impl IntoIterator<Item = &'a str>) -> Result<(Self, Vec<Tokens>)> {
+        let tokenizer = plain(tokenizer)?;
+        let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+        let mut pieces_of = Vec::new();
+        let (mut stops, mut capitals) = (0usize, 0usize);
+        for text in texts {
+            let text = text.trim();
+            let body = without_stop(text);
+            stops += usize::from(body.len() < text.len());
+            capitals += usize::from(text.chars().next().is_some_and(char::is_uppercase));
+            let encoding =
+                tokenizer.encode(body, false).map_err(|e| Error::Internal(format!("the tokenizer failed: {e}")))?;
+            observe(&mut seen, body, encoding.get_tokens(), encoding.get_offsets());
+            pieces_of.push(encoding.get_tokens().to_vec());
+        }
+        if seen.is_empty() {
+            return Err(Error::input("training texts", "no words", "captions"));
+        }
+        let joining = if tokenizer.token_to_id("Ġa").is_some() { Joining::Bytes } else { Joining::Wordpiece };
+        let unknown: Vec<&str> =
+            ["[UNK]", "<unk>"].into_iter().filter(|t| tokenizer.token_to_id(t).is_some()).collect();
+        let mut order: Vec<(String, Seen)> = seen.into_iter().filter(|(p, _)| !unknown.contains(&p.as_str())).collect();
+        order.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+        let mut tokens: Vec<Token> = ["[CLS]", "[SEP]", "[UNK]"].map(marker).into();
+        tokens.extend(order.into_iter().map(|(piece, seen)| token(piece, &seen, joining)));
+        let ids: HashMap<&str, u32> =
+            tokens.iter().enumerate().skip(3).map(|(id, t)| (t.piece.as_str(), id as u32)).collect();
+        let encoded = pieces_of
+            .iter()
+            .map(|pieces| pieces.iter().map(|p| ids.get(p.as_str()).copied().unwrap_or(UNKNOWN)).collect())
+            .collect::<Vec<Tokens>>();
+        let most = encoded.len() / 2;
+        let vocabulary = Self { joining, full_stop: stops > most, capital: capitals > most, tokens };
+        Ok((vocabulary, encoded))
+    }
+
+    /// How many tokens there are, with the three markers.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// True when there is no token beside the markers.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.len() <= 3
+    }
+
+    /// Writes tokens as English: pieces joined, spaces as in the texts, a capital letter and a full stop where most
+    /// texts have them. Markers and unknown numbers are left out.
+    pub fn text(&self, tokens: &[u32]) -> String {
+        let known = tokens.iter().filter(|t| **t > UNKNOWN).filter_map(|t| self.tokens.get(*t as usize));
+        let mut text = match self.joining {
+            Joining::Bytes => joined_bytes(known.map(|t| t.piece.as_str())),
+            Joining::Wordpiece => joined_words(known),
+        };
+        text.truncate(text.trim_end_matches([',', ';', ':', '-', ' ']).len());
+        if self.capital {
+            let mut letters = text.chars();
+            if let Some(first) = letters.next() {
+                text = first.to_uppercase().chain(letters).collect();
+            }
+        }
+        if self.full_stop && !text.is_empty() && !text.ends_with(['.', '!', '?']) {
+            text.push('.');
+        }
+        text
+    }
+}
+
+/// The tokenizer without the padding and truncation of the text tower.
+fn plain(tokenizer: &Tokenizer) -> Result<Tokenizer> {
+    let mut tokenizer = tokenizer.clone();
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(|e| Error::Internal(format!("the tokenizer failed: {e}")))?;
+    Ok(tokenizer)
+}
+
+/// The text without one final full stop (but with an ellipsis).
+fn without_stop(text: &str) -> &str {
+    match text.strip_suffix('.') {
+        Some(body) if !body.ends_with('.') => body.trim_end(),
+        _ => text,
+    }
+}
+
+fn marker(name: &str) -> Token {
+    Token { piece: name.into(), surface: String::new(), glued_left: false, glued_right: false }
+}
+
+fn observe(seen: &mut BTreeMap<String, Seen>, text: &str, pieces: &[String], offsets: &[(usize, usize)]) {
+    for (index, (piece, (start, end))) in pieces.iter().zip(offsets).enumerate() {
+        let entry = seen.entry(piece.clone()).or_default();
+        entry.count += 1;
+        entry.glued_left += u64::from(index > 0 && offsets[index - 1].1 == *start);
+        entry.glued_right += u64::from(offsets.get(index + 1).is_some_and(|next| next.0 == *end));
+        let whole = pieces.get(index + 1).is_none_or(|next| !next.starts_with("##"));
+        // The first word shows its sentence's capital letter, so it says nothing about the word.
+        if index > 0
+            && whole
+            && let Some(surface) = text.get(*start..*end)
+        {
+            *entry.surfaces.entry(surface.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+fn token(piece: String, seen: &Seen, joining: Joining) -> Token {
+    if joining == Joining::Bytes {
+        return Token { surface: String::new(), piece, glued_left: false, glued_right: false };
+    }
+    if let Some(rest) = piece.strip_prefix("##") {
+        return Token { surface: rest.to_owned(), piece, glued_left: true, glued_right: false };
+    }
+    let letters = piece.chars().next().is_some_and(char::is_alphanumeric);
+    // Accents that the tokenizer strips come back too, where the texts are consistent.
+    let common = seen.surfaces.iter().max_by_key(|(surface, count)| (**count, std::cmp::Reverse(*surface)));
+    let surface = match common {
+        Some((surface, count)) if letters && 2 * *count > seen.count => surface.clone(),
+        _ => piece.clone(),
+    };
+    Token {
+        surface,
+        piece,
+        glued_left: !letters && 2 * seen.glued_left > seen.count,
+        glued_right: !letters && 2 * seen.glued_right > seen.count,
+    }
+}
+
+fn joined_words<'a>(tokens: impl Iterator<Item = &'a Token>) -> String {
+    let mut text = String::new();
+    let mut glue = true;
+    for token in tokens {
+        if !glue && !token.glued_left {
+            text.push(' ');
+        }
+        text.push_str(&token.surface);
+        glue = token.glued_right;
+    }
+    text
+}
+
+/// Undoes GPT-2's writing of bytes as printable characters.
+fn joined_bytes<'a>(pieces: impl Iterator<Item = &'a str>) -> String {
+    let printable = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let hidden: Vec<u8> = (0..=255u32).filter(|b| !printable(*b)).map(|b| b as u8).collect();
+    let byte_of = |c: char| match u32::from(c) {
+        code if printable(code) => Some(code as u8),
+        code => hidden.get(code.checked_sub(256)? as usize).copied(),
+    };
+    let bytes: Vec<u8> = pieces.flat_map(str::chars).filter_map(byte_of).collect();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}

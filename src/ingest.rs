@@ -1,0 +1,196 @@
+//! Ingest: from a caption corpus through the text tower into the memory, in chunks that are durable one by one.
+//!
+//! An ingest that is interrupted and started again neither loses nor doubles a row: each row has a key made of its
+//! domain, text, clip and how often that pair came before in its corpus, and a key that is stored is passed over.
+
+use serde::Serialize;
+
+use crate::clap::Clap;
+use crate::corpus::{Corpus, Item, Rejected, Row};
+use crate::embedding::normalize;
+use crate::memory::{Decision, Ordinals, RowKey, Writer};
+use crate::npy::NpyRows;
+use crate::progress::{Progress, Stop};
+use crate::{Embeddings, Error, Result};
+
+/// Rows that one commit takes: few enough to lose little on interruption, enough to make its cost small.
+pub const CHUNK_ROWS: usize = 2048;
+
+/// Where the embeddings of captions come from.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// The text tower of the store's model.
+    Tower(&'a Clap),
+    /// A file whose row i belongs to caption i of the corpus, rejected captions counted too.
+    Rows(NpyRows),
+}
+
+/// What an ingest did. `read = new + repeats + duplicates + rejected`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct IngestReport {
+    /// Rows of the corpus.
+    pub read: u64,
+    /// Texts that the domain did not hold yet.
+    pub new: u64,
+    /// Further occurrences of a text that the domain holds: its multiplicity grew.
+    pub repeats: u64,
+    /// Rows that were stored by an earlier ingest.
+    pub duplicate: u64,
+    /// Unusable rows.
+    pub rejected: u64,
+    /// The first [`IngestReport::LISTED`] unusable rows, with their lines and reasons.
+    pub rejections: Vec<Rejected>,
+    /// True when the ingest was stopped on request; starting it again goes on.
+    pub interrupted: bool,
+}
+
+impl IngestReport {
+    /// How many rejections are kept.
+    pub const LISTED: usize = 100;
+
+    fn reject(&mut self, rejected: Rejected) {
+        self.rejected += 1;
+        if self.rejections.len() < Self::LISTED {
+            self.rejections.push(rejected);
+        }
+    }
+}
+
+/// Stores the captions of a corpus in a domain.
+///
+/// Every chunk of [`CHUNK_ROWS`] rows is one commit. On `stop` the work ends behind a commit and the report says so.
+///
+/// # Errors
+/// What [`Writer::plan`] and [`Writer::append`] return; [`Error::Input`] when given embeddings do not fit the store.
+/// What was committed before stays.
+pub fn ingest(
+    writer: &mut Writer,
+    domain: &str,
+    corpus: Corpus,
+    mut source: Source<'_>,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<IngestReport> {
+    check_dimension(writer, &source)?;
+    let mut report = IngestReport::default();
+    let mut ordinals = Ordinals::default();
+    let mut corpus = corpus.peekable();
+    while corpus.peek().is_some() {
+        if stop.requested() {
+            report.interrupted = true;
+            break;
+        }
+        let items: Vec<Item> = corpus.by_ref().take(CHUNK_ROWS).collect();
+        let read = items.len() as u64;
+        match store(writer, domain, items, &mut source, &mut ordinals, &mut report, stop) {
+            Err(Error::Interrupted) => report.interrupted = true,
+            outcome => outcome?,
+        }
+        if report.interrupted {
+            break;
+        }
+        report.read += read;
+        progress.advance(read);
+    }
+    Ok(report)
+}
+
+fn check_dimension(writer: &Writer, source: &Source<'_>) -> Result<()> {
+    let space = writer.space();
+    match source {
+        Source::Tower(clap) if clap.space() != space => {
+            Err(Error::SpaceMismatch { store: space.to_string(), given: clap.space().to_string() })
+        }
+        Source::Rows(rows) if rows.dim() != space.dim => Err(Error::input(
+            "the embeddings file",
+            format!("rows of {} numbers", rows.dim()),
+            format!("rows of {}, the dimension of the store", space.dim),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// One chunk: what is new is embedded, then all is committed.
+fn store(
+    writer: &mut Writer,
+    domain: &str,
+    items: Vec<Item>,
+    source: &mut Source<'_>,
+    ordinals: &mut Ordinals,
+    report: &mut IngestReport,
+    stop: &Stop,
+) -> Result<()> {
+    let given = match source {
+        Source::Tower(_) => None,
+        Source::Rows(rows) => Some(next_rows(rows, items.len())?),
+    };
+    let mut keys = Vec::with_capacity(items.len());
+    let mut positions = Vec::with_capacity(items.len());
+    for (position, item) in items.into_iter().enumerate() {
+        let directed = given.as_ref().is_none_or(|rows| rows.row(position).is_some_and(has_direction));
+        match item {
+            Err(rejected) => report.reject(rejected),
+            Ok(row) if !directed => report.reject(Rejected { line: row.line, reason: NO_DIRECTION.into() }),
+            Ok(row) => match key(row, ordinals) {
+                Err(rejected) => report.reject(rejected),
+                Ok(key) => {
+                    keys.push(key);
+                    positions.push(position);
+                }
+            },
+        }
+    }
+    let plan = writer.plan(domain, &keys)?;
+    let embeddings = match (source, given) {
+        (Source::Tower(clap), _) => clap.embed_texts_with(&plan.texts(), &(), stop)?,
+        (Source::Rows(_), given) => {
+            let given = given.unwrap_or_else(|| Embeddings::new(writer.space().dim));
+            let mut chosen = Embeddings::new(given.dim());
+            for (decision, position) in plan.decisions().zip(&positions) {
+                if let (Decision::New(_), Some(row)) = (decision, given.row(*position)) {
+                    chosen.push(row)?;
+                }
+            }
+            chosen
+        }
+    };
+    let appended = writer.append(domain, plan, &embeddings)?;
+    report.new += appended.new;
+    report.repeats += appended.repeats;
+    report.duplicate += appended.duplicates;
+    Ok(())
+}
+
+const NO_DIRECTION: &str = "its embedding is zero or not finite";
+
+fn has_direction(row: &[f32]) -> bool {
+    normalize(&mut row.to_vec()) > 0.0
+}
+
+fn next_rows(rows: &mut NpyRows, count: usize) -> Result<Embeddings> {
+    let mut all = Embeddings::new(rows.dim());
+    let mut row = Vec::new();
+    for _ in 0..count {
+        if !rows.next_into(&mut row)? {
+            return Err(Error::input(
+                "the embeddings file",
+                format!("{} rows", rows.rows()),
+                "one row for each caption of the corpus",
+            ));
+        }
+        all.push(&row)?;
+    }
+    Ok(all)
+}
+
+/// Checks the limits of the store, so that one long caption does not refuse its whole chunk, and numbers the row.
+fn key(row: Row, ordinals: &mut Ordinals) -> Result<RowKey, Rejected> {
+    let Row { text, clip, line } = row;
+    let check = crate::memory::check_caption(&text).and_then(|()| match &clip {
+        Some(clip) => crate::memory::check_clip(clip),
+        None => Ok(()),
+    });
+    check.map_err(|e| Rejected { line, reason: e.to_string() })?;
+    let ordinal = ordinals.next(&text, clip.as_deref());
+    Ok(RowKey { text, clip, ordinal })
+}

@@ -1,0 +1,246 @@
+//! Adding planned rows to a domain: one new segment, one commit.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::captions::{CaptionsWriter, Record};
+use super::catalogue::Additions;
+use super::layout;
+use super::manifest::{DomainEntry, FileEntry, Manifest, SegmentEntry};
+use super::plan::{Decision, Plan};
+use super::storage::Storage;
+use super::vectors;
+use super::writer::{Writer, remove_quietly};
+use crate::embedding::normalize;
+use crate::{Embeddings, Error, Result};
+
+/// What an append changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Appended {
+    /// Captions that were not stored in the domain before.
+    pub new: u64,
+    /// Further occurrences of stored captions.
+    pub repeats: u64,
+    /// Rows that were stored already.
+    pub duplicates: u64,
+}
+
+impl std::ops::AddAssign for Appended {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.repeats += other.repeats;
+        self.duplicates += other.duplicates;
+    }
+}
+
+impl Writer {
+    /// Stores what `plan` found to be new, in one commit that is durable when this returns. A plan of duplicates commits nothing.
+    ///
+    /// `embeddings` has one row for each of [`Plan::texts`], in that order; they need not have unit length.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the embeddings do not fit the plan or the store, or hold a row of length zero or not finite, or when the
+    /// plan is outdated by a commit that removed what it refers to: then nothing has changed. [`Error::Io`] when writing failed: then
+    /// partial files are removed, nothing has changed, and the writer is poisoned.
+    pub fn append(&mut self, domain: &str, plan: Plan, embeddings: &Embeddings) -> Result<Appended> {
+        self.check_poison()?;
+        if plan.domain != domain {
+            return Err(Error::input("the plan", format!("one for the domain {}", plan.domain), domain));
+        }
+        let plan = self.renew(plan)?;
+        let vectors = self.unit_vectors(&plan, embeddings)?;
+        let chunk = Chunk::new(&plan, self.memory.0.manifest.next_caption)?;
+        if chunk.records.is_empty() {
+            return Ok(chunk.appended);
+        }
+        let mut manifest = self.memory.0.manifest.clone();
+        let domain = domain_id(&mut manifest, domain)?;
+        let segment = manifest.next_segment;
+        let dim = manifest.space.dim;
+        // A plan that was renewed may have fewer captions than embeddings.
+        let rows = || chunk.rows.iter().map(|row| &vectors[row * dim..(row + 1) * dim]);
+        let files = write_segment(&self.dir(), segment, dim, &*self.storage, chunk.records.iter().map(Ok), rows);
+        let (captions, vectors) = files.inspect_err(|_| self.poison())?;
+        let count = chunk.appended.new;
+        manifest.segments.push(SegmentEntry {
+            id: segment,
+            domain,
+            commit: manifest.commit + 1,
+            rows: count as u32,
+            repeats: chunk.appended.repeats as u32,
+            first_id: if count == 0 { 0 } else { manifest.next_caption },
+            last_id: if count == 0 { 0 } else { manifest.next_caption + count - 1 },
+            captions,
+            vectors,
+        });
+        manifest.next_segment += 1;
+        manifest.next_caption += count;
+        self.commit(manifest)?;
+        self.keep_up(&chunk.additions(&plan, domain));
+        // The rows are durable; that old segments cannot be merged is no failure of this append.
+        if let Err(error) = self.merge_when_many() {
+            tracing::warn!("small segments could not be merged: {error}");
+        }
+        Ok(chunk.appended)
+    }
+
+    /// A plan that was made before the last commit is compared with what is stored now.
+    fn renew(&self, mut plan: Plan) -> Result<Plan> {
+        if plan.commit == self.memory.commit() {
+            return Ok(plan);
+        }
+        let id = self.memory.0.manifest.domain(&plan.domain).map(|entry| entry.id);
+        let stored = match id {
+            Some(id) => plan
+                .texts
+                .iter()
+                .map(|text| self.with_catalogue(|catalogue| catalogue.caption_of(id, &super::plan::text_hash(text))))
+                .collect::<Result<_>>()?,
+            None => vec![None; plan.texts.len()],
+        };
+        for row in &mut plan.rows {
+            let known = match id {
+                Some(id) => self.with_catalogue(|catalogue| catalogue.has_row(id, &row.key))?,
+                None => false,
+            };
+            row.decision = match row.decision {
+                _ if known => Decision::Duplicate,
+                Decision::New(index) | Decision::RepeatOfNew(index) => match stored[index] {
+                    Some(id) => Decision::Repeat(id),
+                    None => row.decision,
+                },
+                Decision::Repeat(caption) if self.memory.0.find(caption).is_none() => {
+                    return Err(Error::input(
+                        "the plan",
+                        "a repeat of a caption that was removed since",
+                        "a plan made anew",
+                    ));
+                }
+                other => other,
+            };
+        }
+        Ok(plan)
+    }
+
+    fn unit_vectors(&self, plan: &Plan, embeddings: &Embeddings) -> Result<Vec<f32>> {
+        let dim = self.space().dim;
+        if embeddings.dim() != dim || embeddings.len() != plan.texts.len() {
+            let found = format!("{} rows of {}", embeddings.len(), embeddings.dim());
+            return Err(Error::input("the embeddings", found, format!("{} rows of {dim}", plan.texts.len())));
+        }
+        let mut vectors = embeddings.as_slice().to_vec();
+        for (row, text) in vectors.chunks_exact_mut(dim).zip(&plan.texts) {
+            if normalize(row) == 0.0 {
+                let subject = format!("the embedding of {text:?}");
+                return Err(Error::input(subject, "length zero or a number that is not finite", "a direction"));
+            }
+        }
+        Ok(vectors)
+    }
+}
+
+/// The records that a plan comes to.
+struct Chunk {
+    records: Vec<Record>,
+    /// Which row of the embeddings belongs to each caption.
+    rows: Vec<usize>,
+    appended: Appended,
+}
+
+impl Chunk {
+    fn new(plan: &Plan, first_id: u64) -> Result<Self> {
+        let mut ids = vec![0; plan.texts.len()];
+        let (mut captions, mut repeats, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut duplicates = 0;
+        for row in &plan.rows {
+            let (clip, ordinal) = (row.clip.clone(), row.ordinal);
+            match row.decision {
+                Decision::New(index) => {
+                    let id = first_id + captions.len() as u64;
+                    ids[index] = id;
+                    rows.push(index);
+                    captions.push(Record::Caption { id, text: plan.texts[index].clone(), clip, ordinal });
+                }
+                Decision::Repeat(id) => repeats.push(Record::Repeat { id, clip, ordinal }),
+                Decision::RepeatOfNew(index) => repeats.push(Record::Repeat { id: ids[index], clip, ordinal }),
+                Decision::Duplicate => duplicates += 1,
+            }
+        }
+        if captions.len().max(repeats.len()) >= u32::MAX as usize {
+            return Err(Error::input("the chunk", format!("{} rows", plan.rows.len()), "fewer than 2³²"));
+        }
+        let appended = Appended { new: captions.len() as u64, repeats: repeats.len() as u64, duplicates };
+        captions.append(&mut repeats);
+        Ok(Self { records: captions, rows, appended })
+    }
+
+    fn additions(&self, plan: &Plan, domain: u32) -> Additions {
+        let mut additions = Additions::default();
+        for row in plan.rows.iter().filter(|row| row.decision != Decision::Duplicate) {
+            additions.row(domain, &row.key);
+        }
+        for record in &self.records {
+            if let Record::Caption { id, text, .. } = record {
+                additions.caption(domain, text, *id);
+            }
+        }
+        additions
+    }
+}
+
+fn domain_id(manifest: &mut Manifest, name: &str) -> Result<u32> {
+    if let Some(domain) = manifest.domain(name) {
+        return Ok(domain.id);
+    }
+    let id = manifest.next_domain;
+    manifest.next_domain = id.checked_add(1).ok_or_else(|| Error::Internal("too many domains".into()))?;
+    manifest.domains.push(DomainEntry { id, name: name.to_owned() });
+    Ok(id)
+}
+
+/// Writes and fsyncs the files of a segment; when that fails, removes them.
+pub(super) fn write_segment<'a, R, I>(
+    dir: &Path,
+    segment: u64,
+    dim: usize,
+    storage: &dyn Storage,
+    records: impl Iterator<Item = Result<R>>,
+    rows: impl Fn() -> I,
+) -> Result<(FileEntry, FileEntry)>
+where
+    R: std::borrow::Borrow<Record>,
+    I: Iterator<Item = &'a [f32]>,
+{
+    let (captions, vectors) = (layout::captions(dir, segment), layout::vectors(dir, segment));
+    let write = || {
+        let captions = write_file(&captions, storage, |out| {
+            let mut writer = CaptionsWriter::begin(out, segment).map_err(Error::io("write", &captions))?;
+            for record in records {
+                writer.push(record?.borrow()).map_err(Error::io("write", &captions))?;
+            }
+            writer.finish().map_err(Error::io("write", &captions))
+        })?;
+        let vectors = write_file(&vectors, storage, |out| {
+            vectors::write(out, segment, dim, rows).map_err(Error::io("write", &vectors))
+        })?;
+        let folder = layout::segments(dir);
+        storage.sync_folder(&folder).map_err(Error::io("flush", &folder))?;
+        Ok((captions, vectors))
+    };
+    write().inspect_err(|_| {
+        remove_quietly(&captions, storage);
+        remove_quietly(&vectors, storage);
+    })
+}
+
+/// Writes a file through `fill` and fsyncs it.
+fn write_file<T>(path: &Path, storage: &dyn Storage, fill: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
+    let file = storage.create(path).map_err(Error::io("create", path))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let value = fill(&mut out)?;
+    let flushed = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|mut file| file.sync());
+    flushed.map_err(Error::io("write", path))?;
+    Ok(value)
+}

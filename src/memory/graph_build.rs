@@ -1,0 +1,198 @@
+//! Building a graph: hnsw_rs finds the neighbours, we flatten them and make sure that every row can be found.
+
+use std::collections::HashMap;
+
+use hnsw_rs::prelude::{Distance, Hnsw};
+
+use super::graph::{FlatGraph, NONE};
+use super::mapping::bytes_of;
+use super::planner::DEFAULT_EF;
+use super::walk::{Links, walk};
+use crate::embedding::dot;
+use crate::progress::{Progress, Stop};
+use crate::{Error, Result};
+
+/// Neighbours that hnsw_rs keeps on the upper levels; twice as many on level 0.
+const UPPER_DEGREE: usize = 15;
+/// Slots on level 0: two cache lines. Two more than hnsw_rs fills, so that a row that no walk finds can be linked to.
+const DEGREE: usize = 2 * UPPER_DEGREE + 2;
+/// Candidates while building.
+const EF_CONSTRUCTION: usize = 100;
+/// Rows between two looks at the stop request.
+const BATCH: usize = 1024;
+const MAX_LEVELS: usize = 16;
+
+/// 1 - cosine of unit vectors. The crate's own `DistDot` asserts that no product exceeds 1.000002, which rounding may.
+#[derive(Clone, Copy)]
+struct UnitDistance;
+
+impl Distance<f32> for UnitDistance {
+    fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
+        (1.0 - dot(a, b)).max(0.0)
+    }
+}
+
+/// Builds the graph of `vectors` (unit rows of `dim`).
+///
+/// # Errors
+/// [`Error::Interrupted`] when stopped; nothing is left behind.
+pub(super) fn build(vectors: &[f32], dim: usize, progress: &dyn Progress, stop: &Stop) -> Result<FlatGraph> {
+    let rows = vectors.len() / dim;
+    let (distinct, twins) = split_twins(vectors, dim);
+    progress.begin("building the graph", Some(rows as u64));
+    let hnsw = Hnsw::new(UPPER_DEGREE, distinct.len(), MAX_LEVELS, EF_CONSTRUCTION, UnitDistance);
+    for batch in distinct.chunks(BATCH) {
+        stop.check()?;
+        let batch: Vec<(&[f32], usize)> =
+            batch.iter().map(|row| (&vectors[*row as usize * dim..(*row as usize + 1) * dim], *row as usize)).collect();
+        insert(&hnsw, &batch);
+        progress.advance(batch.len() as u64);
+    }
+    progress.end();
+    let mut graph = flatten(&hnsw, rows)?;
+    drop(hnsw);
+    graph.twins = twins;
+    make_findable(&mut graph, vectors, dim, &distinct, progress, stop)?;
+    Ok(graph)
+}
+
+fn insert(hnsw: &Hnsw<'_, f32, UnitDistance>, batch: &Vec<(&[f32], usize)>) {
+    hnsw.parallel_insert_slice(batch);
+}
+
+/// The rows that go into the graph, and those that have the same vector as one of them. Many copies of one vector would fill each
+/// other's neighbour lists and cut the graph into pieces.
+fn split_twins(vectors: &[f32], dim: usize) -> (Vec<u32>, Vec<(u32, u32)>) {
+    let mut first = HashMap::new();
+    let (mut distinct, mut twins) = (Vec::new(), Vec::new());
+    for (row, vector) in vectors.chunks_exact(dim).enumerate() {
+        let row = row as u32;
+        let original = *first.entry(bytes_of(vector)).or_insert(row);
+        if original == row { distinct.push(row) } else { twins.push((original, row)) }
+    }
+    twins.sort_unstable();
+    (distinct, twins)
+}
+
+/// Copies the neighbour lists out of hnsw_rs.
+fn flatten(hnsw: &Hnsw<'_, f32, UnitDistance>, rows: usize) -> Result<FlatGraph> {
+    let mut base = vec![NONE; rows * DEGREE];
+    let levels = hnsw.get_max_level_observed() as usize;
+    let mut upper: Vec<Vec<(u32, Vec<u32>)>> = vec![Vec::new(); levels];
+    let mut level_of = vec![0u8; rows];
+    let points = hnsw.get_point_indexation();
+    let mut entry = None;
+    for point in points {
+        let row = point.get_origin_id();
+        level_of[row] = point.get_point_id().0;
+        if usize::from(level_of[row]) == levels && entry.is_none_or(|best| row < best as usize) {
+            entry = Some(row as u32);
+        }
+    }
+    for point in points {
+        let row = point.get_origin_id();
+        for (level, list) in point.get_neighborhood_id().into_iter().enumerate().take(usize::from(level_of[row]) + 1) {
+            // hnsw_rs may name a neighbour that does not reach this level; a walk would find nothing there.
+            let ids = list
+                .iter()
+                .map(|n| n.d_id as u32)
+                .filter(|id| *id as usize != row && usize::from(level_of[*id as usize]) >= level);
+            if level == 0 {
+                let slots = &mut base[row * DEGREE..(row + 1) * DEGREE];
+                slots.iter_mut().zip(ids.take(2 * UPPER_DEGREE)).for_each(|(slot, id)| *slot = id);
+            } else {
+                upper[level - 1].push((row as u32, ids.take(UPPER_DEGREE).collect()));
+            }
+        }
+    }
+    let upper = upper.into_iter().map(|mut rows| {
+        rows.sort_unstable();
+        let ids = rows.iter().map(|(row, _)| *row).collect();
+        let pad = |list: Vec<u32>| list.into_iter().chain(std::iter::repeat(NONE)).take(UPPER_DEGREE);
+        (ids, rows.into_iter().flat_map(|(_, list)| pad(list)).collect())
+    });
+    let entry = entry.ok_or_else(|| Error::Internal("a graph without a row".into()))?;
+    Ok(FlatGraph { degree: DEGREE, upper_degree: UPPER_DEGREE, entry, base, upper: upper.collect(), twins: Vec::new() })
+}
+
+/// Walks to every row, and links those that are not found to the nearest that are.
+///
+/// hnsw_rs drops the farthest neighbour of a full list without asking whether it was the last way to that row.
+fn make_findable(
+    graph: &mut FlatGraph,
+    vectors: &[f32],
+    dim: usize,
+    distinct: &[u32],
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<()> {
+    // A new link can lead a walk elsewhere than before, so what was found is looked at again; it settles at once or nearly so.
+    for round in 0..4 {
+        progress.begin("probing the graph", Some(distinct.len() as u64));
+        let mut lost = 0;
+        for batch in distinct.chunks(BATCH) {
+            stop.check()?;
+            use rayon::prelude::*;
+            let probe = |row: &u32| {
+                let query = &vectors[*row as usize * dim..(*row as usize + 1) * dim];
+                let found = walk(&*graph, vectors, dim, query, DEFAULT_EF);
+                (!found.iter().any(|scored| scored.row == *row)).then_some((*row, found))
+            };
+            let missing: Vec<_> = batch.par_iter().filter_map(probe).collect();
+            for (row, found) in &missing {
+                lost += 1;
+                if !found.iter().any(|near| graph.link(near.row, *row)) {
+                    tracing::debug!("row {row} cannot be linked");
+                }
+            }
+            progress.advance(batch.len() as u64);
+        }
+        progress.end();
+        tracing::debug!("round {round}: {lost} of {} rows were not found by a walk", distinct.len());
+        if lost == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl FlatGraph {
+    /// Adds a neighbour on level 0 if there is a free slot.
+    fn link(&mut self, from: u32, to: u32) -> bool {
+        let slots = &mut self.base[from as usize * self.degree..(from as usize + 1) * self.degree];
+        match slots.iter_mut().find(|slot| **slot == NONE) {
+            Some(slot) => {
+                *slot = to;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Links for FlatGraph {
+    fn rows(&self) -> usize {
+        self.base.len() / self.degree
+    }
+    fn entry(&self) -> u32 {
+        self.entry
+    }
+    fn levels(&self) -> usize {
+        self.upper.len()
+    }
+    fn base(&self, row: u32) -> &[u32] {
+        filled(&self.base[row as usize * self.degree..(row as usize + 1) * self.degree])
+    }
+    fn upper(&self, level: usize, row: u32) -> &[u32] {
+        let (rows, neighbours) = &self.upper[level - 1];
+        match rows.binary_search(&row) {
+            Ok(index) => filled(&neighbours[index * self.upper_degree..(index + 1) * self.upper_degree]),
+            Err(_) => &[],
+        }
+    }
+}
+
+fn filled(slots: &[u32]) -> &[u32] {
+    let len = slots.iter().position(|slot| *slot == NONE).unwrap_or(slots.len());
+    &slots[..len]
+}

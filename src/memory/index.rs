@@ -1,0 +1,49 @@
+//! Putting graphs beside the segments that are large enough for one.
+
+use std::sync::Arc;
+
+use super::commit::write_durably;
+use super::snapshot::Memory;
+use super::writer::Writer;
+use super::{graph_build, layout, planner};
+use crate::progress::{Progress, Stop};
+use crate::{Error, Result};
+
+impl Writer {
+    /// Builds the graph of every segment that is large enough for one and has none, or a damaged one; returns the number built.
+    /// Snapshots taken afterwards use them. Stopping keeps the graphs that are finished.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], or [`Error::Io`] when a graph cannot be written. The store is as good as before.
+    pub fn index(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+        self.index_above(planner::GRAPH_ROWS, progress, stop)
+    }
+
+    /// [`Writer::index`] for segments of at least `rows` rows.
+    ///
+    /// # Errors
+    /// As [`Writer::index`].
+    pub fn index_above(&mut self, rows: usize, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+        self.check_poison()?;
+        let dir = self.dir();
+        let mut built = Vec::new();
+        for segment in &self.memory.0.segments {
+            if segment.rows() < rows.max(1) || segment.graph().is_some() {
+                continue;
+            }
+            let graph = graph_build::build(segment.vectors.as_slice(), self.space().dim, progress, stop)?;
+            let path = layout::graph(&dir, segment.entry.id);
+            let new = path.with_extension("graph.new");
+            write_durably(&new, &[&graph.encode(segment.vectors.data_crc())], &*self.storage)?;
+            self.storage.rename(&new, &path).map_err(Error::io("replace", &path))?;
+            built.push(segment.entry.id);
+        }
+        if !built.is_empty() {
+            // Opened anew, the segments find their graphs; snapshots taken before go on scanning.
+            let known = self.memory.0.segments.iter().filter(|segment| !built.contains(&segment.entry.id));
+            let known: Vec<_> = known.map(Arc::clone).collect();
+            self.memory = Memory::assemble(&dir, self.memory.0.manifest.clone(), &known)?;
+        }
+        Ok(built.len())
+    }
+}

@@ -1,0 +1,64 @@
+//! Where each file of a store lies.
+
+use std::path::{Path, PathBuf};
+
+/// The manifest.
+pub(super) fn manifest(dir: &Path) -> PathBuf {
+    dir.join("manifest")
+}
+
+/// The manifest of a commit in the making.
+pub(super) fn manifest_new(dir: &Path) -> PathBuf {
+    dir.join("manifest.new")
+}
+
+/// The writer's lock.
+pub(super) fn lock(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
+/// The folder of segment files.
+pub(super) fn segments(dir: &Path) -> PathBuf {
+    dir.join("segments")
+}
+
+/// The folder of decoders.
+pub(super) fn decoders(dir: &Path) -> PathBuf {
+    dir.join("decoders")
+}
+
+/// The folder of the sled catalogue.
+pub(super) fn catalogue(dir: &Path) -> PathBuf {
+    dir.join("catalogue")
+}
+
+/// The captions of segment `id`.
+pub(super) fn captions(dir: &Path, id: u64) -> PathBuf {
+    segments(dir).join(format!("{id:08}.captions"))
+}
+
+/// The vectors of segment `id`.
+pub(super) fn vectors(dir: &Path, id: u64) -> PathBuf {
+    segments(dir).join(format!("{id:08}.vectors"))
+}
+
+/// The graph of segment `id`, which may not exist.
+pub(super) fn graph(dir: &Path, id: u64) -> PathBuf {
+    segments(dir).join(format!("{id:08}.graph"))
+}
+
+/// What a file in `segments/` is: the segment's id and the extension; `None` for a file that is not ours.
+pub(super) fn parse_segment_file(name: &str) -> Option<(u64, &str)> {
+    let (digits, kind) = name.split_once('.')?;
+    if digits.len() < 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    matches!(kind, "captions" | "vectors" | "graph" | "graph.new").then_some((digits.parse().ok()?, kind))
+}
+
+/// True for a name that a published decoder may have: `NAME-<12 hexadecimal digits>.safetensors`, or the same while it is copied.
+pub(super) fn is_decoder_file(name: &str) -> bool {
+    let stem = name.strip_suffix(".new").unwrap_or(name).strip_suffix(".safetensors");
+    let Some((_, sha)) = stem.and_then(|stem| stem.rsplit_once('-')) else { return false };
+    sha.len() == 12 && sha.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

@@ -1,0 +1,106 @@
+//! The vectors of a segment: a header, then unit vectors as little-endian `f32`, row after row.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::codec::{u32_at, u64_at};
+use super::manifest::{FileEntry, check_crc};
+use super::mapping::{Mapped, bytes_of};
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 8] = b"ECHOICVE";
+const VERSION: u32 = 1;
+/// One cache line, so that rows of 16·n components never straddle one more line than they must.
+const HEADER: usize = 64;
+
+/// Writes a vectors file. `rows` yields the same rows each time it is called: once for the checksum, which lies in the header, and
+/// once for the file, so that merging needs no copy of all the vectors.
+pub(super) fn write<'a, I>(out: &mut dyn Write, segment: u64, dim: usize, rows: impl Fn() -> I) -> io::Result<FileEntry>
+where
+    I: Iterator<Item = &'a [f32]>,
+{
+    let mut count = 0u64;
+    let mut data = crc32fast::Hasher::new();
+    for row in rows() {
+        debug_assert_eq!(row.len(), dim);
+        data.update(bytes_of(row));
+        count += 1;
+    }
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&(dim as u32).to_le_bytes());
+    header.extend_from_slice(&count.to_le_bytes());
+    header.extend_from_slice(&segment.to_le_bytes());
+    header.extend_from_slice(&data.finalize().to_le_bytes());
+    header.resize(HEADER - 4, 0);
+    let crc = crc32fast::hash(&header);
+    header.extend_from_slice(&crc.to_le_bytes());
+    out.write_all(&header)?;
+    for row in rows() {
+        out.write_all(bytes_of(row))?;
+    }
+    Ok(FileEntry { len: HEADER as u64 + count * dim as u64 * 4, crc })
+}
+
+/// The mapped vectors of a segment.
+pub(super) struct Vectors {
+    map: Mapped,
+    dim: usize,
+    rows: usize,
+}
+
+impl Vectors {
+    /// Maps a vectors file and checks that it is the one that the manifest names; the data itself is checked by [`Vectors::verify`].
+    pub(super) fn open(path: &Path, entry: FileEntry, segment: u64, dim: usize, rows: usize) -> Result<Self> {
+        let map = Mapped::open(path)?;
+        let bytes = map.bytes();
+        if bytes.len() as u64 != entry.len || bytes.len() != HEADER + rows * dim * 4 {
+            return Err(Error::damaged(path, bytes.len() as u64, format!("{} bytes", bytes.len()), entry.len));
+        }
+        if !bytes.starts_with(MAGIC) {
+            return Err(Error::damaged(path, 0, "another kind of file", "the magic number ECHOICVE"));
+        }
+        check_crc(path, 60, crc32fast::hash(&bytes[..60]), u32_at(bytes, 60))?;
+        check_crc(path, 60, u32_at(bytes, 60), entry.crc)?;
+        let shape = (u32_at(bytes, 8), u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
+        if shape != (VERSION, dim as u32, rows as u64, segment) {
+            return Err(Error::damaged(path, 8, format!("{shape:?}"), format!("{:?}", (VERSION, dim, rows, segment))));
+        }
+        Ok(Self { map, dim, rows })
+    }
+
+    /// All numbers, row after row.
+    pub(super) fn as_slice(&self) -> &[f32] {
+        &self.map.floats(HEADER)[..self.rows * self.dim]
+    }
+
+    /// Row `row`; panics past the end, like a slice.
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.as_slice()[row * self.dim..(row + 1) * self.dim]
+    }
+
+    /// The rows in order.
+    pub(super) fn iter(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.as_slice().chunks_exact(self.dim)
+    }
+
+    /// The checksum of the data, which identifies the vectors that a graph was built on.
+    pub(super) fn data_crc(&self) -> u32 {
+        u32_at(self.map.bytes(), 32)
+    }
+
+    /// Reads everything and compares checksums; then every row must be a finite unit vector.
+    pub(super) fn verify(&self) -> Result<()> {
+        let path = self.map.path();
+        check_crc(path, HEADER as u64, crc32fast::hash(&self.map.bytes()[HEADER..]), self.data_crc())?;
+        for (index, row) in self.iter().enumerate() {
+            let square = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+            if square.is_nan() || (square - 1.0).abs() > 1e-3 {
+                let offset = HEADER + index * self.dim * 4;
+                return Err(Error::damaged(path, offset as u64, format!("a row of squared length {square}"), "1"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,261 @@
+//! The one writer of a store.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::catalogue::{Additions, Catalogue, HistoryEntry, Trouble};
+use super::lock::Lock;
+use super::manifest::Manifest;
+use super::plan::{self, Hash, Plan, RowKey, Stored};
+use super::snapshot::Memory;
+use super::storage::Storage;
+use super::{commit, layout};
+use crate::{EmbeddingSpace, Error, Result};
+
+/// Writes to a store. Everything that it acknowledges is durable; [`Writer::snapshot`] shows it.
+///
+/// After a commit that failed it refuses further work with [`Error::Poisoned`]: what the disk holds is then one of two commits, both
+/// sound, and opening the store again finds out which.
+pub struct Writer {
+    pub(super) memory: Memory,
+    pub(super) storage: Arc<dyn Storage>,
+    catalogue: Mutex<Catalogue>,
+    poisoned: bool,
+    // Last, so that the catalogue is closed before another writer may open it.
+    _lock: Lock,
+}
+
+impl Writer {
+    /// Opens a store for writing through a storage of your own; see [`Memory::writer`].
+    ///
+    /// # Errors
+    /// As [`Memory::writer`].
+    pub fn open(dir: &Path, storage: Arc<dyn Storage>) -> Result<Self> {
+        // Before the lock file is made: a wrong path must not leave a file behind.
+        Manifest::read(dir)?;
+        let lock = Lock::take(dir)?;
+        let memory = Memory::open(dir)?;
+        remove_leftovers(&memory, &*storage);
+        let catalogue = Mutex::new(Catalogue::open(&memory)?);
+        Ok(Self { memory, storage, catalogue, poisoned: false, _lock: lock })
+    }
+
+    /// The embedding space that the store is bound to.
+    pub fn space(&self) -> &EmbeddingSpace {
+        self.memory.space()
+    }
+
+    /// What is committed.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a failed commit.
+    pub fn snapshot(&self) -> Result<Memory> {
+        self.check_poison()?;
+        Ok(self.memory.clone())
+    }
+
+    /// Decides for each row whether it is new, one more occurrence of a stored caption, or stored already, without changing anything.
+    /// Embed [`Plan::texts`] and give both to [`Writer::append`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a domain name, caption or clip id that the store does not accept (see [`super::check_caption`]),
+    /// [`Error::Damaged`] when the catalogue had to be built again and a segment is damaged.
+    pub fn plan(&self, domain: &str, rows: &[RowKey]) -> Result<Plan> {
+        self.check_poison()?;
+        let known = self.memory.0.manifest.domain(domain).map(|entry| entry.id);
+        plan::plan(domain, self.memory.commit(), rows, &mut InDomain { writer: self, domain: known })
+    }
+
+    /// How many rows of a source have been ingested, as noted by [`Writer::set_progress`]. Advisory: it is forgotten when the
+    /// catalogue is built again or a domain is removed, and then rows are planned once more and found to be duplicates.
+    pub fn progress_of(&self, source: &str) -> Option<u64> {
+        self.with_catalogue(|catalogue| catalogue.progress_of(source)).ok().flatten()
+    }
+
+    /// Notes how many rows of a source have been ingested.
+    pub fn set_progress(&mut self, source: &str, rows: u64) {
+        if let Err(error) = self.with_catalogue(|catalogue| catalogue.set_progress(source, rows)) {
+            tracing::debug!("progress was not noted: {error}");
+        }
+    }
+
+    /// The history of decoders and audits, oldest first. Advisory: a catalogue that is lost takes its history along.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the catalogue had to be built again and a segment is damaged.
+    pub fn history(&self) -> Result<Vec<HistoryEntry>> {
+        self.with_catalogue(|catalogue| catalogue.history())
+    }
+
+    /// Adds to the history.
+    ///
+    /// # Errors
+    /// As [`Writer::history`].
+    pub fn record(&mut self, kind: &str, detail: serde_json::Value) -> Result<()> {
+        let entry = HistoryEntry { at: now(), kind: kind.to_owned(), detail };
+        self.with_catalogue(|catalogue| catalogue.record(&entry))
+    }
+
+    /// Removes a domain with all its captions; returns their number. At once invisible to new snapshots.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown domain, [`Error::Io`] when the commit fails.
+    pub fn remove_domain(&mut self, name: &str) -> Result<u64> {
+        self.check_poison()?;
+        let mut manifest = self.memory.0.manifest.clone();
+        let id = manifest.domain(name).ok_or_else(|| manifest.no_domain(name))?.id;
+        let removed = manifest.segments.iter().filter(|segment| segment.domain == id);
+        let (rows, files): (Vec<u64>, Vec<u64>) = removed.map(|segment| (u64::from(segment.rows), segment.id)).unzip();
+        self.with_catalogue(Catalogue::clear_progress)?;
+        manifest.domains.retain(|domain| domain.id != id);
+        manifest.segments.retain(|segment| segment.domain != id);
+        self.commit(manifest)?;
+        self.remove_segment_files(&files);
+        // The removal is committed, whatever becomes of the catalogue.
+        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget_domain(id)) {
+            tracing::debug!("the catalogue still knows the domain {name}: {error}");
+        }
+        Ok(rows.iter().sum())
+    }
+
+    /// Makes `manifest`, one commit further, the store's newest, and the snapshot follow.
+    pub(super) fn commit(&mut self, mut manifest: Manifest) -> Result<()> {
+        self.check_poison()?;
+        manifest.commit += 1;
+        let dir = self.dir();
+        let replaced = commit::replace_manifest(&dir, &manifest, &*self.storage);
+        let done = replaced.and_then(|()| Memory::assemble(&dir, manifest, &self.memory.0.segments));
+        match done {
+            Ok(memory) => {
+                self.memory = memory;
+                Ok(())
+            }
+            Err(error) => {
+                self.poisoned = true;
+                // Frees the space at once where the commit surely did not take place; else the next writer sees to it.
+                if Manifest::read(&dir).is_ok_and(|found| found == self.memory.0.manifest) {
+                    remove_leftovers(&self.memory, &*self.storage);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells the catalogue of a commit. It is derived, so its troubles are no failure of the commit.
+    pub(super) fn keep_up(&mut self, additions: &Additions) {
+        let told = self.with_catalogue(|catalogue| catalogue.add(additions));
+        if let Err(error) = told {
+            // Neither sled nor the segments can be read: planning would go wrong, so there must be none.
+            tracing::warn!("the catalogue cannot be kept: {error}");
+            self.poisoned = true;
+        }
+    }
+
+    /// Calls the catalogue; if it fails, one in memory takes its place, made from the segments.
+    pub(super) fn with_catalogue<T>(&self, mut f: impl FnMut(&mut Catalogue) -> Result<T, Trouble>) -> Result<T> {
+        let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = match f(&mut catalogue) {
+            Ok(value) => return Ok(value),
+            Err(Trouble::Store(error)) => return Err(error),
+            Err(Trouble::Sled(reason)) => reason,
+        };
+        *catalogue = Catalogue::in_memory(&self.memory, &reason)?;
+        f(&mut catalogue).map_err(|trouble| match trouble {
+            Trouble::Store(error) => error,
+            Trouble::Sled(reason) => Error::Internal(reason),
+        })
+    }
+
+    pub(super) fn check_poison(&self) -> Result<()> {
+        if self.poisoned { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    pub(super) fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
+    pub(super) fn dir(&self) -> PathBuf {
+        self.memory.dir().to_path_buf()
+    }
+
+    /// Unlinks the files of segments that the newest commit does not name. Readers that have them mapped keep them.
+    pub(super) fn remove_segment_files(&self, ids: &[u64]) {
+        let dir = self.memory.dir();
+        for id in ids {
+            for path in [layout::captions(dir, *id), layout::vectors(dir, *id), layout::graph(dir, *id)] {
+                remove_quietly(&path, &*self.storage);
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let catalogue = self.catalogue.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // A poisoned writer does not know what is stored, so the next one shall look for itself.
+        if !self.poisoned
+            && let Err(trouble) = catalogue.mark(&self.memory, true)
+        {
+            tracing::warn!("the catalogue was not closed properly and will be built again: {trouble}");
+        }
+    }
+}
+
+/// The catalogue as planning sees it.
+struct InDomain<'a> {
+    writer: &'a Writer,
+    /// `None` for a domain that does not exist yet.
+    domain: Option<u32>,
+}
+
+impl Stored for InDomain<'_> {
+    fn has_row(&mut self, key: &Hash) -> Result<bool> {
+        let Some(domain) = self.domain else { return Ok(false) };
+        self.writer.with_catalogue(|catalogue| catalogue.has_row(domain, key))
+    }
+
+    fn caption_of(&mut self, text: &Hash) -> Result<Option<u64>> {
+        let Some(domain) = self.domain else { return Ok(None) };
+        self.writer.with_catalogue(|catalogue| catalogue.caption_of(domain, text))
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// Removes a file that nobody refers to; if that fails, the next writer will.
+pub(super) fn remove_quietly(path: &Path, storage: &dyn Storage) {
+    match storage.remove(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::debug!("cannot remove {}: {error}", path.display()),
+    }
+}
+
+/// Removes what a crashed writer left: files of ours that the manifest does not name. Others' files are not touched.
+fn remove_leftovers(memory: &Memory, storage: &dyn Storage) {
+    let (dir, manifest) = (memory.dir(), &memory.0.manifest);
+    remove_quietly(&layout::manifest_new(dir), storage);
+    for name in names_in(&layout::segments(dir)) {
+        let Some((id, kind)) = layout::parse_segment_file(&name) else { continue };
+        let known = manifest.segments.iter().any(|segment| segment.id == id);
+        if !known || kind == "graph.new" {
+            remove_quietly(&layout::segments(dir).join(name), storage);
+        }
+    }
+    for name in names_in(&layout::decoders(dir)) {
+        let known = manifest.decoders.iter().any(|decoder| decoder.file == name);
+        if layout::is_decoder_file(&name) && !known {
+            remove_quietly(&layout::decoders(dir).join(name), storage);
+        }
+    }
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}

@@ -1,0 +1,160 @@
+//! Reading NumPy `.npy` files of embeddings, row by row, without loading them whole.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::{Embeddings, Error, Result};
+
+/// A `.npy` file of shape `[rows, dim]` (or `[dim]`: one row) being read from its beginning.
+///
+/// Little- and big-endian `f4` and `f8` in C order are read; `f8` is rounded to `f32`.
+pub struct NpyRows {
+    path: PathBuf,
+    numbers: Box<dyn Iterator<Item = std::io::Result<f32>>>,
+    rows: u64,
+    dim: usize,
+    read: u64,
+}
+
+impl std::fmt::Debug for NpyRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NpyRows").field("path", &self.path).field("rows", &self.rows).field("dim", &self.dim).finish()
+    }
+}
+
+impl NpyRows {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Input`] when it is no `.npy` of real numbers with one or two axes.
+    pub fn open(path: &Path) -> Result<Self> {
+        let expected = "a .npy file of shape [rows, dim], float32 or float64, in C order";
+        let bad = |found: String| Error::input(path.display(), found, expected);
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let length = file.metadata().map_err(Error::io("read", path))?.len();
+        let npy = npyz::NpyFile::new(BufReader::with_capacity(1 << 18, file))
+            .map_err(|e| bad(format!("a file with no readable .npy header ({e})")))?;
+        let (rows, dim) = match npy.shape() {
+            [dim] => (1, *dim),
+            [rows, dim] => (*rows, *dim),
+            shape => return Err(bad(format!("an array of shape {shape:?}"))),
+        };
+        if npy.order() == npyz::Order::Fortran && rows > 1 && dim > 1 {
+            return Err(bad("an array in Fortran order".into())
+                .with_hint("save it again with numpy.save(file, numpy.ascontiguousarray(array))"));
+        }
+        let type_name = npy.dtype().descr();
+        let width = match type_name.trim_matches('\'').get(1..) {
+            Some("f4") => 4,
+            Some("f8") => 8,
+            _ => return Err(bad(format!("an array of type {type_name}"))),
+        };
+        let needed = rows.checked_mul(dim).and_then(|n| n.checked_mul(width)).unwrap_or(u64::MAX);
+        if needed > length {
+            return Err(bad(format!("a file of {length} bytes whose header promises {rows} x {dim} numbers")));
+        }
+        let numbers = if width == 4 { numbers::<f32, _>(npy, |x| x) } else { numbers::<f64, _>(npy, |x| x as f32) };
+        let numbers = numbers.map_err(|e| bad(format!("unreadable numbers ({e})")))?;
+        Ok(Self { path: path.to_path_buf(), numbers, rows, dim: dim as usize, read: 0 })
+    }
+
+    /// Number of rows in the file.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Numbers in a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Reads the next row into `row`; false behind the last one. Values are as in the file, not normalised.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file ends early or reading fails.
+    pub fn next_into(&mut self, row: &mut Vec<f32>) -> Result<bool> {
+        row.clear();
+        if self.read == self.rows {
+            return Ok(false);
+        }
+        for number in self.numbers.by_ref().take(self.dim) {
+            row.push(number.map_err(Error::io("read", &self.path))?);
+        }
+        if row.len() != self.dim {
+            let found = format!("the end of the file in row {}", self.read + 1);
+            return Err(Error::input(self.path.display(), found, format!("{} rows of {}", self.rows, self.dim)));
+        }
+        self.read += 1;
+        Ok(true)
+    }
+
+    /// Reads all rows that are left.
+    ///
+    /// # Errors
+    /// As [`NpyRows::next_into`].
+    pub fn read_all(mut self) -> Result<Embeddings> {
+        let mut all = Embeddings::new(self.dim);
+        let mut row = Vec::new();
+        while self.next_into(&mut row)? {
+            all.push(&row)?;
+        }
+        Ok(all)
+    }
+}
+
+type Numbers = Box<dyn Iterator<Item = std::io::Result<f32>>>;
+
+fn numbers<T, R>(npy: npyz::NpyFile<R>, convert: fn(T) -> f32) -> Result<Numbers, npyz::DTypeError>
+where
+    T: npyz::Deserialize + 'static,
+    R: Read + 'static,
+{
+    Ok(Box::new(npy.data::<T>()?.map(move |number| number.map(convert))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn npy(descr: &str, shape: &str, data: &[u8]) -> tempfile::NamedTempFile {
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        while (10 + header.len() + 1) % 64 != 0 {
+            header.push(' ');
+        }
+        header.push('\n');
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn reads_single_and_double_precision() {
+        let single: Vec<u8> = [1f32, 2.0, 3.0, 4.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let double: Vec<u8> = [1f64, 2.0, 3.0, 4.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        for file in [npy("<f4", "(2, 2)", &single), npy("<f8", "(2, 2)", &double)] {
+            let all = NpyRows::open(file.path()).unwrap().read_all().unwrap();
+            assert_eq!((all.len(), all.dim()), (2, 2));
+            assert_eq!(all.as_slice(), [1.0, 2.0, 3.0, 4.0]);
+        }
+    }
+
+    #[test]
+    fn names_what_is_wrong_with_a_file() {
+        for (file, found) in [
+            (npy("<i8", "(2,)", &[0; 16]), "type"),
+            (npy("<f4", "(2, 2, 2)", &[0; 32]), "shape"),
+            (npy("<f4", "(1000, 1000)", &[0; 4]), "promises"),
+        ] {
+            let message = NpyRows::open(file.path()).unwrap_err().to_string();
+            assert!(message.contains(found), "{message}");
+        }
+        let text = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(text.path(), "hello").unwrap();
+        assert!(NpyRows::open(text.path()).unwrap_err().to_string().contains("header"));
+    }
+}

@@ -1,0 +1,86 @@
+//! Training a decoder from what a store holds, and keeping it there.
+//!
+//! The store is only read while the decoder trains: others may ingest meanwhile. The finished decoder is published in
+//! one short commit.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use tokenizers::Tokenizer;
+
+use crate::bridge::estimate_noise_variance;
+use crate::decoder::{TrainOptions, TrainReport, TrainingSet, TrainingText, train};
+use crate::memory::Memory;
+use crate::progress::{Progress, Stop};
+use crate::{Embeddings, Result};
+
+/// The folder in which a decoder of this name trains: its resumable state and its log.
+pub fn work_folder(memory: &Memory, name: &str) -> PathBuf {
+    memory.dir().join("decoders").join(name)
+}
+
+/// Trains a decoder on the stored texts of `domains` (all where `None`) and publishes its best checkpoint as `name`.
+///
+/// `details` is kept beside it, to be shown by audits. An interrupted training publishes the best checkpoint so far,
+/// if there is one, and can be resumed.
+///
+/// # Errors
+/// As [`train`] and [`crate::memory::Writer::publish_decoder`]; [`crate::Error::NotFound`] for an unknown domain.
+pub fn train_decoder(
+    memory: &Memory,
+    domains: Option<&[String]>,
+    name: &str,
+    tokenizer: &Tokenizer,
+    options: &TrainOptions,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<TrainReport> {
+    let set = training_set(memory, domains)?;
+    let report = train(&set, tokenizer, options, &work_folder(memory, name), progress, stop)?;
+    let details = serde_json::json!({
+        "captions": set.texts.len(),
+        "commit": memory.commit(),
+        "domains": domains,
+        "noise_variance": options.bridge.noise_variance,
+        "preset": options.preset.to_string(),
+        "report": report,
+        "shift": options.bridge.shift.is_some(),
+    });
+    let mut writer = Memory::writer(memory.dir())?;
+    writer.publish_decoder(name, &report.best, details)?;
+    Ok(report)
+}
+
+/// The stored texts of the domains with their embeddings, in the order of their ids.
+///
+/// # Errors
+/// As [`Memory::for_each_caption`].
+pub fn training_set(memory: &Memory, domains: Option<&[String]>) -> Result<TrainingSet> {
+    let mut texts = Vec::new();
+    let mut embeddings = Embeddings::new(memory.space().dim);
+    memory.for_each_caption(domains, |caption, embedding| {
+        texts.push(TrainingText { text: caption.text, multiplicity: caption.multiplicity });
+        embeddings.push(embedding)
+    })?;
+    Ok(TrainingSet { texts, embeddings, space: memory.space().clone() })
+}
+
+/// The variance of the noise to inject, estimated from the stored clips that have several captions (WSAC §3.2); `None`
+/// where there is no such clip.
+///
+/// # Errors
+/// As [`Memory::for_each_caption`].
+pub fn estimate_noise(memory: &Memory, domains: Option<&[String]>) -> Result<Option<f32>> {
+    let mut clips: HashMap<(String, String), Vec<Vec<f32>>> = HashMap::new();
+    memory.for_each_caption(domains, |caption, embedding| {
+        if let Some(clip) = caption.clip {
+            clips.entry((caption.domain, clip)).or_default().push(embedding.to_vec());
+        }
+        Ok(())
+    })?;
+    // Summed in one order, whatever the order of the map.
+    let mut groups: Vec<_> = clips.into_iter().collect();
+    groups.sort_by(|a, b| a.0.cmp(&b.0));
+    let estimate = estimate_noise_variance(groups.iter().map(|(_, captions)| captions.iter().map(Vec::as_slice)));
+    Ok(estimate.map(|e| e.variance))
+}

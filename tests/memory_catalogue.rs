@@ -1,0 +1,166 @@
+//! The catalogue is derived: lost, cut or flipped, it is built again, and nothing is stored twice or missed.
+
+mod memory_support;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use echoic::memory::Memory;
+use memory_support::*;
+use tempfile::TempDir;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Collects what is logged while it lives on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic while logging").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+fn logged(f: impl FnOnce()) -> String {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, f);
+    let bytes = log.0.lock().expect("no panic while logging").clone();
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+fn store() -> (TempDir, PathBuf) {
+    let (guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).expect("a writer");
+    for chunk in 0..3 {
+        ingest(&mut writer, "a", &numbered(&format!("chunk {chunk}"), 30)).expect("a commit");
+        ingest(&mut writer, "b", &[row("repeated", Some(&chunk.to_string()), 0)]).expect("a commit");
+    }
+    (guard, dir)
+}
+
+/// Whatever the state of the catalogue, the same rows are duplicates and new ones are new.
+fn check(dir: &Path, place: &str) {
+    let mut writer = Memory::writer(dir).unwrap_or_else(|error| panic!("{place}: {error}"));
+    for chunk in 0..3 {
+        let appended = ingest(&mut writer, "a", &numbered(&format!("chunk {chunk}"), 30)).expect("an append");
+        assert_eq!((appended.duplicates, appended.new), (30, 0), "{place}");
+        let appended = ingest(&mut writer, "b", &[row("repeated", Some(&chunk.to_string()), 0)]).expect("an append");
+        assert_eq!(appended.duplicates, 1, "{place}");
+    }
+    assert_eq!(writer.plan("b", &[row("repeated", Some("new"), 0)]).expect("a plan").texts(), [""; 0], "{place}");
+    assert_eq!(writer.plan("a", &[row("repeated", None, 0)]).expect("a plan").texts(), ["repeated"], "{place}");
+}
+
+#[test]
+fn a_lost_catalogue_is_built_again() {
+    let (_guard, dir) = store();
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    check(&dir, "removed");
+    assert!(!logged(|| check(&dir, "sound")).contains("WARN"));
+}
+
+#[test]
+fn an_interrupted_writer_makes_the_next_one_look_for_itself() {
+    let (_guard, dir) = store();
+    let writer = Memory::writer(&dir).unwrap();
+    let copy = dir.with_extension("copy");
+    copy_tree(&dir, &copy); // as kill -9 would leave it
+    drop(writer);
+    let log = logged(|| check(&copy, "interrupted"));
+    assert!(log.contains("WARN") && log.contains("interrupted"), "{log}");
+}
+
+#[test]
+fn a_catalogue_that_is_ahead_or_of_another_store_is_not_believed() {
+    let (_guard, dir) = store();
+    let old = dir.with_extension("old");
+    copy_tree(&dir, &old);
+    let mut writer = Memory::writer(&dir).unwrap();
+    ingest(&mut writer, "a", &numbered("later", 5)).unwrap();
+    writer.record("audit", serde_json::json!(1)).unwrap();
+    drop(writer);
+    // The store goes back to a backup, the catalogue does not.
+    std::fs::remove_dir_all(old.join("catalogue")).unwrap();
+    copy_tree(&dir.join("catalogue"), &old.join("catalogue"));
+    let log = logged(|| {
+        let mut writer = Memory::writer(&old).unwrap();
+        assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().new, 5);
+        assert_eq!(writer.history().unwrap().len(), 1, "history is taken along");
+    });
+    assert!(log.contains("ahead"), "{log}");
+    let (_guard, other) = empty_store();
+    copy_tree(&dir.join("catalogue"), &other.join("catalogue"));
+    let log = logged(|| {
+        let mut writer = Memory::writer(&other).unwrap();
+        assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().new, 5);
+    });
+    assert!(log.contains("another store"), "{log}");
+}
+
+#[test]
+fn a_catalogue_that_is_behind_catches_up() {
+    let (_guard, dir) = store();
+    let old = dir.with_extension("old");
+    copy_tree(&dir.join("catalogue"), &old);
+    let mut writer = Memory::writer(&dir).unwrap();
+    ingest(&mut writer, "a", &numbered("later", 5)).unwrap();
+    ingest(&mut writer, "a", &[row("later 1", Some("again"), 0)]).unwrap();
+    drop(writer);
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    copy_tree(&old, &dir.join("catalogue"));
+    let log = logged(|| {
+        let mut writer = Memory::writer(&dir).unwrap();
+        assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().duplicates, 5);
+        assert_eq!(ingest(&mut writer, "a", &[row("later 1", Some("again"), 0)]).unwrap().duplicates, 1);
+    });
+    assert!(!log.contains("WARN"), "{log}");
+    check(&dir, "behind");
+}
+
+#[test]
+fn a_damaged_catalogue_never_changes_an_answer() {
+    let (_guard, dir) = store();
+    let sound = dir.with_extension("sound");
+    copy_tree(&dir, &sound);
+    let expected = contents(&Memory::open(&dir).unwrap());
+    for (path, content) in files(&dir.join("catalogue")) {
+        // Every byte of sled's small files, and places all over the large one.
+        let step = (content.len() / 97).max(1);
+        let cuts = [0, 1, content.len() / 2, content.len().saturating_sub(1)];
+        let flips = (0..content.len()).step_by(step).chain(0..content.len().min(64)).map(|offset| {
+            let mut bad = content.clone();
+            bad[offset] ^= 0xff;
+            (format!("{} flipped at {offset}", path.display()), bad)
+        });
+        let cut = cuts.iter().map(|len| (format!("{} cut at {len}", path.display()), content[..*len].to_vec()));
+        for (place, bad) in flips.chain(cut) {
+            std::fs::remove_dir_all(&dir).unwrap();
+            copy_tree(&sound, &dir);
+            std::fs::write(&path, bad).unwrap();
+            // Readers do not even look.
+            assert_eq!(contents(&Memory::open(&dir).unwrap()), expected, "{place}");
+            check(&dir, &place);
+            assert_eq!(contents(&Memory::open(&dir).unwrap()), expected, "{place}");
+        }
+    }
+}
+
+#[test]
+fn without_a_place_for_sled_the_catalogue_is_kept_in_memory() {
+    let (_guard, dir) = store();
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    std::fs::write(dir.join("catalogue"), "in the way").unwrap();
+    let log = logged(|| check(&dir, "no sled"));
+    assert!(log.contains("in memory"), "{log}");
+}

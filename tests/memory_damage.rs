@@ -1,0 +1,149 @@
+//! Damage: every byte of every file flipped, files cut short, lost or swapped. Never a panic, never a wrong caption.
+
+mod memory_support;
+
+use std::path::{Path, PathBuf};
+
+use echoic::Error;
+use echoic::memory::{Memory, SearchOptions};
+use memory_support::*;
+use tempfile::TempDir;
+
+/// A small store with captions, repeats in their own and in another segment, clips and a decoder.
+fn small_store() -> (TempDir, PathBuf) {
+    let (guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).expect("a writer");
+    let rows = [row("a dog barks", Some("1.wav"), 0), row("rain", None, 0), row("a dog barks", Some("2.wav"), 0)];
+    ingest(&mut writer, "a", &rows).expect("a commit");
+    ingest(&mut writer, "a", &[row("rain", Some("3.wav"), 0), row("a bell", None, 0)]).expect("a commit");
+    let decoder = guard.path().join("decoder");
+    std::fs::write(&decoder, b"weights").expect("a file");
+    writer.publish_decoder("small", &decoder, serde_json::json!({"loss": 1.5})).expect("a decoder");
+    (guard, dir)
+}
+
+type Seen = (u64, String, String, u32, Vec<String>);
+
+/// What can be read of a store that may be damaged. An error is an answer; a wrong caption is not.
+fn read(dir: &Path) -> Result<Vec<Seen>, Error> {
+    let memory = Memory::open(dir)?;
+    let mut seen = Vec::new();
+    memory.for_each_caption(None, |caption, _| {
+        let mut clips = memory.clips(caption.id)?;
+        clips.sort();
+        seen.push((caption.id, caption.domain, caption.text, caption.multiplicity, clips));
+        Ok(())
+    })?;
+    for text in ["a dog barks", "rain", "a bell"] {
+        for neighbour in memory.search(&embed(text, DIM), &SearchOptions::default())? {
+            let known = seen.iter().any(|caption| caption.0 == neighbour.id && caption.2 == neighbour.caption);
+            assert!(known, "search and reading disagree on {neighbour:?}");
+        }
+    }
+    Ok(seen)
+}
+
+#[test]
+fn every_flipped_byte_of_the_truth_is_detected() {
+    let (_guard, dir) = small_store();
+    let sound = read(&dir).unwrap();
+    let mut truth = files(&dir.join("segments"));
+    truth.push((dir.join("manifest"), std::fs::read(dir.join("manifest")).unwrap()));
+    assert_eq!(truth.len(), 5);
+    for (path, content) in truth {
+        for offset in 0..content.len() {
+            for mask in [0x01, 0x80, 0xff] {
+                let mut bad = content.clone();
+                bad[offset] ^= mask;
+                std::fs::write(&path, &bad).unwrap();
+                let place = || format!("byte {offset} of {} xor {mask:#x}", path.display());
+                match read(&dir) {
+                    Ok(seen) => assert_eq!(seen, sound, "{}", place()),
+                    Err(Error::Damaged { path: named, offset: at, .. }) => {
+                        assert_eq!(named, path, "{}", place());
+                        assert!(at <= content.len() as u64, "{}", place());
+                    }
+                    Err(other) => panic!("{}: {other}", place()),
+                }
+                // What reading did not notice, such as a number in a vector, verification does.
+                match Memory::open(&dir) {
+                    Ok(memory) => {
+                        let damage = memory.verify(&()).unwrap();
+                        assert!(damage.iter().any(|damage| damage.file == path && !damage.derived), "{}", place());
+                    }
+                    Err(error) => assert!(matches!(error, Error::Damaged { .. }), "{}: {error}", place()),
+                }
+            }
+        }
+        std::fs::write(&path, &content).unwrap();
+    }
+    assert_eq!(read(&dir).unwrap(), sound);
+}
+
+#[test]
+fn every_length_of_a_truncated_file_is_detected() {
+    let (_guard, dir) = small_store();
+    let mut truth = files(&dir.join("segments"));
+    truth.push((dir.join("manifest"), std::fs::read(dir.join("manifest")).unwrap()));
+    for (path, content) in truth {
+        for len in 0..content.len() {
+            std::fs::write(&path, &content[..len]).unwrap();
+            let error = read(&dir).expect_err("a truncated file");
+            assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{len}: {error}");
+        }
+        let longer = [&content[..], b"tail"].concat();
+        std::fs::write(&path, longer).unwrap();
+        assert!(matches!(read(&dir), Err(Error::Damaged { .. })));
+        std::fs::remove_file(&path).unwrap();
+        let error = read(&dir).expect_err("a lost file");
+        assert!(matches!(error, Error::Damaged { .. } | Error::NoStore { .. }), "{error}");
+        std::fs::write(&path, &content).unwrap();
+    }
+}
+
+#[test]
+fn a_file_of_another_segment_is_not_taken_for_the_right_one() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    // Two segments whose files have the same lengths.
+    ingest(&mut writer, "a", &[row("one", None, 0)]).unwrap();
+    ingest(&mut writer, "a", &[row("two", None, 0)]).unwrap();
+    for kind in ["captions", "vectors"] {
+        let [first, second] = [1, 2].map(|id| dir.join(format!("segments/{id:08}.{kind}")));
+        let keep = std::fs::read(&first).unwrap();
+        std::fs::copy(&second, &first).unwrap();
+        assert!(matches!(Memory::open(&dir), Err(Error::Damaged { .. })), "{kind}");
+        std::fs::write(&first, keep).unwrap();
+    }
+    assert_eq!(Memory::open(&dir).unwrap().len(), 2);
+}
+
+#[test]
+fn another_format_version_is_named_and_left_untouched() {
+    let (_guard, dir) = small_store();
+    let path = dir.join("manifest");
+    let mut manifest = std::fs::read(&path).unwrap();
+    manifest[8..12].copy_from_slice(&7u32.to_le_bytes());
+    let crc = crc32fast::hash(&manifest[..28]);
+    manifest[28..32].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(&path, &manifest).unwrap();
+    let before = files(&dir);
+    for error in [Memory::open(&dir).err(), Memory::writer(&dir).err()] {
+        let error = error.expect("a version from the future");
+        assert!(matches!(error, Error::Version { found: 7, supported: 1, .. }), "{error}");
+        assert!(error.hint().is_some());
+    }
+    assert_eq!(files(&dir), before);
+}
+
+#[test]
+fn a_writer_refuses_to_build_on_damage() {
+    let (_guard, dir) = small_store();
+    let path = dir.join("segments/00000001.captions");
+    let mut content = std::fs::read(&path).unwrap();
+    content[45] ^= 1; // inside the first record
+    std::fs::write(&path, content).unwrap();
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    let error = Memory::writer(&dir).err().expect("the catalogue cannot be built");
+    assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
+}

@@ -1,0 +1,216 @@
+//! The medium fails: at each I/O operation in turn, with an error, a full disk or a short write. The store is as it was, or as it
+//! was to become, and says which.
+
+mod memory_support;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use echoic::Error;
+use echoic::memory::storage::{Disk, Storage, StorageFile};
+use echoic::memory::{Memory, Writer};
+use echoic::progress::Stop;
+use memory_support::*;
+
+/// The file system, until the countdown ends; from then on every operation fails.
+struct Failing {
+    left: Arc<AtomicI64>,
+    kind: io::ErrorKind,
+}
+
+impl Failing {
+    fn after(operations: i64, kind: io::ErrorKind) -> Arc<Self> {
+        Arc::new(Self { left: Arc::new(AtomicI64::new(operations)), kind })
+    }
+
+    fn tick(&self) -> io::Result<()> {
+        if self.left.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(self.kind.into()) }
+    }
+}
+
+impl Storage for Failing {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        self.tick()?;
+        let file = Disk.create(path)?;
+        Ok(Box::new(FailingFile { file, storage: Self { left: Arc::clone(&self.left), kind: self.kind } }))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.tick().and_then(|()| Disk.rename(from, to))
+    }
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.tick().and_then(|()| Disk.sync_folder(path))
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        // A full disk still lets files go; a broken one does not.
+        if self.kind == io::ErrorKind::StorageFull {
+            Disk.remove(path)
+        } else {
+            self.tick().and_then(|()| Disk.remove(path))
+        }
+    }
+}
+
+struct FailingFile {
+    file: Box<dyn StorageFile>,
+    storage: Failing,
+}
+
+impl Write for FailingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.storage.tick() {
+            Ok(()) => self.file.write(bytes),
+            Err(error) => {
+                // What fits on the disk is written all the same.
+                self.file.write_all(&bytes[..bytes.len() / 2])?;
+                Err(error)
+            }
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl StorageFile for FailingFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.storage.tick().and_then(|()| self.file.sync())
+    }
+}
+
+/// Does `work` on copies of the store at `dir`, failing at the first, second, … operation, until it succeeds.
+fn fail_everywhere(dir: &Path, work: impl Fn(&mut Writer) -> echoic::Result<()>) {
+    let memory = Memory::open(dir).expect("a sound store");
+    let (before, commit) = (contents(&memory), memory.commit());
+    let copy = |name: &str| {
+        let copy = dir.with_file_name(name);
+        let _ = std::fs::remove_dir_all(&copy);
+        copy_tree(dir, &copy);
+        copy
+    };
+    let done = copy("done");
+    work(&mut Memory::writer(&done).expect("a writer")).expect("success without faults");
+    let after = contents(&Memory::open(&done).expect("a sound store"));
+
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
+        let mut outcomes = [0, 0];
+        for operations in 0.. {
+            let place = format!("{kind:?} at operation {operations}");
+            let dir = copy("faulty");
+            let mut writer =
+                Writer::open(&dir, Failing::after(operations, kind)).expect("opening writes nothing that matters");
+            let result = work(&mut writer);
+            if result.is_err() {
+                assert!(matches!(result, Err(Error::Io { .. })), "{place}: {result:?}");
+                assert!(matches!(writer.snapshot(), Err(Error::Poisoned)), "{place}");
+                assert!(matches!(writer.remove_domain("a"), Err(Error::Poisoned)), "{place}");
+            }
+            drop(writer);
+            let memory = Memory::open(&dir).unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert_eq!(memory.verify(&()).expect("readable"), [], "{place}");
+            let found = contents(&memory);
+            assert!(found == before || found == after, "{place}: neither before nor after");
+            outcomes[usize::from(found == after)] += 1;
+            if result.is_ok() {
+                assert_eq!(found, after, "{place}: acknowledged and lost");
+                break;
+            }
+            if kind == io::ErrorKind::StorageFull && memory.commit() == commit {
+                assert_eq!(
+                    names(&dir.join("segments")),
+                    names(&copy("compare").join("segments")),
+                    "{place}: partial files"
+                );
+            }
+            // The next writer removes what was left, and the work can be done again.
+            let mut writer = Memory::writer(&dir).expect("a writer");
+            let named = writer.snapshot().expect("a snapshot").stats().segments as usize;
+            assert_eq!(names(&dir.join("segments")).len(), 2 * named, "{place}: leftovers");
+            if found == before {
+                work(&mut writer).unwrap_or_else(|error| panic!("{place}, again: {error}"));
+            }
+            drop(writer);
+            assert_eq!(contents(&Memory::open(&dir).expect("a sound store")), after, "{place}, again");
+        }
+        assert!(outcomes[0] >= 4, "{kind:?}: the faults hit nothing: {outcomes:?}");
+    }
+}
+
+fn names(folder: &Path) -> Vec<PathBuf> {
+    files(folder).into_iter().map(|(path, _)| path.file_name().expect("a name").into()).collect()
+}
+
+#[test]
+fn an_append_that_fails_leaves_the_store_as_it_was() {
+    let (_guard, dir) = empty_store();
+    ingest(&mut Memory::writer(&dir).unwrap(), "a", &numbered("old", 20)).unwrap();
+    fail_everywhere(&dir, |writer| {
+        let mut rows = numbered("new", 20);
+        rows.push(row("old 3", Some("again"), 0));
+        ingest(writer, "a", &rows).map(|_| ())
+    });
+}
+
+#[test]
+fn a_removal_that_fails_leaves_the_store_as_it_was_or_done() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
+    ingest(&mut writer, "b", &numbered("y", 5)).unwrap();
+    drop(writer);
+    fail_everywhere(&dir, |writer| match writer.remove_domain("a") {
+        Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    });
+}
+
+#[test]
+fn a_merge_that_fails_changes_no_answer() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    for chunk in 0..9 {
+        let rows = [row("everywhere", Some(&chunk.to_string()), 0), row(&format!("only {chunk}"), None, 0)];
+        ingest(&mut writer, "a", &rows).unwrap();
+    }
+    drop(writer);
+    fail_everywhere(&dir, |writer| writer.merge(&(), &Stop::new()).map(|_| ()));
+}
+
+#[test]
+fn what_a_crashed_writer_left_is_removed_and_nothing_else() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
+    drop(writer);
+    let sound = contents(&Memory::open(&dir).unwrap());
+    let left =
+        ["segments/00000002.captions", "segments/00000002.vectors", "segments/00000001.graph.new", "manifest.new"];
+    let leftover_decoder = "decoders/small-0123456789ab.safetensors";
+    let foreign = ["segments/notes.txt", "decoders/training.jsonl", "decoders/checkpoint.safetensors", "README"];
+    for name in left.iter().chain(&foreign).chain([&leftover_decoder]) {
+        std::fs::write(dir.join(name), b"half a fi").unwrap();
+    }
+    assert_eq!(contents(&Memory::open(&dir).unwrap()), sound);
+    let mut writer = Memory::writer(&dir).unwrap();
+    for name in left.iter().chain([&leftover_decoder]) {
+        assert!(!dir.join(name).exists(), "{name}");
+    }
+    for name in foreign {
+        assert!(dir.join(name).exists(), "{name}");
+    }
+    ingest(&mut writer, "a", &numbered("y", 5)).unwrap();
+    assert_eq!(Memory::open(&dir).unwrap().len(), 10);
+}
+
+#[test]
+fn an_interrupted_create_can_be_done_again() {
+    let guard = tempfile::tempdir().unwrap();
+    let dir = guard.path().join("store");
+    std::fs::create_dir_all(dir.join("segments")).unwrap();
+    std::fs::write(dir.join("manifest.new"), b"ECHO").unwrap();
+    std::fs::write(dir.join("lock"), b"").unwrap();
+    assert!(matches!(Memory::open(&dir), Err(Error::NoStore { .. })));
+    Memory::create(&dir, space(DIM)).unwrap();
+    assert!(Memory::open(&dir).unwrap().is_empty());
+}

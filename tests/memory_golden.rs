@@ -1,0 +1,108 @@
+//! The golden store of format version 1, committed in `schema/golden/v1`: every later version must read it.
+
+mod memory_support;
+
+use std::path::{Path, PathBuf};
+
+use echoic::memory::{Memory, RowKey, SearchOptions};
+use echoic::progress::Stop;
+use memory_support::*;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/golden/v1")
+}
+
+/// What each commit of the golden store ingested. Never change it.
+fn commits() -> [(&'static str, Vec<RowKey>); 4] {
+    [
+        (
+            "nature",
+            vec![
+                row("Rain falls on leaves.", Some("rain.wav"), 0),
+                row("A blackbird sings.", Some("bird.wav"), 0),
+                row("Rain falls on leaves.", Some("rain.wav"), 1),
+                row("Regen fällt auf Blätter – leise.", None, 0),
+            ],
+        ),
+        ("street.v2", vec![row("A tram rings its bell.", Some("tram.wav"), 0), row("Rain falls on leaves.", None, 0)]),
+        ("nature", vec![row("A blackbird sings.", Some("garden.wav"), 0)]),
+        ("nature", vec![row("Wind.", None, 0), row("A blackbird sings.", None, 0)]),
+    ]
+}
+
+fn build(dir: &Path) {
+    Memory::create(dir, space(DIM)).expect("a store");
+    let mut writer = Memory::writer(dir).expect("a writer");
+    for (domain, rows) in commits() {
+        ingest(&mut writer, domain, &rows).expect("a commit");
+    }
+}
+
+#[test]
+#[ignore = "makes the golden store anew; only for a new format version"]
+fn make_the_golden_store() {
+    let guard = tempfile::tempdir().unwrap();
+    let dir = guard.path().join("v1");
+    build(&dir);
+    let mut writer = Memory::writer(&dir).unwrap();
+    writer.index_above(1, &(), &Stop::new()).unwrap();
+    let decoder = guard.path().join("decoder");
+    std::fs::write(&decoder, b"not really a decoder\n").unwrap();
+    writer.publish_decoder("tiny", &decoder, serde_json::json!({"preset": "tiny", "epochs": 1})).unwrap();
+    drop(writer);
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    std::fs::remove_file(dir.join("lock")).unwrap();
+    assert!(!golden().exists(), "remove the old one first, if you are sure");
+    copy_tree(&dir, &golden());
+}
+
+#[test]
+fn the_golden_store_reads_as_it_was_written() {
+    let memory = Memory::open(&golden()).unwrap();
+    assert_eq!(memory.verify(&()).unwrap(), []);
+    let clips = |list: &[&str]| list.iter().map(|clip| (*clip).to_owned()).collect::<Vec<_>>();
+    let caption =
+        |id, domain: &str, text: &str, count, of: &[&str]| (id, domain.to_owned(), text.to_owned(), count, clips(of));
+    assert_eq!(
+        contents(&memory),
+        [
+            caption(1, "nature", "Rain falls on leaves.", 2, &["rain.wav", "rain.wav"]),
+            caption(2, "nature", "A blackbird sings.", 3, &["bird.wav", "garden.wav"]),
+            caption(3, "nature", "Regen fällt auf Blätter – leise.", 1, &[]),
+            caption(4, "street.v2", "A tram rings its bell.", 1, &["tram.wav"]),
+            caption(5, "street.v2", "Rain falls on leaves.", 1, &[]),
+            caption(6, "nature", "Wind.", 1, &[]),
+        ]
+    );
+    let stats = memory.stats();
+    assert_eq!((stats.format_version, stats.commit, stats.captions, stats.occurrences), (1, 5, 6, 9));
+    assert_eq!(stats.indexed, 6);
+    assert_eq!((stats.decoders[0].name.as_str(), &stats.decoders[0].details["epochs"]), ("tiny", &1.into()));
+    let found = memory.search(&embed("Wind.", DIM), &SearchOptions::default()).unwrap();
+    assert_eq!((found[0].id, found.len()), (6, 6));
+}
+
+#[test]
+fn the_golden_store_can_be_written_to() {
+    let guard = tempfile::tempdir().unwrap();
+    let dir = guard.path().join("v1");
+    copy_tree(&golden(), &dir);
+    let mut writer = Memory::writer(&dir).unwrap();
+    for (domain, rows) in commits() {
+        assert_eq!(ingest(&mut writer, domain, &rows).unwrap().duplicates, rows.len() as u64);
+    }
+    assert_eq!(ingest(&mut writer, "nature", &[row("Thunder.", None, 0)]).unwrap().new, 1);
+    assert_eq!(writer.snapshot().unwrap().search(&embed("Thunder.", DIM), &SearchOptions::default()).unwrap()[0].id, 7);
+}
+
+/// A change of the format that nobody meant shows here first.
+#[test]
+fn the_same_input_still_makes_the_same_segment_files() {
+    let guard = tempfile::tempdir().unwrap();
+    let dir = guard.path().join("store");
+    build(&dir);
+    for (path, content) in files(&dir.join("segments")) {
+        let name = path.file_name().unwrap();
+        assert_eq!(content, std::fs::read(golden().join("segments").join(name)).unwrap(), "{}", path.display());
+    }
+}

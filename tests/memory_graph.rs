@@ -1,0 +1,128 @@
+//! The graph: it finds what the scan finds, every vector finds itself, and without it nothing changes but the time.
+
+mod memory_support;
+
+use std::path::PathBuf;
+
+use echoic::Embeddings;
+use echoic::memory::{Memory, SearchOptions, Writer};
+use echoic::progress::Stop;
+use memory_support::*;
+use tempfile::TempDir;
+
+/// A store of given vectors, one caption each, in a single segment.
+fn store_of(vectors: &[f32], dim: usize) -> (TempDir, PathBuf, Writer) {
+    let guard = tempfile::tempdir().expect("a folder");
+    let dir = guard.path().join("store");
+    Memory::create(&dir, space(dim)).expect("a store");
+    let mut writer = Memory::writer(&dir).expect("a writer");
+    let plan = writer.plan("a", &numbered("row", vectors.len() / dim)).expect("a plan");
+    writer.append("a", plan, &Embeddings::from_vec(dim, vectors.to_vec()).expect("rows")).expect("a commit");
+    (guard, dir, writer)
+}
+
+fn ids(memory: &Memory, query: &[f32], options: &SearchOptions) -> Vec<u64> {
+    memory.search(query, options).expect("an answer").iter().map(|neighbour| neighbour.id).collect()
+}
+
+#[test]
+fn a_walk_finds_what_a_scan_finds_and_every_vector_finds_itself() {
+    const DIM: usize = 64;
+    // Just enough for the planner to want a graph; building is what takes the time.
+    const ROWS: usize = 33_000;
+    let vectors = clustered(ROWS, DIM, 3);
+    let (_guard, dir, mut writer) = store_of(&vectors, DIM);
+    assert_eq!(writer.index(&(), &Stop::new()).unwrap(), 1);
+    assert_eq!(writer.index(&(), &Stop::new()).unwrap(), 0, "a sound graph is kept");
+    let memory = Memory::open(&dir).unwrap();
+    assert_eq!(memory.stats().indexed, ROWS as u64);
+    assert_eq!(memory.verify(&()).unwrap(), []);
+
+    let (walk, scan) = (SearchOptions::default(), SearchOptions { exact: true, ..SearchOptions::default() });
+    let queries = clustered(300, DIM, 4);
+    let mut hits = 0;
+    for query in queries.chunks(DIM) {
+        let truth = ids(&memory, query, &scan);
+        hits += ids(&memory, query, &walk).iter().filter(|id| truth.contains(id)).count();
+    }
+    let recall = hits as f64 / 3000.0;
+    assert!(recall >= 0.95, "recall@10 {recall}");
+
+    let all = Embeddings::from_vec(DIM, vectors).unwrap();
+    let one = SearchOptions { k: 1, ..SearchOptions::default() };
+    let found = memory.search_batch(&all, &one).unwrap();
+    let lost: Vec<usize> = (0..found.len()).filter(|row| found[*row][0].id != *row as u64 + 1).collect();
+    assert!(lost.is_empty(), "rows that no walk finds: {lost:?}");
+}
+
+#[test]
+fn rows_with_the_same_vector_are_all_found() {
+    const DIM: usize = 16;
+    let mut vectors = clustered(4000, DIM, 5);
+    let (first, rest) = vectors.split_at_mut(DIM);
+    // A thousand captions that a tower cannot tell apart, spread over the segment.
+    rest.chunks_mut(DIM).step_by(4).for_each(|row| row.copy_from_slice(first));
+    let (_guard, _dir, mut writer) = store_of(&vectors, DIM);
+    assert_eq!(writer.index_above(1, &(), &Stop::new()).unwrap(), 1);
+    let memory = writer.snapshot().unwrap();
+    for (row, vector) in vectors.chunks(DIM).enumerate().step_by(37) {
+        let walk = SearchOptions { k: 20, ef: Some(60), ..SearchOptions::default() };
+        let scan = SearchOptions { exact: true, ..walk.clone() };
+        assert_eq!(ids(&memory, vector, &walk)[0], ids(&memory, vector, &scan)[0], "row {row}");
+    }
+    let walk = SearchOptions { k: 60, ef: Some(60), ..SearchOptions::default() };
+    let scan = SearchOptions { exact: true, ..walk.clone() };
+    assert_eq!(ids(&memory, &vectors[..DIM], &walk), ids(&memory, &vectors[..DIM], &scan), "all the first copies");
+}
+
+#[test]
+fn a_graph_that_is_damaged_or_of_other_vectors_is_not_used() {
+    const DIM: usize = 16;
+    let vectors = clustered(3000, DIM, 6);
+    let (_guard, dir, mut writer) = store_of(&vectors, DIM);
+    let query = clustered(1, DIM, 9);
+    let walk = SearchOptions { ef: Some(40), ..SearchOptions::default() };
+    let expected = ids(&Memory::open(&dir).unwrap(), &query, &walk);
+    assert_eq!(writer.index_above(1, &(), &Stop::new()).unwrap(), 1);
+    let path = dir.join("segments/00000001.graph");
+    let content = std::fs::read(&path).unwrap();
+    let flips = (0..64).chain((64..content.len()).step_by(4999)).map(|offset| {
+        let mut bad = content.clone();
+        bad[offset] ^= 0x40;
+        bad
+    });
+    let cuts = [0, 63, 64, 1000, content.len() - 1].map(|len| content[..len].to_vec());
+    let longer = [content.clone(), vec![0; 4]].concat();
+    for bad in flips.chain(cuts).chain([longer]) {
+        std::fs::write(&path, &bad).unwrap();
+        let memory = Memory::open(&dir).unwrap();
+        assert_eq!(ids(&memory, &query, &walk), expected);
+        assert_eq!(memory.stats().indexed, 0);
+        let damage = memory.verify(&()).unwrap();
+        assert!(damage.len() == 1 && damage[0].derived && damage[0].file == path, "{damage:?}");
+    }
+    // Checksums that fit, but links that lead nowhere.
+    let mut bad = content.clone();
+    bad[200..204].copy_from_slice(&900_000u32.to_le_bytes());
+    let body = crc32fast::hash(&bad[64..]);
+    bad[40..44].copy_from_slice(&body.to_le_bytes());
+    let header = crc32fast::hash(&bad[..60]);
+    bad[60..64].copy_from_slice(&header.to_le_bytes());
+    std::fs::write(&path, &bad).unwrap();
+    assert_eq!(ids(&Memory::open(&dir).unwrap(), &query, &walk), expected);
+
+    drop(writer);
+    let mut writer = Memory::writer(&dir).unwrap();
+    assert_eq!(writer.index_above(1, &(), &Stop::new()).unwrap(), 1, "a damaged graph is built again");
+    assert_eq!(Memory::open(&dir).unwrap().stats().indexed, 3000);
+}
+
+#[test]
+fn building_can_be_stopped_and_leaves_nothing() {
+    let (_guard, dir, mut writer) = store_of(&clustered(500, 8, 2), 8);
+    let stop = Stop::new();
+    stop.request();
+    assert!(matches!(writer.index_above(1, &(), &stop), Err(echoic::Error::Interrupted)));
+    assert_eq!(files(&dir.join("segments")).len(), 2);
+    assert!(writer.snapshot().is_ok(), "stopping poisons nothing");
+}

@@ -1,0 +1,150 @@
+//! Readers and the one writer: snapshots, locks, read-only stores, and files that do not change.
+
+mod memory_support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use echoic::Error;
+use echoic::memory::{Memory, SearchOptions};
+use echoic::progress::Stop;
+use memory_support::*;
+
+/// Set for the child processes of these tests: the store that they work on.
+const STORE: &str = "ECHOIC_TEST_STORE";
+
+/// Runs one test of this file in a process of its own.
+fn child(test: &str, dir: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", test, "--nocapture", "--include-ignored"]).env(STORE, dir).stdout(Stdio::piped());
+    command
+}
+
+fn wait_for(child: &mut Child, word: &str) {
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains(word)), "the child ended without saying {word}");
+}
+
+#[test]
+#[ignore = "run by the tests below, in another process"]
+fn child_holds_the_lock() {
+    let Some(dir) = std::env::var_os(STORE) else { return };
+    let mut writer = Memory::writer(Path::new(&dir)).unwrap();
+    ingest(&mut writer, "child", &numbered("x", 3)).unwrap();
+    println!("ready");
+    std::thread::sleep(std::time::Duration::from_secs(600));
+}
+
+#[test]
+#[ignore = "run by the tests below, in another process"]
+fn child_reads() {
+    let Some(dir) = std::env::var_os(STORE) else { return };
+    let memory = Memory::open(Path::new(&dir)).unwrap();
+    assert_eq!(memory.search(&embed("x 2", DIM), &SearchOptions::default()).unwrap()[0].caption, "x 2");
+    assert_eq!(memory.verify(&()).unwrap(), []);
+    assert!(matches!(Memory::writer(Path::new(&dir)), Err(Error::Io { .. })), "no writing here");
+    println!("read it all");
+}
+
+#[test]
+fn there_is_one_writer_and_a_killed_one_is_no_obstacle() {
+    let (_guard, dir) = empty_store();
+    let mut other = child("child_holds_the_lock", &dir).spawn().unwrap();
+    wait_for(&mut other, "ready");
+    let error = Memory::writer(&dir).err().expect("two writers");
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("process {}", other.id())), "{error}");
+    assert_eq!(Memory::open(&dir).unwrap().len(), 3, "readers are not affected");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let mut writer = Memory::writer(&dir).unwrap();
+    assert_eq!(ingest(&mut writer, "child", &numbered("x", 4)).unwrap().duplicates, 3);
+    assert!(matches!(Memory::writer(&dir), Err(Error::Locked { .. })), "nor two in one process");
+    drop(writer);
+    assert!(Memory::writer(&dir).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_without_write_permission_can_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let (guard, dir) = empty_store();
+    ingest(&mut Memory::writer(&dir).unwrap(), "a", &numbered("x", 5)).unwrap();
+    let before = files(&dir);
+    let permit = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    permit(guard.path(), 0o755);
+    let folders = ["", "segments", "decoders", "catalogue"].map(|name| dir.join(name));
+    before.iter().for_each(|(path, _)| permit(path, 0o444));
+    folders.iter().for_each(|folder| permit(folder, 0o555));
+    // The superuser may write anywhere, so another user must try.
+    let superuser = std::fs::write(dir.join("probe"), b"").is_ok();
+    let mut command = child("child_reads", &dir);
+    if superuser {
+        std::fs::remove_file(dir.join("probe")).unwrap();
+        command.uid(65_534);
+    }
+    match command.output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
+        Err(error) => println!("another user cannot run this test: {error}"),
+    }
+    folders.iter().for_each(|folder| permit(folder, 0o755));
+    assert_eq!(files(&dir), before, "reading changes nothing");
+}
+
+#[test]
+fn adding_a_domain_touches_no_file_of_another() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    for chunk in 0..5 {
+        ingest(&mut writer, "a", &numbered(&format!("chunk {chunk}"), 40)).unwrap();
+    }
+    writer.index_above(1, &(), &Stop::new()).unwrap();
+    let before = files(&dir.join("segments"));
+    assert_eq!(before.len(), 15);
+    for chunk in 0..20 {
+        ingest(&mut writer, "b", &numbered(&format!("chunk {chunk}"), 10)).unwrap();
+    }
+    writer.merge(&(), &Stop::new()).unwrap();
+    writer.remove_domain("b").unwrap();
+    ingest(&mut writer, "c", &numbered("chunk 1", 40)).unwrap();
+    let after = files(&dir.join("segments"));
+    for file in &before {
+        assert!(after.contains(file), "{} changed", file.0.display());
+    }
+}
+
+#[test]
+fn readers_see_whole_commits_while_a_writer_works() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    ingest(&mut writer, "stable", &numbered("s", 3)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut opened = 0;
+                while !done.load(Ordering::Relaxed) || opened == 0 {
+                    let memory = Memory::open(&dir).unwrap();
+                    opened += 1;
+                    // Each commit of `moving` brings ten rows; the domain is whole or not there.
+                    let all = contents(&memory);
+                    let moving = all.iter().filter(|caption| caption.1 == "moving").count();
+                    assert_eq!((all.len() - moving, moving % 10), (3, 0));
+                    let found = memory.search(&embed("s 1", DIM), &SearchOptions::default()).unwrap();
+                    assert_eq!(found[0].caption, "s 1");
+                }
+            });
+        }
+        for round in 0..4 {
+            for chunk in 0..12 {
+                ingest(&mut writer, "moving", &numbered(&format!("{round} {chunk}"), 10)).unwrap();
+            }
+            writer.merge(&(), &Stop::new()).unwrap();
+            writer.remove_domain("moving").unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

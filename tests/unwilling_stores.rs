@@ -1,0 +1,169 @@
+//! Story: a store that cannot take what is asked: full, read-only, busy, foreign, too new, absent. It is never harmed.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+use common::Bench;
+
+const DIM: usize = 16;
+
+fn corpus(bench: &Bench, name: &str, rows: usize) -> (String, String) {
+    let text: String = (0..rows).map(|i| format!("Sound number {i} of {name} rings out.\n")).collect();
+    (bench.write(name, text), bench.npy(&format!("{name}.npy"), rows, DIM))
+}
+
+fn ingest(bench: &Bench, name: &str, rows: usize) -> common::Run {
+    let (file, npy) = corpus(bench, name, rows);
+    bench.run_json(&["ingest", &file, "--domain", "d", "--embeddings", &npy])
+}
+
+#[test]
+fn a_folder_without_a_store_says_how_to_make_one() {
+    let bench = Bench::new();
+    for command in [&["stats"][..], &["domains"], &["search", "--embedding", "q.npy"], &["train"]] {
+        bench.run(command).fails(1, &["no Echoic store", "echoic init"]);
+    }
+}
+
+#[test]
+fn a_second_init_leaves_the_store_as_it_is() {
+    let bench = Bench::external(DIM);
+    ingest(&bench, "c.txt", 3).succeeds();
+    let before = common::files(&bench.store());
+    bench.run(&["init", "--model", "external", "--dim", "8"]).fails(1, &["a store"]);
+    assert!(before == common::files(&bench.store()), "init changed a store");
+}
+
+#[test]
+fn init_asks_for_what_is_missing_and_refuses_what_is_unknown() {
+    let bench = Bench::new();
+    bench.run(&["init", "--model", "external"]).fails(1, &["--dim"]);
+    bench.run(&["init", "--model", "nobody/knows"]).fails(1, &["nobody/knows"]);
+    bench.run(&["init", "--model", "external", "--dim", "0"]).fails(1, &[]);
+    bench.run(&["frobnicate"]).fails(1, &["frobnicate"]);
+}
+
+#[test]
+fn queries_of_another_dimension_or_without_direction_are_refused() {
+    let bench = Bench::external(DIM);
+    ingest(&bench, "c.txt", 3).succeeds();
+    let wide = bench.npy("wide.npy", 1, DIM * 2);
+    bench.run(&["search", "--embedding", &wide]).fails(1, &["32", "16"]);
+    let zero = bench.write("zero.npy", common::npy(&[0.0; DIM], 1, DIM));
+    bench.run(&["search", "--embedding", &zero]).fails(1, &[]);
+    let query = bench.npy("q.npy", 1, DIM);
+    bench.run(&["search", "--embedding", &query, "--domain", "nowhere"]).fails(1, &["nowhere", "d"]);
+    bench.run(&["search", "--embedding", &query, "-k", "0"]).fails(1, &[]);
+    bench.run(&["search", "--text", "rain"]).fails(1, &["external", "--embedding"]);
+    bench.run(&["search", "--embedding", &query, "-k", "2"]).succeeds();
+}
+
+#[test]
+fn an_unknown_format_version_is_refused_and_left_alone() {
+    let bench = Bench::external(DIM);
+    ingest(&bench, "c.txt", 3).succeeds();
+    let manifest = bench.store().join("manifest");
+    let mut bytes = std::fs::read(&manifest).unwrap();
+    // schema/v1.md: the version is a little-endian u32 behind the eight bytes of the magic number.
+    bytes[8..12].copy_from_slice(&77u32.to_le_bytes());
+    std::fs::write(&manifest, &bytes).unwrap();
+    for command in [&["stats"][..], &["domains", "remove", "d"]] {
+        bench.run(command).fails(1, &["version 77", "newer version"]);
+    }
+    assert_eq!(std::fs::read(&manifest).unwrap(), bytes);
+}
+
+#[test]
+fn a_store_that_is_being_written_answers_readers_and_refuses_a_second_writer() {
+    let bench = Bench::external(DIM);
+    ingest(&bench, "c.txt", 3).succeeds();
+    let writer = echoic::Memory::writer(&bench.store()).unwrap();
+    ingest(&bench, "more.txt", 2).fails(1, &["another process", &std::process::id().to_string()]);
+    assert_eq!(bench.run_json(&["stats"]).succeeds().json()["captions"], 3);
+    drop(writer);
+    assert_eq!(ingest(&bench, "more.txt", 2).succeeds().json()["new"], 2);
+}
+
+#[test]
+fn a_store_of_another_space_refuses_the_towers() {
+    if !common::starter_is_installed() {
+        return;
+    }
+    let bench = Bench::new();
+    let space = echoic::EmbeddingSpace { model: "starter".into(), sha256: "0".repeat(64), dim: 384 };
+    echoic::Memory::create(&bench.store(), space).unwrap();
+    let file = bench.write("c.txt", "Rain falls.\n");
+    bench.run(&["ingest", &file, "--domain", "d"]).fails(1, &["embedding space", "000000000000"]);
+    bench.run(&["search", "--text", "rain"]).fails(1, &["embedding space"]);
+}
+
+#[cfg(target_os = "linux")]
+mod on_small_and_sealed_disks {
+    use super::*;
+    use std::path::Path;
+    use std::process::Command;
+
+    /// A file system of its own, unmounted when dropped. `None`, saying so, where mounting is not allowed.
+    struct Mounted<'a>(&'a Path);
+
+    impl<'a> Mounted<'a> {
+        fn new(at: &'a Path, size: &str) -> Option<Self> {
+            std::fs::create_dir_all(at).unwrap();
+            let options = format!("size={size}");
+            let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+            let mounted = done.is_ok_and(|output| output.status.success());
+            if !mounted {
+                eprintln!("skipped: a tmpfs cannot be mounted here (needs root)");
+            }
+            mounted.then_some(Self(at))
+        }
+
+        fn seal(&self) {
+            let done = Command::new("mount").args(["-o", "remount,ro"]).arg(self.0).status().unwrap();
+            assert!(done.success());
+        }
+    }
+
+    impl Drop for Mounted<'_> {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(self.0).status();
+        }
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing_that_was_committed() {
+        let bench = Bench::new();
+        let (small, store) = (bench.path("small"), bench.path("small").join("store"));
+        let Some(_mounted) = Mounted::new(&small, "3m") else { return };
+        let store = store.display().to_string();
+        let at = |arguments: &[&str]| bench.run_json(&[&["--store", store.as_str()], arguments].concat());
+        at(&["init", "--model", "external", "--dim", "16"]).succeeds();
+        let (file, npy) = corpus(&bench, "first.txt", 100);
+        at(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).succeeds();
+        let (file, npy) = corpus(&bench, "huge.txt", 60_000);
+        at(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).fails(1, &["store", "free some space"]);
+
+        let query = bench.write("q.npy", common::npy(&common::scattered(100, DIM), 100, DIM));
+        let found = at(&["search", "--embedding", &query, "-k", "1", "--exact"]).succeeds().lines();
+        for (i, answer) in found.iter().enumerate() {
+            let expected = format!("Sound number {i} of first.txt rings out.");
+            assert_eq!(answer["neighbours"][0]["caption"], expected, "a committed caption is gone");
+        }
+        assert_eq!(at(&["domains", "remove", "d"]).succeeds().code, 0, "a full disk must let itself be emptied");
+    }
+
+    #[test]
+    fn a_read_only_store_is_read_and_refuses_to_be_written() {
+        let bench = Bench::new();
+        let disk = bench.path("disk");
+        let Some(mounted) = Mounted::new(&disk, "16m") else { return };
+        let store = disk.join("store").display().to_string();
+        let at = |arguments: &[&str]| bench.run_json(&[&["--store", store.as_str()], arguments].concat());
+        at(&["init", "--model", "external", "--dim", "16"]).succeeds();
+        let (file, npy) = corpus(&bench, "c.txt", 10);
+        at(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).succeeds();
+        mounted.seal();
+        assert_eq!(at(&["stats"]).succeeds().json()["captions"], 10);
+        at(&["search", "--embedding", &npy, "-k", "1"]).succeeds();
+        at(&["ingest", &file, "--domain", "e", "--embeddings", &npy]).fails(1, &["store", "hint: "]);
+    }
+}
