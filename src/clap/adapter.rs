@@ -32,6 +32,9 @@ pub struct AdapterFacts {
     pub outputs: usize,
     /// What stands between the layers.
     pub activation: Activation,
+    /// Standardised features are cut off at plus and minus this, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f32>,
     /// Number of linear layers.
     pub layers: usize,
     /// How it was trained: sources, settings, results. Free form; not interpreted.
@@ -167,6 +170,9 @@ impl Adapter {
         }
         let mut state: Vec<f32> =
             features.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) * scale).collect();
+        if let Some(clip) = self.facts.clip {
+            state.iter_mut().for_each(|x| *x = x.max(-clip).min(clip));
+        }
         for (index, (weight, bias)) in self.layers.iter().enumerate() {
             let mut out = vec![0.0; bias.len()];
             multiply(&state, weight, &mut out);
@@ -248,4 +254,71 @@ fn encode(values: &[f32], storage: Storage) -> Vec<u8> {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes the mean of the features times ±1: easy to follow by hand.
+    fn parameters(clip: Option<f32>) -> AdapterParameters {
+        let inputs = Pooling::MaxMeanStd.dim();
+        AdapterParameters {
+            facts: AdapterFacts {
+                version: VERSION,
+                features: Pooling::MaxMeanStd.name().into(),
+                inputs,
+                outputs: 2,
+                activation: Activation::Relu,
+                clip,
+                layers: 2,
+                training: BTreeMap::from([("epochs".into(), 30.into())]),
+            },
+            mean: vec![1.0; inputs],
+            scale: vec![2.0; inputs],
+            layers: vec![
+                AdapterLayer {
+                    weight: [1.0, -1.0].iter().flat_map(|w| vec![w / inputs as f32; inputs]).collect(),
+                    bias: vec![0.0, 0.0],
+                },
+                AdapterLayer { weight: vec![1.0, 0.0, 0.0, 1.0], bias: vec![0.0, 3.0] },
+            ],
+        }
+    }
+
+    #[test]
+    fn a_written_file_reads_back_and_applies() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        for (storage, tolerance) in [(Storage::F32, 1e-5), (Storage::F16, 2e-3)] {
+            let parameters = parameters(None);
+            parameters.write(&path, storage).unwrap();
+            let adapter = Adapter::load(&path).unwrap();
+            assert_eq!(adapter.facts(), &parameters.facts);
+            // Standardised to 4, so the layers give (4, 0) and then (4, 3).
+            let got = adapter.apply(&vec![3.0; parameters.facts.inputs]).unwrap();
+            assert!((got[0] - 0.8).abs() < tolerance && (got[1] - 0.6).abs() < tolerance, "{got:?}");
+        }
+        parameters(Some(2.0)).write(&path, Storage::F32).unwrap();
+        let got = Adapter::load(&path).unwrap().apply(&vec![3.0; Pooling::MaxMeanStd.dim()]).unwrap();
+        assert!((got[0] / got[1] - 2.0 / 3.0).abs() < 1e-5, "cut off at 2: {got:?}");
+    }
+
+    #[test]
+    fn a_file_that_does_not_fit_says_why() {
+        let mut bytes = parameters(None).to_bytes(Storage::F32).unwrap();
+        let message = |bytes: &[u8]| Adapter::from_bytes(bytes, "x").unwrap_err().to_string();
+        assert!(message(b"no").contains("no safetensors file"));
+        let mut unknown = parameters(None);
+        unknown.facts.features = "median".into();
+        assert!(message(&unknown.to_bytes(Storage::F32).unwrap()).contains("'median'"));
+        let mut newer = parameters(None);
+        newer.facts.version = 9;
+        assert!(message(&newer.to_bytes(Storage::F32).unwrap()).contains("version 9"));
+        let mut narrow = parameters(None);
+        narrow.layers[1] = AdapterLayer { weight: vec![1.0; 3], bias: vec![0.0; 1] };
+        assert!(message(&narrow.to_bytes(Storage::F32).unwrap()).contains("layers.1.weight"));
+        bytes.truncate(bytes.len() - 100);
+        assert!(message(&bytes).contains("no safetensors file"));
+    }
 }

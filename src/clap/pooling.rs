@@ -5,7 +5,10 @@ use crate::clap::sfx::{BANDS, BlockMaps};
 /// Mel places of the maps after three poolings.
 const PLACES: usize = 12;
 
-/// Channels of the fourth and of the third block.
+/// Bands of mel places that [`Pooling::BandsMeanMax`] keeps apart.
+const BANDS_KEPT: usize = 3;
+
+/// Channels of the fourth block.
 const FOURTH: usize = 512;
 
 /// A window of sound as the tower sees it: its log-mel frames `[frames, 96]` and the maps of its blocks, in order.
@@ -36,19 +39,24 @@ pub enum Pooling {
     /// `max, mean, std`: the 512 channels of the last block, averaged over frequency; then their maximum, mean and standard deviation over
     /// time. 1,536 numbers.
     MaxMeanStd,
+    /// Low, middle and high: the 512 channels of the last block, averaged over each third of the 12 mel places; then the means over time of
+    /// all three bands and after them their maxima, each as `ln(1 + x)`. 3,072 numbers. Ahead of the other kind in the research for the
+    /// shipped adapter, because it keeps where in the spectrum something was heard.
+    BandsMeanMax,
 }
 
 impl Pooling {
     /// The kind that `echoic align` takes where none is asked for.
-    pub const DEFAULT: Self = Self::MaxMeanStd;
+    pub const DEFAULT: Self = Self::BandsMeanMax;
 
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::MaxMeanStd];
+    pub const ALL: [Self; 2] = [Self::MaxMeanStd, Self::BandsMeanMax];
 
     /// The name that adapter files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::MaxMeanStd => "max-mean-std",
+            Self::BandsMeanMax => "bands-mean-max",
         }
     }
 
@@ -61,18 +69,28 @@ impl Pooling {
     pub fn dim(self) -> usize {
         match self {
             Self::MaxMeanStd => 3 * FOURTH,
+            Self::BandsMeanMax => 2 * BANDS_KEPT * FOURTH,
         }
     }
 
     /// Pools a window, which has at least one step, into `[dim]` features.
     pub fn pool(self, window: &WindowMaps) -> Vec<f32> {
+        let fourths = window.blocks.iter().map(|block| block.fourth.as_slice());
         match self {
             Self::MaxMeanStd => {
-                let series = mean_over_places(window.blocks.iter().map(|b| b.fourth.as_slice()), FOURTH);
+                let series = mean_over_places(fourths, PLACES * FOURTH, FOURTH);
                 let mut out = maximum(&series, FOURTH);
                 let (mean, std) = moments(&series, FOURTH);
                 out.extend(mean);
                 out.extend(std);
+                out
+            }
+            Self::BandsMeanMax => {
+                let width = BANDS_KEPT * FOURTH;
+                let series = mean_over_places(fourths, PLACES / BANDS_KEPT * FOURTH, FOURTH);
+                let (mut out, _) = moments(&series, width);
+                out.extend(maximum(&series, width));
+                out.iter_mut().for_each(|x| *x = x.ln_1p());
                 out
             }
         }
@@ -81,19 +99,20 @@ impl Pooling {
 
 /// The embedding that the reference gives a block: mean over frequency, maximum over time. `[512]`.
 pub fn block_embedding(block: &BlockMaps) -> Vec<f32> {
-    maximum(&mean_over_places(std::iter::once(block.fourth.as_slice()), FOURTH), FOURTH)
+    maximum(&mean_over_places(std::iter::once(block.fourth.as_slice()), PLACES * FOURTH, FOURTH), FOURTH)
 }
 
-/// `[steps, 12, channels]` maps, one after the other, to their mean over the 12 places: `[steps, channels]`.
-fn mean_over_places<'a>(maps: impl Iterator<Item = &'a [f32]>, channels: usize) -> Vec<f32> {
+/// `[steps, places, channels]` maps, one after the other, to the mean of every `group` numbers' places: `[…, channels]`.
+fn mean_over_places<'a>(maps: impl Iterator<Item = &'a [f32]>, group: usize, channels: usize) -> Vec<f32> {
+    let places = (group / channels) as f32;
     let mut out = Vec::new();
-    for step in maps.flat_map(|map| map.chunks_exact(PLACES * channels)) {
+    for step in maps.flat_map(|map| map.chunks_exact(group)) {
         let start = out.len();
         out.resize(start + channels, 0.0);
         for place in step.chunks_exact(channels) {
             out[start..].iter_mut().zip(place).for_each(|(sum, x)| *sum += x);
         }
-        out[start..].iter_mut().for_each(|sum| *sum /= PLACES as f32);
+        out[start..].iter_mut().for_each(|sum| *sum /= places);
     }
     out
 }
@@ -149,5 +168,20 @@ mod tests {
         assert_eq!(features.len(), Pooling::MaxMeanStd.dim());
         assert_eq!((features[0], features[512]), (6.0, 3.0));
         assert!((features[1024] - (14f32 / 3.0).sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn keeps_low_middle_and_high_apart() {
+        // Two steps; the value of a place is its band (0, 1, 2) plus 3 times the step.
+        let fourth = (0..2 * PLACES).flat_map(|i| vec![(i % PLACES / 4 + 3 * (i / PLACES)) as f32; FOURTH]).collect();
+        let block = BlockMaps { steps: 2, third: Vec::new(), fourth };
+        let window = WindowMaps { mel: vec![0.0; 16 * BANDS], blocks: vec![block] };
+        let features = Pooling::BandsMeanMax.pool(&window);
+        assert_eq!(features.len(), Pooling::BandsMeanMax.dim());
+        for band in 0..3 {
+            let (mean, max) = (features[band * FOURTH], features[(3 + band) * FOURTH]);
+            let (wanted_mean, wanted_max) = ((band as f32 + 1.5).ln_1p(), (band as f32 + 3.0).ln_1p());
+            assert!((mean - wanted_mean).abs() < 1e-6 && (max - wanted_max).abs() < 1e-6, "{band}: {mean}, {max}");
+        }
     }
 }
