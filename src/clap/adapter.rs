@@ -1,7 +1,8 @@
 //! The adapter from pooled audio features to the text embeddings' space, and its file.
 //!
 //! The file is safetensors: `mean` and `scale` `[features]`, then `layers.N.weight` `[outputs, inputs]` and `layers.N.bias` `[outputs]` for
-//! N = 0, 1, …, each `f16` or `f32`. Its metadata holds one key, `echoic`, with the JSON of [`AdapterFacts`].
+//! N = 0, 1, …, each `f16` or `f32`. Features are standardised by `mean` and `scale`, then cut at ±[`CLIP`]; layers follow, and unit length.
+//! Its metadata holds one key, `echoic`, with the JSON of [`AdapterFacts`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,6 +20,15 @@ use crate::{Error, Result, embedding};
 /// The version of the file format.
 pub const VERSION: u32 = 1;
 
+/// Standardised features are cut to this many deviations: a rare channel that fires must not drown all others.
+pub const CLIP: f32 = 6.0;
+
+/// `(x − mean) · scale`, cut at ±[`CLIP`].
+pub(crate) fn standardise(features: &[f32], mean: &[f32], scale: &[f32]) -> Vec<f32> {
+    let rows = features.iter().zip(mean).zip(scale);
+    rows.map(|((x, mean), scale)| ((x - mean) * scale).clamp(-CLIP, CLIP)).collect()
+}
+
 /// What the file says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdapterFacts {
@@ -32,9 +42,6 @@ pub struct AdapterFacts {
     pub outputs: usize,
     /// What stands between the layers.
     pub activation: Activation,
-    /// Standardised features are cut off at plus and minus this, where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip: Option<f32>,
     /// Number of linear layers.
     pub layers: usize,
     /// How it was trained: sources, settings, results. Free form; not interpreted.
@@ -168,11 +175,7 @@ impl Adapter {
         if features.len() != self.mean.len() {
             return Err(Error::Internal(format!("{} features for an adapter of {}", features.len(), self.mean.len())));
         }
-        let mut state: Vec<f32> =
-            features.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) * scale).collect();
-        if let Some(clip) = self.facts.clip {
-            state.iter_mut().for_each(|x| *x = x.max(-clip).min(clip));
-        }
+        let mut state = standardise(features, &self.mean, &self.scale);
         for (index, (weight, bias)) in self.layers.iter().enumerate() {
             let mut out = vec![0.0; bias.len()];
             multiply(&state, weight, &mut out);
@@ -261,7 +264,7 @@ mod tests {
     use super::*;
 
     /// Takes the mean of the features times ±1: easy to follow by hand.
-    fn parameters(clip: Option<f32>) -> AdapterParameters {
+    fn parameters() -> AdapterParameters {
         let inputs = Pooling::MaxMeanStd.dim();
         AdapterParameters {
             facts: AdapterFacts {
@@ -270,7 +273,6 @@ mod tests {
                 inputs,
                 outputs: 2,
                 activation: Activation::Relu,
-                clip,
                 layers: 2,
                 training: BTreeMap::from([("epochs".into(), 30.into())]),
             },
@@ -291,7 +293,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         for (storage, tolerance) in [(Storage::F32, 1e-5), (Storage::F16, 2e-3)] {
-            let parameters = parameters(None);
+            let parameters = parameters();
             parameters.write(&path, storage).unwrap();
             let adapter = Adapter::load(&path).unwrap();
             assert_eq!(adapter.facts(), &parameters.facts);
@@ -299,23 +301,23 @@ mod tests {
             let got = adapter.apply(&vec![3.0; parameters.facts.inputs]).unwrap();
             assert!((got[0] - 0.8).abs() < tolerance && (got[1] - 0.6).abs() < tolerance, "{got:?}");
         }
-        parameters(Some(2.0)).write(&path, Storage::F32).unwrap();
-        let got = Adapter::load(&path).unwrap().apply(&vec![3.0; Pooling::MaxMeanStd.dim()]).unwrap();
-        assert!((got[0] / got[1] - 2.0 / 3.0).abs() < 1e-5, "cut off at 2: {got:?}");
+        // Standardised to 8, which is cut at 6.
+        let got = Adapter::load(&path).unwrap().apply(&vec![5.0; Pooling::MaxMeanStd.dim()]).unwrap();
+        assert!((got[0] / got[1] - 2.0).abs() < 1e-2, "{got:?}");
     }
 
     #[test]
     fn a_file_that_does_not_fit_says_why() {
-        let mut bytes = parameters(None).to_bytes(Storage::F32).unwrap();
+        let mut bytes = parameters().to_bytes(Storage::F32).unwrap();
         let message = |bytes: &[u8]| Adapter::from_bytes(bytes, "x").unwrap_err().to_string();
         assert!(message(b"no").contains("no safetensors file"));
-        let mut unknown = parameters(None);
+        let mut unknown = parameters();
         unknown.facts.features = "median".into();
         assert!(message(&unknown.to_bytes(Storage::F32).unwrap()).contains("'median'"));
-        let mut newer = parameters(None);
+        let mut newer = parameters();
         newer.facts.version = 9;
         assert!(message(&newer.to_bytes(Storage::F32).unwrap()).contains("version 9"));
-        let mut narrow = parameters(None);
+        let mut narrow = parameters();
         narrow.layers[1] = AdapterLayer { weight: vec![1.0; 3], bias: vec![0.0; 1] };
         assert!(message(&narrow.to_bytes(Storage::F32).unwrap()).contains("layers.1.weight"));
         bytes.truncate(bytes.len() - 100);

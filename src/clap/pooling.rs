@@ -5,8 +5,8 @@ use crate::clap::sfx::{BANDS, BlockMaps};
 /// Mel places of the maps after three poolings.
 const PLACES: usize = 12;
 
-/// Bands of mel places that [`Pooling::BandsMeanMax`] keeps apart.
-const BANDS_KEPT: usize = 3;
+/// Bands of equal width that [`Pooling::BandsMeanMax`] divides the places into.
+const THIRDS: usize = 3;
 
 /// Channels of the fourth block.
 const FOURTH: usize = 512;
@@ -39,9 +39,8 @@ pub enum Pooling {
     /// `max, mean, std`: the 512 channels of the last block, averaged over frequency; then their maximum, mean and standard deviation over
     /// time. 1,536 numbers.
     MaxMeanStd,
-    /// Low, middle and high: the 512 channels of the last block, averaged over each third of the 12 mel places; then the means over time of
-    /// all three bands and after them their maxima, each as `ln(1 + x)`. 3,072 numbers. Ahead of the other kind in the research for the
-    /// shipped adapter, because it keeps where in the spectrum something was heard.
+    /// `mean, max` in bands: the 512 channels of the last block, averaged over the low, middle and high third of the frequencies; then their
+    /// mean and maximum over time, as `log(1 + x)`. Band-major in each half; 3,072 numbers.
     BandsMeanMax,
 }
 
@@ -69,16 +68,15 @@ impl Pooling {
     pub fn dim(self) -> usize {
         match self {
             Self::MaxMeanStd => 3 * FOURTH,
-            Self::BandsMeanMax => 2 * BANDS_KEPT * FOURTH,
+            Self::BandsMeanMax => 2 * THIRDS * FOURTH,
         }
     }
 
     /// Pools a window, which has at least one step, into `[dim]` features.
     pub fn pool(self, window: &WindowMaps) -> Vec<f32> {
-        let fourths = window.blocks.iter().map(|block| block.fourth.as_slice());
         match self {
             Self::MaxMeanStd => {
-                let series = mean_over_places(fourths, PLACES * FOURTH, FOURTH);
+                let series = mean_over_places(window.blocks.iter().map(|b| b.fourth.as_slice()), PLACES, FOURTH);
                 let mut out = maximum(&series, FOURTH);
                 let (mean, std) = moments(&series, FOURTH);
                 out.extend(mean);
@@ -86,11 +84,11 @@ impl Pooling {
                 out
             }
             Self::BandsMeanMax => {
-                let width = BANDS_KEPT * FOURTH;
-                let series = mean_over_places(fourths, PLACES / BANDS_KEPT * FOURTH, FOURTH);
-                let (mut out, _) = moments(&series, width);
-                out.extend(maximum(&series, width));
-                out.iter_mut().for_each(|x| *x = x.ln_1p());
+                let maps = window.blocks.iter().map(|b| b.fourth.as_slice());
+                let series = mean_over_places(maps, PLACES / THIRDS, FOURTH);
+                let (mut out, _) = moments(&series, THIRDS * FOURTH);
+                out.extend(maximum(&series, THIRDS * FOURTH));
+                out.iter_mut().for_each(|x| *x = x.max(0.0).ln_1p());
                 out
             }
         }
@@ -99,20 +97,19 @@ impl Pooling {
 
 /// The embedding that the reference gives a block: mean over frequency, maximum over time. `[512]`.
 pub fn block_embedding(block: &BlockMaps) -> Vec<f32> {
-    maximum(&mean_over_places(std::iter::once(block.fourth.as_slice()), PLACES * FOURTH, FOURTH), FOURTH)
+    maximum(&mean_over_places(std::iter::once(block.fourth.as_slice()), PLACES, FOURTH), FOURTH)
 }
 
-/// `[steps, places, channels]` maps, one after the other, to the mean of every `group` numbers' places: `[…, channels]`.
-fn mean_over_places<'a>(maps: impl Iterator<Item = &'a [f32]>, group: usize, channels: usize) -> Vec<f32> {
-    let places = (group / channels) as f32;
+/// `[steps, 12, channels]` maps, one after the other, to their means over each `width` neighbouring places: `[steps, 12 / width, channels]`.
+fn mean_over_places<'a>(maps: impl Iterator<Item = &'a [f32]>, width: usize, channels: usize) -> Vec<f32> {
     let mut out = Vec::new();
-    for step in maps.flat_map(|map| map.chunks_exact(group)) {
+    for places in maps.flat_map(|map| map.chunks_exact(width * channels)) {
         let start = out.len();
         out.resize(start + channels, 0.0);
-        for place in step.chunks_exact(channels) {
+        for place in places.chunks_exact(channels) {
             out[start..].iter_mut().zip(place).for_each(|(sum, x)| *sum += x);
         }
-        out[start..].iter_mut().for_each(|sum| *sum /= places);
+        out[start..].iter_mut().for_each(|sum| *sum /= width as f32);
     }
     out
 }
@@ -169,19 +166,16 @@ mod tests {
         assert_eq!((features[0], features[512]), (6.0, 3.0));
         assert!((features[1024] - (14f32 / 3.0).sqrt()).abs() < 1e-6);
     }
-
     #[test]
-    fn keeps_low_middle_and_high_apart() {
-        // Two steps; the value of a place is its band (0, 1, 2) plus 3 times the step.
-        let fourth = (0..2 * PLACES).flat_map(|i| vec![(i % PLACES / 4 + 3 * (i / PLACES)) as f32; FOURTH]).collect();
-        let block = BlockMaps { steps: 2, third: Vec::new(), fourth };
-        let window = WindowMaps { mel: vec![0.0; 16 * BANDS], blocks: vec![block] };
-        let features = Pooling::BandsMeanMax.pool(&window);
+    fn bands_keep_low_and_high_apart() {
+        // At step t, place p, every channel holds 100 t + p.
+        let fourth = (0..2).flat_map(|t| (0..PLACES).flat_map(move |p| vec![(100 * t + p) as f32; FOURTH])).collect();
+        let block = BlockMaps { steps: 2, third: vec![], fourth };
+        let features = Pooling::BandsMeanMax.pool(&WindowMaps { mel: vec![0.0; 16 * BANDS], blocks: vec![block] });
         assert_eq!(features.len(), Pooling::BandsMeanMax.dim());
-        for band in 0..3 {
-            let (mean, max) = (features[band * FOURTH], features[(3 + band) * FOURTH]);
-            let (wanted_mean, wanted_max) = ((band as f32 + 1.5).ln_1p(), (band as f32 + 3.0).ln_1p());
-            assert!((mean - wanted_mean).abs() < 1e-6 && (max - wanted_max).abs() < 1e-6, "{band}: {mean}, {max}");
+        let wanted = [51.5, 55.5, 59.5, 101.5, 105.5, 109.5].map(f32::ln_1p);
+        for (part, wanted) in features.chunks(FOURTH).zip(wanted) {
+            assert!(part.iter().all(|x| (x - wanted).abs() < 1e-6), "{} for {wanted}", part[0]);
         }
     }
 }
