@@ -63,8 +63,10 @@ fn an_unknown_format_version_is_refused_and_left_alone() {
     ingest(&bench, "c.txt", 3).succeeds();
     let manifest = bench.store().join("manifest");
     let mut bytes = std::fs::read(&manifest).unwrap();
-    // schema/v1.md: the version is a little-endian u32 behind the eight bytes of the magic number.
+    // schema/v1.md: the version is a little-endian u32 at 8, the header's checksum one at 28.
     bytes[8..12].copy_from_slice(&77u32.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..28]);
+    bytes[28..32].copy_from_slice(&checksum.to_le_bytes());
     std::fs::write(&manifest, &bytes).unwrap();
     for command in [&["stats"][..], &["domains", "remove", "d"]] {
         bench.run(command).fails(1, &["version 77", "newer version"]);
@@ -134,8 +136,7 @@ mod on_small_and_sealed_disks {
         let bench = Bench::new();
         let (small, store) = (bench.path("small"), bench.path("small").join("store"));
         let Some(_mounted) = Mounted::new(&small, "3m") else { return };
-        let store = store.display().to_string();
-        let at = |arguments: &[&str]| bench.run_json(&[&["--store", store.as_str()], arguments].concat());
+        let at = |arguments: &[&str]| bench.run_json_at(&store, arguments);
         at(&["init", "--model", "external", "--dim", "16"]).succeeds();
         let (file, npy) = corpus(&bench, "first.txt", 100);
         at(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).succeeds();
@@ -156,8 +157,8 @@ mod on_small_and_sealed_disks {
         let bench = Bench::new();
         let disk = bench.path("disk");
         let Some(mounted) = Mounted::new(&disk, "16m") else { return };
-        let store = disk.join("store").display().to_string();
-        let at = |arguments: &[&str]| bench.run_json(&[&["--store", store.as_str()], arguments].concat());
+        let store = disk.join("store");
+        let at = |arguments: &[&str]| bench.run_json_at(&store, arguments);
         at(&["init", "--model", "external", "--dim", "16"]).succeeds();
         let (file, npy) = corpus(&bench, "c.txt", 10);
         at(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).succeeds();

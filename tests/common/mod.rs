@@ -83,9 +83,17 @@ impl Bench {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_at(&self.store(), arguments)
+    }
+
+    fn command_at(&self, store: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_echoic"));
-        command.arg("--store").arg(self.store()).args(arguments).current_dir(self.dir.path());
+        command.arg("--store").arg(store).args(arguments).current_dir(self.dir.path());
         command
+    }
+
+    pub fn run_json_at(&self, store: &Path, arguments: &[&str]) -> Run {
+        finished(self.command_at(store, &[&["--json"], arguments].concat()).output().unwrap())
     }
 
     pub fn run(&self, arguments: &[&str]) -> Run {
