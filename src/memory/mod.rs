@@ -78,3 +78,17 @@ pub use snapshot::{Block, Caption, Memory};
 pub use stats::{DiskUse, DomainStats, StoreStats};
 pub use verify::Damage;
 pub use writer::Writer;
+
+#[cfg(test)]
+mod tests {
+    use super::{Block, Memory, Writer};
+
+    #[test]
+    fn readers_are_shared_between_threads_and_writers_sent_to_them() {
+        fn shared<T: Send + Sync>() {}
+        fn sent<T: Send>() {}
+        shared::<Memory>();
+        shared::<Block<'_>>();
+        sent::<Writer>();
+    }
+}

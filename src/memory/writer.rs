@@ -194,6 +194,12 @@ impl Writer {
     }
 }
 
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("memory", &self.memory).field("poisoned", &self.poisoned).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         let catalogue = self.catalogue.get_mut().unwrap_or_else(PoisonError::into_inner);
