@@ -111,7 +111,7 @@ fn fail_everywhere(dir: &Path, work: impl Fn(&mut Writer) -> echoic::Result<()>)
             assert_eq!(memory.verify(&()).expect("readable"), [], "{place}");
             let found = contents(&memory);
             assert!(found == before || found == after, "{place}: neither before nor after");
-            outcomes[usize::from(found == after)] += 1;
+            outcomes[usize::from(memory.commit() != commit)] += 1;
             if result.is_ok() {
                 assert_eq!(found, after, "{place}: acknowledged and lost");
                 break;
@@ -213,4 +213,56 @@ fn an_interrupted_create_can_be_done_again() {
     assert!(matches!(Memory::open(&dir), Err(Error::NoStore { .. })));
     Memory::create(&dir, space(DIM)).unwrap();
     assert!(Memory::open(&dir).unwrap().is_empty());
+}
+
+/// A file system of two megabytes, for as long as it lives.
+#[cfg(target_os = "linux")]
+struct TinyDisk(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl TinyDisk {
+    /// `None` where this process may not mount.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().ok()?;
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path());
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(folder))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for TinyDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_keeps_what_was_acknowledged() {
+    let Some(disk) = TinyDisk::mount() else {
+        println!("skipped: this user may not mount a small disk");
+        return;
+    };
+    let dir = disk.0.path().join("store");
+    Memory::create(&dir, space(64)).unwrap();
+    let mut writer = Memory::writer(&dir).unwrap();
+    let mut acknowledged = 0;
+    let error = loop {
+        assert!(acknowledged < 100_000, "the disk never fills");
+        match ingest(&mut writer, "a", &numbered(&format!("chunk {acknowledged}"), 300)) {
+            Ok(appended) => acknowledged += appended.new,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull), "{error}");
+    assert!(error.hint().is_some());
+    drop(writer);
+    let memory = Memory::open(&dir).unwrap();
+    assert_eq!((memory.len(), memory.verify(&()).unwrap()), (acknowledged, vec![]));
+    assert_eq!(names(&dir.join("segments")).len() as u64, 2 * memory.stats().segments, "partial files");
+    // Even the catalogue has no room now; knowing what is stored needs none.
+    let mut writer = Memory::writer(&dir).unwrap();
+    assert_eq!(ingest(&mut writer, "a", &numbered("chunk 0", 300)).unwrap().duplicates, 300);
+    assert_eq!(writer.remove_domain("a").unwrap(), acknowledged, "and removing makes room");
 }

@@ -78,7 +78,7 @@ impl Writer {
         manifest.next_segment += 1;
         manifest.next_caption += count;
         self.commit(manifest)?;
-        self.keep_up(&chunk.additions(&plan, domain));
+        self.keep_up(chunk.additions(&plan, domain));
         // The rows are durable; that old segments cannot be merged is no failure of this append.
         if let Err(error) = self.merge_when_many() {
             tracing::warn!("small segments could not be merged: {error}");

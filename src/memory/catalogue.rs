@@ -4,26 +4,20 @@
 //! goes through a guard, and what sled says is believed only if the last writer closed it properly; otherwise it is filled again from
 //! the segments. Where sled cannot be used at all, the same is kept in memory.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::captions::Record;
 use super::layout;
+use super::ledger::{Broken, Entry, Ledger};
 use super::plan::{Hash, row_hash, text_hash};
-use super::quiet::quietly;
 use super::segment::Segment;
 use super::snapshot::Memory;
 use crate::{Error, Result};
 
-/// Bytes that sled may cache; its own default is a gigabyte.
-const CACHE: u64 = 64 * 1024 * 1024;
 /// Entries written at once.
 const BATCH: usize = 16_384;
-
-/// Row or text, domain, hash.
-type Key = [u8; 21];
 
 const ROW: u8 = b'r';
 const TEXT: u8 = b't';
@@ -31,11 +25,9 @@ const PROGRESS: u8 = b'p';
 const HISTORY: u8 = b'h';
 const STATE: &[u8] = b"state";
 
-fn key(kind: u8, domain: u32, hash: &Hash) -> Key {
-    let mut key = [kind; 21];
-    key[1..5].copy_from_slice(&domain.to_be_bytes());
-    key[5..].copy_from_slice(hash);
-    key
+/// The key of a row or a text.
+fn key(kind: u8, domain: u32, hash: &[u8]) -> Vec<u8> {
+    [&[kind], &domain.to_be_bytes()[..], hash].concat()
 }
 
 /// One remark in the history of a store.
@@ -51,35 +43,19 @@ pub struct HistoryEntry {
 
 /// What a commit added, for the catalogue.
 #[derive(Default)]
-pub(super) struct Additions {
-    entries: Vec<(Key, u64)>,
-}
+pub(super) struct Additions(Vec<Entry>);
 
 impl Additions {
     pub(super) fn row(&mut self, domain: u32, hash: &Hash) {
-        self.entries.push((key(ROW, domain, hash), 0));
+        self.0.push((key(ROW, domain, hash), 0u64.to_le_bytes().to_vec()));
     }
 
     pub(super) fn caption(&mut self, domain: u32, text: &str, id: u64) {
-        self.entries.push((key(TEXT, domain, &text_hash(text)), id));
+        self.0.push((key(TEXT, domain, &text_hash(text)), id.to_le_bytes().to_vec()));
     }
 }
 
-pub(super) struct Catalogue {
-    backend: Backend,
-}
-
-enum Backend {
-    Sled(sled::Db),
-    Memory(Box<InMemory>),
-}
-
-#[derive(Default)]
-struct InMemory {
-    entries: HashMap<Key, u64>,
-    progress: HashMap<String, u64>,
-    history: Vec<HistoryEntry>,
-}
+pub(super) struct Catalogue(Ledger);
 
 /// What the catalogue says of itself: whose it is, which commit it has taken in, and whether it was closed properly.
 struct State {
@@ -115,8 +91,8 @@ impl Catalogue {
         let reason = match Self::resume(&path, memory, &mut history) {
             Ok(Resumed::Ready(catalogue)) => return Ok(catalogue),
             Ok(Resumed::Empty) => None,
-            Ok(Resumed::Stale(reason)) => Some(reason),
-            Err(reason) => Some(reason),
+            Ok(Resumed::Stale(reason)) => Some(reason.to_owned()),
+            Err(trouble) => Some(trouble.to_string()),
         };
         if let Some(reason) = reason {
             tracing::warn!("the catalogue at {} is built again from the segments: {reason}", path.display());
@@ -124,12 +100,10 @@ impl Catalogue {
                 tracing::debug!("cannot remove {}: {error}", path.display());
             }
         }
-        let rebuilt = open_sled(&path).and_then(|db| {
-            let mut catalogue = Self { backend: Backend::Sled(db) };
+        let rebuilt = Ledger::open(&path).map_err(Trouble::Sled).and_then(|ledger| {
+            let mut catalogue = Self(ledger);
             catalogue.fill(memory, 0)?;
-            for entry in &history {
-                catalogue.record(entry)?;
-            }
+            history.iter().try_for_each(|entry| catalogue.record(entry))?;
             catalogue.mark(memory, false)?;
             Ok(catalogue)
         });
@@ -143,7 +117,7 @@ impl Catalogue {
     /// A catalogue that lasts as long as the writer.
     pub(super) fn in_memory(memory: &Memory, reason: &str) -> Result<Self> {
         tracing::warn!("the catalogue is kept in memory while this writer is open: {reason}");
-        let mut catalogue = Self { backend: Backend::Memory(Box::default()) };
+        let mut catalogue = Self(Ledger::in_memory());
         match catalogue.fill(memory, 0) {
             Ok(()) => Ok(catalogue),
             Err(Trouble::Store(error)) => Err(error),
@@ -151,28 +125,25 @@ impl Catalogue {
         }
     }
 
-    fn resume(path: &Path, memory: &Memory, history: &mut Vec<HistoryEntry>) -> Result<Resumed, String> {
-        let db = open_sled(path).map_err(|trouble| trouble.to_string())?;
-        let state = guarded(|| db.get(STATE)).map_err(|trouble| trouble.to_string())?;
-        let mut catalogue = Self { backend: Backend::Sled(db) };
-        let Some(state) = state else { return Ok(Resumed::Empty) };
-        let Some(state) = State::decode(&state) else { return Ok(Resumed::Stale("it is not readable".into())) };
+    fn resume(path: &Path, memory: &Memory, history: &mut Vec<HistoryEntry>) -> Result<Resumed, Trouble> {
+        let mut catalogue = Self(Ledger::open(path)?);
+        let Some(state) = catalogue.0.get(STATE)? else { return Ok(Resumed::Empty) };
+        let Some(state) = State::decode(&state) else { return Ok(Resumed::Stale("it is not readable")) };
         let manifest = &memory.0.manifest;
         if state.store != manifest.store {
-            return Ok(Resumed::Stale("it belongs to another store".into()));
+            return Ok(Resumed::Stale("it belongs to another store"));
         }
         // History is in no segment, so what can still be read is taken along.
-        let all = catalogue.history().map_err(|trouble| trouble.to_string())?;
+        *history = catalogue.history()?;
         if !state.closed {
-            *history = all;
-            return Ok(Resumed::Stale("the last writer was interrupted".into()));
+            return Ok(Resumed::Stale("the last writer was interrupted"));
         }
         if state.commit > manifest.commit {
-            *history = all;
-            return Ok(Resumed::Stale("it is ahead of the store".into()));
+            return Ok(Resumed::Stale("it is ahead of the store"));
         }
-        let caught_up = catalogue.fill(memory, state.commit).and_then(|()| catalogue.mark(memory, false));
-        caught_up.map(|()| Resumed::Ready(catalogue)).map_err(|trouble| trouble.to_string())
+        catalogue.fill(memory, state.commit)?;
+        catalogue.mark(memory, false)?;
+        Ok(Resumed::Ready(catalogue))
     }
 
     /// Takes in all segments that came after `commit`. Segments made by merging hold rows it knows; to add them again does no harm.
@@ -181,146 +152,90 @@ impl Catalogue {
             let mut additions = Additions::default();
             for record in segment.captions.records() {
                 add_record(memory, segment, &record?, &mut additions)?;
-                if additions.entries.len() >= BATCH {
-                    self.add(&std::mem::take(&mut additions))?;
+                if additions.0.len() >= BATCH {
+                    self.add(std::mem::take(&mut additions))?;
                 }
             }
-            self.add(&additions)?;
+            self.add(additions)?;
         }
         Ok(())
     }
 
-    /// Notes the commit that the catalogue has taken in, durably when it is about to be `closed` or reopened.
+    /// Notes the commit that the catalogue has taken in, durably: that it is in use, or that it was `closed` properly.
     pub(super) fn mark(&mut self, memory: &Memory, closed: bool) -> Result<(), Trouble> {
-        let Backend::Sled(db) = &self.backend else { return Ok(()) };
         let state = State { store: memory.0.manifest.store, commit: memory.commit(), closed };
-        guarded(|| {
-            // The flag must not reach the disk before what it vouches for.
-            if closed {
-                db.flush()?;
-            }
-            db.insert(STATE, state.encode())?;
-            db.flush()
-        })?;
-        Ok(())
+        if closed {
+            // The mark must not reach the disk before what it vouches for.
+            self.0.flush()?;
+        }
+        self.0.insert([(STATE.to_vec(), state.encode())])?;
+        Ok(self.0.flush()?)
     }
 
-    pub(super) fn add(&mut self, additions: &Additions) -> Result<(), Trouble> {
-        match &mut self.backend {
-            Backend::Memory(memory) => memory.entries.extend(additions.entries.iter().copied()),
-            Backend::Sled(db) => {
-                for chunk in additions.entries.chunks(BATCH) {
-                    let mut batch = sled::Batch::default();
-                    for (key, value) in chunk {
-                        batch.insert(&key[..], &value.to_le_bytes());
-                    }
-                    guarded(|| db.apply_batch(batch))?;
-                }
-            }
+    pub(super) fn add(&mut self, additions: Additions) -> Result<(), Trouble> {
+        let mut entries = additions.0.into_iter().peekable();
+        while entries.peek().is_some() {
+            self.0.insert(entries.by_ref().take(BATCH))?;
         }
         Ok(())
     }
 
     pub(super) fn has_row(&self, domain: u32, row: &Hash) -> Result<bool, Trouble> {
-        Ok(self.get(&key(ROW, domain, row))?.is_some())
+        Ok(self.0.get(&key(ROW, domain, row))?.is_some())
     }
 
     pub(super) fn caption_of(&self, domain: u32, text: &Hash) -> Result<Option<u64>, Trouble> {
-        self.get(&key(TEXT, domain, text))
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<u64>, Trouble> {
-        match &self.backend {
-            Backend::Memory(memory) => Ok(memory.entries.get(key).copied()),
-            Backend::Sled(db) => {
-                let value = guarded(|| db.get(key))?;
-                value.map(|bytes| number(&bytes)).transpose()
-            }
-        }
+        self.number(&key(TEXT, domain, text))
     }
 
     pub(super) fn progress_of(&self, source: &str) -> Result<Option<u64>, Trouble> {
-        match &self.backend {
-            Backend::Memory(memory) => Ok(memory.progress.get(source).copied()),
-            Backend::Sled(db) => {
-                guarded(|| db.get(prefixed(PROGRESS, source)))?.map(|bytes| number(&bytes)).transpose()
-            }
-        }
+        self.number(&[&[PROGRESS], source.as_bytes()].concat())
+    }
+
+    fn number(&self, key: &[u8]) -> Result<Option<u64>, Trouble> {
+        let Some(value) = self.0.get(key)? else { return Ok(None) };
+        let bytes =
+            value.as_slice().try_into().map_err(|_| Trouble::Sled(format!("a number of {} bytes", value.len())))?;
+        Ok(Some(u64::from_le_bytes(bytes)))
     }
 
     pub(super) fn set_progress(&mut self, source: &str, rows: u64) -> Result<(), Trouble> {
-        match &mut self.backend {
-            Backend::Memory(memory) => _ = memory.progress.insert(source.to_owned(), rows),
-            Backend::Sled(db) => _ = guarded(|| db.insert(prefixed(PROGRESS, source), &rows.to_le_bytes()))?,
-        }
-        Ok(())
+        let key = [&[PROGRESS], source.as_bytes()].concat();
+        Ok(self.0.insert([(key, rows.to_le_bytes().to_vec())])?)
     }
 
     /// Forgets all progress, durably: rows that are about to be removed must not be taken for ingested.
     pub(super) fn clear_progress(&mut self) -> Result<(), Trouble> {
-        match &mut self.backend {
-            Backend::Memory(memory) => memory.progress.clear(),
-            Backend::Sled(db) => {
-                remove_prefix(db, &[PROGRESS])?;
-                guarded(|| db.flush())?;
-            }
-        }
-        Ok(())
+        self.0.remove_prefix(&[PROGRESS])?;
+        Ok(self.0.flush()?)
     }
 
     /// Forgets a domain. Only for the space that it takes: its id is never given to another.
     pub(super) fn forget_domain(&mut self, domain: u32) -> Result<(), Trouble> {
-        let prefixes = [ROW, TEXT].map(|kind| key(kind, domain, &[0; 16]));
-        match &mut self.backend {
-            Backend::Memory(memory) => {
-                memory.entries.retain(|key, _| prefixes.iter().all(|prefix| key[..5] != prefix[..5]));
-            }
-            Backend::Sled(db) => prefixes.iter().try_for_each(|prefix| remove_prefix(db, &prefix[..5]))?,
-        }
-        Ok(())
+        self.0.remove_prefix(&key(ROW, domain, &[]))?;
+        Ok(self.0.remove_prefix(&key(TEXT, domain, &[]))?)
     }
 
     pub(super) fn record(&mut self, entry: &HistoryEntry) -> Result<(), Trouble> {
-        match &mut self.backend {
-            Backend::Memory(memory) => memory.history.push(entry.clone()),
-            Backend::Sled(db) => {
-                let json = serde_json::to_vec(entry).map_err(|error| Trouble::Sled(error.to_string()))?;
-                guarded(|| {
-                    let mut key = vec![HISTORY];
-                    key.extend_from_slice(&db.generate_id()?.to_be_bytes());
-                    db.insert(key, json)
-                })?;
-            }
-        }
-        Ok(())
+        let json = serde_json::to_vec(entry).map_err(|error| Trouble::Sled(error.to_string()))?;
+        let last = self.0.with_prefix(&[HISTORY])?.pop();
+        let last =
+            last.and_then(|(key, _)| key.get(1..).and_then(|rest| rest.try_into().ok())).map_or(0, u64::from_be_bytes);
+        let key = [&[HISTORY], &last.saturating_add(1).to_be_bytes()[..]].concat();
+        Ok(self.0.insert([(key, json)])?)
     }
 
     /// The history, oldest first. Entries that cannot be read are left out.
     pub(super) fn history(&self) -> Result<Vec<HistoryEntry>, Trouble> {
-        match &self.backend {
-            Backend::Memory(memory) => Ok(memory.history.clone()),
-            Backend::Sled(db) => {
-                let values = guarded(|| db.scan_prefix([HISTORY]).values().collect::<sled::Result<Vec<_>>>())?;
-                Ok(values.iter().filter_map(|value| serde_json::from_slice(value).ok()).collect())
-            }
-        }
-    }
-}
-
-impl Drop for Catalogue {
-    fn drop(&mut self) {
-        // Dropping sled writes, and may panic like everything else in it.
-        let backend = std::mem::replace(&mut self.backend, Backend::Memory(Box::default()));
-        if let Err(reason) = quietly(|| drop(backend)) {
-            tracing::warn!("the catalogue was not closed properly and will be built again: {reason}");
-        }
+        let entries = self.0.with_prefix(&[HISTORY])?;
+        Ok(entries.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect())
     }
 }
 
 enum Resumed {
     Ready(Catalogue),
     Empty,
-    Stale(String),
+    Stale(&'static str),
 }
 
 /// Why the catalogue cannot go on: sled failed, or the store itself is damaged.
@@ -345,37 +260,10 @@ impl From<Error> for Trouble {
     }
 }
 
-fn open_sled(path: &Path) -> Result<sled::Db, Trouble> {
-    guarded(|| sled::Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(1000)).open())
-}
-
-/// Calls sled; its errors and its panics become one kind of trouble.
-fn guarded<T>(f: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
-    match quietly(f) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Trouble::Sled(error.to_string())),
-        Err(panic) => Err(Trouble::Sled(panic)),
+impl From<Broken> for Trouble {
+    fn from(reason: Broken) -> Self {
+        Self::Sled(reason)
     }
-}
-
-fn remove_prefix(db: &sled::Db, prefix: &[u8]) -> Result<(), Trouble> {
-    guarded(|| {
-        for key in db.scan_prefix(prefix).keys() {
-            db.remove(key?)?;
-        }
-        Ok(())
-    })
-}
-
-fn prefixed(kind: u8, name: &str) -> Vec<u8> {
-    let mut key = vec![kind];
-    key.extend_from_slice(name.as_bytes());
-    key
-}
-
-fn number(bytes: &[u8]) -> Result<u64, Trouble> {
-    let bytes = bytes.try_into().map_err(|_| Trouble::Sled(format!("a number of {} bytes", bytes.len())))?;
-    Ok(u64::from_le_bytes(bytes))
 }
 
 /// What a record in a segment means to the catalogue.

@@ -168,7 +168,7 @@ impl Graph {
 }
 
 /// The neighbours before the free slots.
-fn filled(slots: &[u32]) -> &[u32] {
+pub(super) fn filled(slots: &[u32]) -> &[u32] {
     let len = slots.iter().position(|slot| *slot == NONE).unwrap_or(slots.len());
     &slots[..len]
 }

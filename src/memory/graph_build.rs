@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use hnsw_rs::prelude::{Distance, Hnsw};
+use rayon::prelude::*;
 
-use super::graph::{FlatGraph, NONE};
+use super::graph::{FlatGraph, NONE, filled};
 use super::mapping::bytes_of;
 use super::planner::DEFAULT_EF;
 use super::walk::{Links, walk};
@@ -45,7 +46,7 @@ pub(super) fn build(vectors: &[f32], dim: usize, progress: &dyn Progress, stop: 
         stop.check()?;
         let batch: Vec<(&[f32], usize)> =
             batch.iter().map(|row| (&vectors[*row as usize * dim..(*row as usize + 1) * dim], *row as usize)).collect();
-        insert(&hnsw, &batch);
+        hnsw.parallel_insert_slice(&batch);
         progress.advance(batch.len() as u64);
     }
     progress.end();
@@ -54,10 +55,6 @@ pub(super) fn build(vectors: &[f32], dim: usize, progress: &dyn Progress, stop: 
     graph.twins = twins;
     make_findable(&mut graph, vectors, dim, &distinct, progress, stop)?;
     Ok(graph)
-}
-
-fn insert(hnsw: &Hnsw<'_, f32, UnitDistance>, batch: &Vec<(&[f32], usize)>) {
-    hnsw.parallel_insert_slice(batch);
 }
 
 /// The rows that go into the graph, and those that have the same vector as one of them. Many copies of one vector would fill each
@@ -132,7 +129,6 @@ fn make_findable(
         let mut lost = 0;
         for batch in distinct.chunks(BATCH) {
             stop.check()?;
-            use rayon::prelude::*;
             let probe = |row: &u32| {
                 let query = &vectors[*row as usize * dim..(*row as usize + 1) * dim];
                 let found = walk(&*graph, vectors, dim, query, DEFAULT_EF);
@@ -190,9 +186,4 @@ impl Links for FlatGraph {
             Err(_) => &[],
         }
     }
-}
-
-fn filled(slots: &[u32]) -> &[u32] {
-    let len = slots.iter().position(|slot| *slot == NONE).unwrap_or(slots.len());
-    &slots[..len]
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::commit::write_durably;
+use super::quiet::quietly;
 use super::snapshot::Memory;
 use super::writer::Writer;
 use super::{graph_build, layout, planner};
@@ -11,7 +12,8 @@ use crate::{Error, Result};
 
 impl Writer {
     /// Builds the graph of every segment that is large enough for one and has none, or a damaged one; returns the number built.
-    /// Snapshots taken afterwards use them. Stopping keeps the graphs that are finished.
+    /// Snapshots taken afterwards use them. Stopping keeps the graphs that are finished. With one rayon thread the same vectors make
+    /// the same graph; with more, links depend on the order in which threads insert.
     ///
     /// # Errors
     /// [`Error::Interrupted`], or [`Error::Io`] when a graph cannot be written. The store is as good as before.
@@ -31,7 +33,10 @@ impl Writer {
             if segment.rows() < rows.max(1) || segment.graph().is_some() {
                 continue;
             }
-            let graph = graph_build::build(segment.vectors.as_slice(), self.space().dim, progress, stop)?;
+            let build = || graph_build::build(segment.vectors.as_slice(), self.space().dim, progress, stop);
+            // hnsw_rs asserts where it is surprised.
+            let graph =
+                quietly(build).map_err(|reason| Error::Internal(format!("building the graph failed: {reason}")))??;
             let path = layout::graph(&dir, segment.entry.id);
             let new = path.with_extension("graph.new");
             write_durably(&new, &[&graph.encode(segment.vectors.data_crc())], &*self.storage)?;

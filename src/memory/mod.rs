@@ -23,8 +23,8 @@
 //! ```
 //!
 //! # How it holds together
-//! **Truth** is the segment files and the manifest. A segment ([`segment`]) is written once, fsynced and never changed; a commit
-//! replaces the manifest ([`manifest`]) by a rename. What was acknowledged is named by the manifest, and what the manifest does not
+//! **Truth** is the segment files and the manifest. A segment (`segment.rs`) is written once, fsynced and never changed; a commit
+//! replaces the manifest (`manifest.rs`) by a rename. What was acknowledged is named by the manifest, and what the manifest does not
 //! name does not exist. `schema/v1.md` describes every byte.
 //!
 //! **All else is derived**: the flat HNSW graph beside a segment, and the sled catalogue of the writer. Both can be deleted or
@@ -45,6 +45,7 @@ mod graph;
 mod graph_build;
 mod index;
 mod layout;
+mod ledger;
 mod limits;
 mod lock;
 mod manifest;
@@ -77,3 +78,17 @@ pub use snapshot::{Block, Caption, Memory};
 pub use stats::{DiskUse, DomainStats, StoreStats};
 pub use verify::Damage;
 pub use writer::Writer;
+
+#[cfg(test)]
+mod tests {
+    use super::{Block, Memory, Writer};
+
+    #[test]
+    fn readers_are_shared_between_threads_and_writers_sent_to_them() {
+        fn shared<T: Send + Sync>() {}
+        fn sent<T: Send>() {}
+        shared::<Memory>();
+        shared::<Block<'_>>();
+        sent::<Writer>();
+    }
+}

@@ -10,7 +10,7 @@ use crate::Result;
 /// A row of a corpus, as it identifies itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowKey {
-    /// The caption, trimmed.
+    /// The caption. White space around it is not stored and makes no difference.
     pub text: String,
     /// The clip that it describes.
     pub clip: Option<String>,
@@ -37,7 +37,7 @@ impl Ordinals {
 
     /// The ordinal of the next row with this text and clip.
     pub fn next(&mut self, text: &str, clip: Option<&str>) -> u32 {
-        let next = self.0.entry(row_hash(text, clip, 0)).or_default();
+        let next = self.0.entry(row_hash(text.trim(), clip, 0)).or_default();
         let ordinal = *next;
         *next = next.saturating_add(1);
         ordinal
@@ -108,18 +108,19 @@ pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl
     let mut planned = Vec::with_capacity(rows.len());
     for row in rows {
         limits::check_caption(&row.text)?;
+        let text = row.text.trim();
         let clip = row.clip.as_deref().filter(|clip| !clip.is_empty());
         clip.map_or(Ok(()), limits::check_clip)?;
-        let key = row_hash(&row.text, clip, row.ordinal);
+        let key = row_hash(text, clip, row.ordinal);
         let decision = if !seen.insert(key) || stored.has_row(&key)? {
             Decision::Duplicate
-        } else if let Some(id) = stored.caption_of(&text_hash(&row.text))? {
+        } else if let Some(id) = stored.caption_of(&text_hash(text))? {
             Decision::Repeat(id)
-        } else if let Some(index) = fresh.get(row.text.as_str()) {
+        } else if let Some(index) = fresh.get(text) {
             Decision::RepeatOfNew(*index)
         } else {
-            fresh.insert(&row.text, texts.len());
-            texts.push(row.text.clone());
+            fresh.insert(text, texts.len());
+            texts.push(text.to_owned());
             Decision::New(texts.len() - 1)
         };
         planned.push(PlannedRow { decision, key, clip: clip.map(str::to_owned), ordinal: row.ordinal });
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn texts_repeated_inside_a_chunk_are_embedded_once() {
         let row = |text: &str, clip: &str, ordinal| RowKey { text: text.into(), clip: Some(clip.into()), ordinal };
-        let rows = [row("a", "1", 0), row("b", "1", 0), row("a", "2", 0), row("a", "1", 0), row("a", "1", 1)];
+        let rows = [row("a", "1", 0), row("b", "1", 0), row(" a ", "2", 0), row("a", "1", 0), row("a\n", "1", 1)];
         let plan = plan("d", 0, &rows, &mut Nothing).unwrap();
         assert_eq!(plan.texts(), ["a", "b"]);
         use Decision::{Duplicate, New, RepeatOfNew};

@@ -223,6 +223,12 @@ impl Memory {
     }
 }
 
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("dir", &self.dir()).field("commit", &self.commit()).finish_non_exhaustive()
+    }
+}
+
 impl Snapshot {
     /// Where a caption lies.
     pub(super) fn find(&self, id: u64) -> Option<(&Segment, usize)> {
@@ -305,6 +311,12 @@ impl<'a> Block<'a> {
     /// How many ingested rows carry the text of this row.
     pub fn multiplicity(&self, row: usize) -> u32 {
         self.snapshot.multiplicity(self.segment, row)
+    }
+}
+
+impl std::fmt::Debug for Block<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Block").field("domain", &self.domain()).field("rows", &self.len()).finish_non_exhaustive()
     }
 }
 

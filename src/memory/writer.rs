@@ -144,8 +144,11 @@ impl Writer {
     }
 
     /// Tells the catalogue of a commit. It is derived, so its troubles are no failure of the commit.
-    pub(super) fn keep_up(&mut self, additions: &Additions) {
-        let told = self.with_catalogue(|catalogue| catalogue.add(additions));
+    pub(super) fn keep_up(&mut self, additions: Additions) {
+        // A catalogue that takes the place of a broken one is made from the new commit and knows them already.
+        let mut additions = Some(additions);
+        let told =
+            self.with_catalogue(|catalogue| additions.take().map_or(Ok(()), |additions| catalogue.add(additions)));
         if let Err(error) = told {
             // Neither sled nor the segments can be read: planning would go wrong, so there must be none.
             tracing::warn!("the catalogue cannot be kept: {error}");
@@ -188,6 +191,12 @@ impl Writer {
                 remove_quietly(&path, &*self.storage);
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("memory", &self.memory).field("poisoned", &self.poisoned).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,119 @@
+//! Keys and values for the catalogue: in sled, behind a guard against its errors and panics, or in memory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::quiet::quietly;
+
+/// Bytes that sled may cache; its own default is a gigabyte.
+const CACHE: u64 = 64 * 1024 * 1024;
+
+/// Why sled cannot be used any more: its error, or what it said when it panicked.
+pub(super) type Broken = String;
+
+/// A key and its value.
+pub(super) type Entry = (Vec<u8>, Vec<u8>);
+
+/// An ordered map of bytes.
+pub(super) enum Ledger {
+    /// On disk.
+    Sled(Guarded),
+    /// As long as the writer lives.
+    Memory(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+/// A database whose end is guarded, too: dropping it writes, and may panic like everything else in it.
+pub(super) struct Guarded(Option<sled::Db>);
+
+impl Guarded {
+    fn call<T>(&self, f: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Broken> {
+        match &self.0 {
+            Some(db) => guarded(|| f(db)),
+            None => Err("it is closed".into()),
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        if let Err(reason) = quietly(|| drop(db)) {
+            tracing::debug!("sled was not closed properly: {reason}");
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens or creates the database in the folder `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, Broken> {
+        let config = sled::Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(1000));
+        guarded(|| config.open()).map(|db| Self::Sled(Guarded(Some(db))))
+    }
+
+    /// An empty map in memory.
+    pub(super) fn in_memory() -> Self {
+        Self::Memory(BTreeMap::new())
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
+        match self {
+            Self::Memory(map) => Ok(map.get(key).cloned()),
+            Self::Sled(db) => Ok(db.call(|db| db.get(key))?.map(|value| value.to_vec())),
+        }
+    }
+
+    pub(super) fn insert(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<(), Broken> {
+        match self {
+            Self::Memory(map) => map.extend(entries),
+            Self::Sled(db) => {
+                let mut batch = sled::Batch::default();
+                entries.into_iter().for_each(|(key, value)| batch.insert(key, value));
+                db.call(|db| db.apply_batch(batch))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All entries whose keys begin with `prefix`, in the order of their keys.
+    pub(super) fn with_prefix(&self, prefix: &[u8]) -> Result<Vec<Entry>, Broken> {
+        match self {
+            Self::Memory(map) => {
+                let from = map.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+                Ok(from.map(|(key, value)| (key.clone(), value.clone())).collect())
+            }
+            Self::Sled(db) => db.call(|db| {
+                db.scan_prefix(prefix).map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+            }),
+        }
+    }
+
+    pub(super) fn remove_prefix(&mut self, prefix: &[u8]) -> Result<(), Broken> {
+        match self {
+            Self::Memory(map) => map.retain(|key, _| !key.starts_with(prefix)),
+            Self::Sled(db) => db.call(|db| {
+                for key in db.scan_prefix(prefix).keys() {
+                    db.remove(key?)?;
+                }
+                Ok(())
+            })?,
+        }
+        Ok(())
+    }
+
+    /// Makes everything so far durable.
+    pub(super) fn flush(&self) -> Result<(), Broken> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Sled(db) => db.call(|db| db.flush()).map(|_| ()),
+        }
+    }
+}
+
+/// Calls sled; its errors and its panics become one kind of trouble.
+fn guarded<T>(f: impl FnOnce() -> sled::Result<T>) -> Result<T, Broken> {
+    match quietly(f) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(panic),
+    }
+}
