@@ -1,5 +1,7 @@
 //! The projections agree with plain sums, and the bound on the lost mass holds.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use echoic::{
     Error,
     bridge::{ExactProjector, Scored, Strategy, nearest, project, project_all},
@@ -71,7 +73,7 @@ impl Memory {
             })
             .collect();
         let total: f64 = terms.iter().sum();
-        let mut sum = vec![0.0; DIM];
+        let mut sum = [0f64; DIM];
         for (i, term) in terms.iter().enumerate() {
             for (sum, x) in sum.iter_mut().zip(self.row(i)) {
                 *sum += term / total * f64::from(*x);

@@ -1,5 +1,7 @@
 //! Writing captions: batches, beams, drawing, English, and damaged files.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod decoder_texts;
 
 use std::sync::OnceLock;

@@ -1,6 +1,8 @@
 //! Every fused operation agrees with the one composed of candle's own, forward and backward, and its gradient with finite
 //! differences.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use candle_core::{D, Device, Result, Tensor, Var};
 use candle_nn::ops::{log_softmax, softmax};
 use echoic::decoder::ops;

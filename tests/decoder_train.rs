@@ -1,5 +1,7 @@
 //! Training on a few texts: it learns them, repeats itself, resumes exactly, and stops when asked.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod decoder_texts;
 
 use std::path::Path;
