@@ -52,6 +52,8 @@ impl Preset {
                 dropout: 0.1,
                 smoothing: 0.05,
                 clip: 1.0,
+                least_count: if texts < 1000 { 1 } else { 2 },
+                informed_start: true,
             },
             Self::Paper => Recipe {
                 epochs: 30,
@@ -63,6 +65,8 @@ impl Preset {
                 dropout: 0.1,
                 smoothing: 0.0,
                 clip: f64::INFINITY,
+                least_count: 1,
+                informed_start: false,
             },
         }
     }
@@ -169,6 +173,11 @@ pub struct Recipe {
     pub smoothing: f32,
     /// Largest norm of the whole gradient.
     pub clip: f64,
+    /// A word that occurs less often is unknown to the decoder. Half of the words of a small corpus occur once: they cannot
+    /// be learned, but each costs as much time as any other. 1 below 1,000 texts.
+    pub least_count: u32,
+    /// Token embeddings and mapping network begin in one common geometry, see `informed_start`, rather than at random.
+    pub informed_start: bool,
 }
 
 /// The learning rate over the training.

@@ -20,6 +20,8 @@ pub mod ops;
 mod options;
 mod packing;
 mod state;
+#[cfg(test)]
+mod tests;
 mod train;
 mod vocabulary;
 

@@ -5,8 +5,15 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 
-use super::{config::DecoderConfig, packing::rng};
-use crate::{Error, Result};
+use super::{
+    config::DecoderConfig,
+    ops,
+    packing::{Example, rng},
+};
+use crate::{
+    Embeddings, Error, Result,
+    embedding::{dot, normalize},
+};
 
 /// Every parameter by name, in a fixed order.
 #[derive(Debug, Clone)]
@@ -99,6 +106,67 @@ impl Parameters {
         let var = self.vars.get(name).ok_or_else(|| Error::Internal(format!("no parameter {name}")))?;
         Ok(var.as_detached_tensor())
     }
+}
+
+/// Lets token embeddings and mapping network begin in one geometry, that of the text embeddings.
+///
+/// A token's row begins as half noise, half the mean direction of the texts that hold it (seen from the mean of all texts)
+/// under a random projection to the decoder's width; the mapping network begins as the same projection. So a prefix lies
+/// near the words of its topic from the first step on, and a few epochs suffice where a random start needs many.
+pub(super) fn informed_start(
+    config: &DecoderConfig,
+    parameters: &Parameters,
+    examples: &[Example],
+    embeddings: &Embeddings,
+    seed: u64,
+) -> Result<()> {
+    let (dim, width) = (config.dim, config.width);
+    let rows = || examples.iter().filter_map(|e| Some((e, embeddings.row(e.row)?)));
+    let mut mean = vec![0f32; dim];
+    rows().for_each(|(_, row)| mean.iter_mut().zip(row).for_each(|(m, x)| *m += x / examples.len() as f32));
+    let mut sums = vec![0f32; config.vocabulary * dim];
+    let mut counts = vec![0f32; config.vocabulary];
+    for (example, row) in rows() {
+        let mut tokens = example.tokens.clone();
+        tokens.sort_unstable();
+        tokens.dedup();
+        for token in tokens {
+            counts[token as usize] += 1.0;
+            let sum = &mut sums[token as usize * dim..][..dim];
+            sum.iter_mut().zip(row).zip(&mean).for_each(|((sum, x), mean)| *sum += x - mean);
+        }
+    }
+    // Rows of the projection have length about 1, so that it keeps lengths.
+    let projection = normal(width * dim, 1.0 / (width as f64).sqrt(), &mut rng(seed, 7, 0, 0));
+    let project = |x: &[f32]| -> Vec<f32> { projection.chunks_exact(dim).map(|row| dot(row, x)).collect() };
+    let mut start: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    for (name, var) in parameters.iter() {
+        start.insert(name.clone(), ops::floats(var.as_tensor())?.to_vec());
+    }
+    let mut update = |name: &str, change: &dyn Fn(&mut [f32])| {
+        if let Some(data) = start.get_mut(name) {
+            change(data);
+        }
+    };
+    let scale = 0.02 * (width as f32).sqrt();
+    update("tokens", &|data| {
+        for ((row, sum), count) in data.chunks_exact_mut(width).zip(sums.chunks_exact(dim)).zip(&counts) {
+            let mut direction = sum.to_vec();
+            normalize(&mut direction);
+            // A mean over few texts says little.
+            let trust = 0.7 * scale * count / (count + 2.0);
+            row.iter_mut().zip(project(&direction)).for_each(|(x, d)| *x = 0.7 * *x + trust * d);
+        }
+    });
+    let gain = (width as f32).sqrt();
+    update("mapper.0.weight", &|data| data.iter_mut().zip(&projection).for_each(|(x, p)| *x = gain * p));
+    update("mapper.0.bias", &|data| data.iter_mut().zip(project(&mean)).for_each(|(x, p)| *x = -gain * p));
+    update("mapper.1.weight", &|data| {
+        for (index, row) in data.chunks_exact_mut(width).enumerate() {
+            row[index % width] += 0.3;
+        }
+    });
+    parameters.load(&start)
 }
 
 fn normal(len: usize, deviation: f64, rng: &mut impl Rng) -> Vec<f32> {

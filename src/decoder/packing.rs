@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     config::DecoderConfig,
-    vocabulary::{END, START, Tokens},
+    vocabulary::{END, START, Tokens, UNKNOWN},
 };
 
 /// A text with this or a higher multiplicity counts this often in an epoch: what the corpora repeat weighs more, but no
@@ -54,8 +54,9 @@ pub(super) fn split(examples: Vec<Example>, validation: f32, seed: u64) -> Split
     }
     let mut texts: Vec<&Tokens> = groups.keys().collect();
     texts.shuffle(&mut rng(seed, 0, 0, 0));
-    let share = (texts.len() as f64 * f64::from(validation)).ceil() as usize;
-    let held_out: HashSet<Tokens> = texts.iter().take(share.min(MOST_HELD_OUT)).map(|t| (*t).clone()).collect();
+    let share = (texts.len() as f64 * f64::from(validation)).round() as usize;
+    let share = share.clamp(usize::from(validation > 0.0), MOST_HELD_OUT);
+    let held_out: HashSet<Tokens> = texts.iter().take(share).map(|t| (*t).clone()).collect();
     let mut split = Split { training: Vec::new(), validation: Vec::new() };
     for (tokens, group) in groups {
         let side = if held_out.contains(&tokens) { &mut split.validation } else { &mut split.training };
@@ -100,11 +101,13 @@ impl Packed {
             let inputs = std::iter::once(START).chain(example.tokens.iter().copied());
             let outputs = example.tokens.iter().copied().map(Some).chain([example.ended.then_some(END)]);
             for (input, output) in inputs.zip(outputs) {
-                if let Some(output) = output {
+                let Some(output) = output else { continue };
+                // What is unknown is read but not learned: it can never be written.
+                if output != UNKNOWN {
                     scored.push(tokens.len() as u32);
                     targets.push(output);
-                    tokens.push(Some(input));
                 }
+                tokens.push(Some(input));
             }
             let begin = offsets.last().copied().unwrap_or(0);
             positions.extend((0..tokens.len() - begin).map(|p| p as u32));

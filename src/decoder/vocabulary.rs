@@ -66,41 +66,62 @@ impl Vocabulary {
     /// Collects the tokens of `texts`; returns the vocabulary and each text's tokens.
     ///
     /// Tokens are numbered by falling frequency, so that the vocabulary does not depend on the order of the texts. A text's
-    /// final full stop is left out of its tokens and comes back in [`Vocabulary::text`].
+    /// final full stop is left out of its tokens and comes back in [`Vocabulary::text`]. A word that occurs less than
+    /// `least` times becomes one [`UNKNOWN`] token, whole: no half of it can ever be written.
     ///
     /// # Errors
     /// When the tokenizer fails, or no text has a token.
-    pub fn build<'a>(tokenizer: &Tokenizer, texts: impl IntoIterator<Item = &'a str>) -> Result<(Self, Vec<Tokens>)> {
+    pub fn build<'a>(
+        tokenizer: &Tokenizer,
+        texts: impl IntoIterator<Item = &'a str>,
+        least: u32,
+    ) -> Result<(Self, Vec<Tokens>)> {
         let tokenizer = plain(tokenizer)?;
-        let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
-        let mut pieces_of = Vec::new();
+        let (mut bodies, mut encodings) = (Vec::new(), Vec::new());
         let (mut stops, mut capitals) = (0usize, 0usize);
         for text in texts {
             let text = text.trim();
             let body = without_stop(text);
             stops += usize::from(body.len() < text.len());
             capitals += usize::from(text.chars().next().is_some_and(char::is_uppercase));
-            let encoding =
-                tokenizer.encode(body, false).map_err(|e| Error::Internal(format!("the tokenizer failed: {e}")))?;
-            observe(&mut seen, body, encoding.get_tokens(), encoding.get_offsets());
-            pieces_of.push(encoding.get_tokens().to_vec());
+            let encoding = tokenizer.encode(body, false);
+            encodings.push(encoding.map_err(|e| Error::Internal(format!("the tokenizer failed: {e}")))?);
+            bodies.push(body);
+        }
+        let unknown: Vec<&str> =
+            ["[UNK]", "<unk>"].into_iter().filter(|t| tokenizer.token_to_id(t).is_some()).collect();
+        let mut words: HashMap<&[String], u32> = HashMap::new();
+        for encoding in &encodings {
+            word_ranges(encoding.get_tokens()).for_each(|word| *words.entry(word).or_default() += 1);
+        }
+        let common = |word: &[String]| {
+            words.get(word).is_some_and(|n| *n >= least) && !word.iter().any(|p| unknown.contains(&p.as_str()))
+        };
+        let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+        for (body, encoding) in bodies.iter().zip(&encodings) {
+            observe(&mut seen, body, encoding.get_tokens(), encoding.get_offsets(), common);
         }
         if seen.is_empty() {
             return Err(Error::input("training texts", "no words", "captions"));
         }
         let joining = if tokenizer.token_to_id("Ġa").is_some() { Joining::Bytes } else { Joining::Wordpiece };
-        let unknown: Vec<&str> =
-            ["[UNK]", "<unk>"].into_iter().filter(|t| tokenizer.token_to_id(t).is_some()).collect();
-        let mut order: Vec<(String, Seen)> = seen.into_iter().filter(|(p, _)| !unknown.contains(&p.as_str())).collect();
+        let mut order: Vec<(String, Seen)> = seen.into_iter().collect();
         order.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
         let mut tokens: Vec<Token> = ["[CLS]", "[SEP]", "[UNK]"].map(marker).into();
         tokens.extend(order.into_iter().map(|(piece, seen)| token(piece, &seen, joining)));
         let ids: HashMap<&str, u32> =
             tokens.iter().enumerate().skip(3).map(|(id, t)| (t.piece.as_str(), id as u32)).collect();
-        let encoded = pieces_of
-            .iter()
-            .map(|pieces| pieces.iter().map(|p| ids.get(p.as_str()).copied().unwrap_or(UNKNOWN)).collect())
-            .collect::<Vec<Tokens>>();
+        let encode = |pieces: &[String]| {
+            let mut tokens = Tokens::new();
+            for word in word_ranges(pieces) {
+                match common(word) {
+                    true => tokens.extend(word.iter().map(|p| ids.get(p.as_str()).copied().unwrap_or(UNKNOWN))),
+                    false => tokens.push(UNKNOWN),
+                }
+            }
+            tokens
+        };
+        let encoded: Vec<Tokens> = encodings.iter().map(|e| encode(e.get_tokens())).collect();
         let most = encoded.len() / 2;
         let vocabulary = Self { joining, full_stop: stops > most, capital: capitals > most, tokens };
         Ok((vocabulary, encoded))
@@ -158,19 +179,37 @@ fn marker(name: &str) -> Token {
     Token { piece: name.into(), surface: String::new(), glued_left: false, glued_right: false }
 }
 
-fn observe(seen: &mut BTreeMap<String, Seen>, text: &str, pieces: &[String], offsets: &[(usize, usize)]) {
-    for (index, (piece, (start, end))) in pieces.iter().zip(offsets).enumerate() {
-        let entry = seen.entry(piece.clone()).or_default();
-        entry.count += 1;
-        entry.glued_left += u64::from(index > 0 && offsets[index - 1].1 == *start);
-        entry.glued_right += u64::from(offsets.get(index + 1).is_some_and(|next| next.0 == *end));
-        let whole = pieces.get(index + 1).is_none_or(|next| !next.starts_with("##"));
-        // The first word shows its sentence's capital letter, so it says nothing about the word.
-        if index > 0
-            && whole
-            && let Some(surface) = text.get(*start..*end)
-        {
-            *entry.surfaces.entry(surface.to_owned()).or_default() += 1;
+/// The pieces of each word: a piece and those that continue it.
+fn word_ranges(pieces: &[String]) -> impl Iterator<Item = &[String]> {
+    pieces.chunk_by(|_, next| next.starts_with("##"))
+}
+
+fn observe(
+    seen: &mut BTreeMap<String, Seen>,
+    text: &str,
+    pieces: &[String],
+    offsets: &[(usize, usize)],
+    common: impl Fn(&[String]) -> bool,
+) {
+    let mut index = 0;
+    for word in word_ranges(pieces) {
+        let counted = common(word);
+        for piece in word {
+            let Some((start, end)) = offsets.get(index).copied() else { return };
+            if counted {
+                let entry = seen.entry(piece.clone()).or_default();
+                entry.count += 1;
+                entry.glued_left += u64::from(index > 0 && offsets[index - 1].1 == start);
+                entry.glued_right += u64::from(offsets.get(index + 1).is_some_and(|next| next.0 == end));
+                // The first word shows its sentence's capital letter, so it says nothing about the word.
+                if index > 0
+                    && word.len() == 1
+                    && let Some(surface) = text.get(start..end)
+                {
+                    *entry.surfaces.entry(surface.to_owned()).or_default() += 1;
+                }
+            }
+            index += 1;
         }
     }
 }
