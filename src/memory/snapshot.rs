@@ -20,12 +20,6 @@ const OPEN_ATTEMPTS: usize = 16;
 #[derive(Clone)]
 pub struct Memory(pub(super) Arc<Snapshot>);
 
-impl std::fmt::Debug for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").field("dir", &self.dir()).field("commit", &self.commit()).finish_non_exhaustive()
-    }
-}
-
 pub(super) struct Snapshot {
     pub dir: PathBuf,
     pub manifest: Manifest,
