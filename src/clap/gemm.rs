@@ -82,7 +82,7 @@ impl NullaryFnOnce for Multiply<'_> {
 #[inline(always)]
 pub(crate) fn multiply_inline(left: &[f32], right: &Packed, out: &mut [f32]) {
     let (inner, columns) = (right.inner, right.columns);
-    assert_eq!(left.len() % inner, 0);
+    assert!(left.len().is_multiple_of(inner));
     assert_eq!(out.len() / columns, left.len() / inner);
     for (panel, right) in right.panels.chunks_exact(inner * COLUMNS).enumerate() {
         let first = panel * COLUMNS;

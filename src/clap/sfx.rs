@@ -182,7 +182,7 @@ mod tests {
             println!("{n} blocks: {:.2} ms a block", (seconds() - start) * 1e3 / 16.0);
         }
         let mut workspace = Workspace::default();
-        let mut time = |name: String, run: &mut dyn FnMut()| {
+        let time = |name: String, run: &mut dyn FnMut()| {
             let start = seconds();
             (0..20).for_each(|_| run());
             println!("{name}: {:.2} ms", (seconds() - start) * 50.0);

@@ -91,7 +91,7 @@ mod tests {
             assert_eq!((start(0, windows, frames), start(windows, windows, frames)), (0, frames));
             for index in 0..windows {
                 let length = start(index + 1, windows, frames) - start(index, windows, frames);
-                assert!(length >= 1 && length <= FRAMES * 3 / 2, "{frames} frames, window {index}: {length}");
+                assert!((1..=FRAMES * 3 / 2).contains(&length), "{frames} frames, window {index}: {length}");
                 assert!(windows == 1 || length >= FRAMES * 2 / 3, "{frames} frames, window {index}: {length}");
             }
         }

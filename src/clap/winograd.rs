@@ -78,7 +78,7 @@ impl Convolution {
     /// Transforms `weight` of shape `[outputs, inputs, 3, 3]`; both counts must be multiples of 8.
     pub fn new(weight: &[f32], bias: Vec<f32>, inputs: usize, outputs: usize) -> Self {
         assert_eq!(weight.len(), outputs * inputs * 9);
-        assert!(inputs % LANES == 0 && outputs % LANES == 0);
+        assert!(inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES));
         let transformed: Vec<[f32; POINTS]> = weight.as_chunks::<9>().0.iter().map(transform_weight).collect();
         let points =
             (0..POINTS).map(|p| Packed::from_fn(inputs, outputs, |k, n| transformed[n * inputs + k][p])).collect();
@@ -214,6 +214,7 @@ fn output_step(m: &[Lane; 6]) -> [Lane; 4] {
 
 /// Bᵀ d B of every tile and channel, to `[36, tiles, channels]`.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // a transposition reads best with indices
 fn transform_input(maps: &[Map], tiles: &[Tile], channels: usize, out: &mut [f32]) {
     let zero = [0.0; LANES];
     for (index, tile) in tiles.iter().enumerate() {
@@ -253,6 +254,7 @@ fn transform_input(maps: &[Map], tiles: &[Tile], channels: usize, out: &mut [f32
 
 /// Aᵀ m A of every tile and channel, plus bias, ReLU and pooling, into the maps.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // a transposition reads best with indices
 fn transform_output(input: &[f32], tiles: &[Tile], bias: &[f32], then: Then, maps: &mut [Map]) {
     let zero = [0.0; LANES];
     let channels = bias.len();
