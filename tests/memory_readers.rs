@@ -53,7 +53,7 @@ fn there_is_one_writer_and_a_killed_one_is_no_obstacle() {
     let (_guard, dir) = empty_store();
     let mut other = child("child_holds_the_lock", &dir).spawn().unwrap();
     wait_for(&mut other, "ready");
-    let error = Memory::writer(&dir).err().expect("two writers");
+    let error = Memory::writer(&dir).expect_err("two writers");
     assert!(matches!(error, Error::Locked { .. }), "{error}");
     assert!(error.to_string().contains(&format!("process {}", other.id())), "{error}");
     assert_eq!(Memory::open(&dir).unwrap().len(), 3, "readers are not affected");

@@ -9,7 +9,7 @@ use super::captions::{CaptionsWriter, Record};
 use super::catalogue::Additions;
 use super::layout;
 use super::manifest::{DomainEntry, FileEntry, Manifest, SegmentEntry};
-use super::plan::{Decision, Plan};
+use super::plan::{self, Decision, Plan};
 use super::storage::Storage;
 use super::vectors;
 use super::writer::{Writer, remove_quietly};
@@ -44,12 +44,14 @@ impl Writer {
     /// [`Error::Input`] when the embeddings do not fit the plan or the store, or hold a row of length zero or not finite, or when the
     /// plan is outdated by a commit that removed what it refers to: then nothing has changed. [`Error::Io`] when writing failed: then
     /// partial files are removed, nothing has changed, and the writer is poisoned.
-    pub fn append(&mut self, domain: &str, plan: Plan, embeddings: &Embeddings) -> Result<Appended> {
+    pub fn append(&mut self, domain: &str, mut plan: Plan, embeddings: &Embeddings) -> Result<Appended> {
         self.check_poison()?;
         if plan.domain != domain {
             return Err(Error::input("the plan", format!("one for the domain {}", plan.domain), domain));
         }
-        let plan = self.renew(plan)?;
+        if plan.commit != self.memory.commit() {
+            plan::renew(&mut plan, &mut self.in_domain(domain), |id| self.memory.0.find(id).is_some())?;
+        }
         let vectors = self.unit_vectors(&plan, embeddings)?;
         let chunk = Chunk::new(&plan, self.memory.0.manifest.next_caption)?;
         if chunk.records.is_empty() {
@@ -86,44 +88,6 @@ impl Writer {
         Ok(chunk.appended)
     }
 
-    /// A plan that was made before the last commit is compared with what is stored now.
-    fn renew(&self, mut plan: Plan) -> Result<Plan> {
-        if plan.commit == self.memory.commit() {
-            return Ok(plan);
-        }
-        let id = self.memory.0.manifest.domain(&plan.domain).map(|entry| entry.id);
-        let stored = match id {
-            Some(id) => plan
-                .texts
-                .iter()
-                .map(|text| self.with_catalogue(|catalogue| catalogue.caption_of(id, &super::plan::text_hash(text))))
-                .collect::<Result<_>>()?,
-            None => vec![None; plan.texts.len()],
-        };
-        for row in &mut plan.rows {
-            let known = match id {
-                Some(id) => self.with_catalogue(|catalogue| catalogue.has_row(id, &row.key))?,
-                None => false,
-            };
-            row.decision = match row.decision {
-                _ if known => Decision::Duplicate,
-                Decision::New(index) | Decision::RepeatOfNew(index) => match stored[index] {
-                    Some(id) => Decision::Repeat(id),
-                    None => row.decision,
-                },
-                Decision::Repeat(caption) if self.memory.0.find(caption).is_none() => {
-                    return Err(Error::input(
-                        "the plan",
-                        "a repeat of a caption that was removed since",
-                        "a plan made anew",
-                    ));
-                }
-                other => other,
-            };
-        }
-        Ok(plan)
-    }
-
     fn unit_vectors(&self, plan: &Plan, embeddings: &Embeddings) -> Result<Vec<f32>> {
         let dim = self.space().dim;
         if embeddings.dim() != dim || embeddings.len() != plan.texts.len() {
@@ -146,6 +110,8 @@ struct Chunk {
     records: Vec<Record>,
     /// Which row of the embeddings belongs to each caption.
     rows: Vec<usize>,
+    /// The caption id of each text of the plan; 0 for one that is stored already.
+    ids: Vec<u64>,
     appended: Appended,
 }
 
@@ -173,17 +139,16 @@ impl Chunk {
         }
         let appended = Appended { new: captions.len() as u64, repeats: repeats.len() as u64, duplicates };
         captions.append(&mut repeats);
-        Ok(Self { records: captions, rows, appended })
+        Ok(Self { records: captions, rows, ids, appended })
     }
 
     fn additions(&self, plan: &Plan, domain: u32) -> Additions {
         let mut additions = Additions::default();
-        for row in plan.rows.iter().filter(|row| row.decision != Decision::Duplicate) {
-            additions.row(domain, &row.key);
-        }
-        for record in &self.records {
-            if let Record::Caption { id, text, .. } = record {
-                additions.caption(domain, text, *id);
+        for row in &plan.rows {
+            match row.decision {
+                Decision::New(index) => additions.caption(domain, &plan.texts[index], self.ids[index], &row.key),
+                Decision::Repeat(_) | Decision::RepeatOfNew(_) => additions.repeat(domain, &row.key),
+                Decision::Duplicate => {}
             }
         }
         additions

@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// Entries written at once.
 const BATCH: usize = 16_384;
+/// Entries gathered, and sorted, before they are written, when the catalogue is built again.
+const GATHERED: usize = 1 << 18;
 
 const ROW: u8 = b'r';
 const TEXT: u8 = b't';
@@ -46,12 +48,14 @@ pub struct HistoryEntry {
 pub(super) struct Additions(Vec<Entry>);
 
 impl Additions {
-    pub(super) fn row(&mut self, domain: u32, hash: &Hash) {
-        self.0.push((key(ROW, domain, hash), 0u64.to_le_bytes().to_vec()));
+    /// A further occurrence of a caption.
+    pub(super) fn repeat(&mut self, domain: u32, row: &Hash) {
+        self.0.push((key(ROW, domain, row), Vec::new()));
     }
 
-    pub(super) fn caption(&mut self, domain: u32, text: &str, id: u64) {
-        self.0.push((key(TEXT, domain, &text_hash(text)), id.to_le_bytes().to_vec()));
+    /// A caption, and the row that brought it. One entry does for both, because most rows of a corpus bring a new caption.
+    pub(super) fn caption(&mut self, domain: u32, text: &str, id: u64, row: &Hash) {
+        self.0.push((key(TEXT, domain, &text_hash(text)), [&id.to_le_bytes()[..], row].concat()));
     }
 }
 
@@ -110,7 +114,13 @@ impl Catalogue {
         match rebuilt {
             Ok(catalogue) => Ok(catalogue),
             Err(Trouble::Store(error)) => Err(error),
-            Err(Trouble::Sled(reason)) => Self::in_memory(memory, &reason),
+            Err(Trouble::Sled(reason)) => {
+                // Half a catalogue is of no use, and the disk may be full.
+                let _ = std::fs::remove_dir_all(&path);
+                let mut catalogue = Self::in_memory(memory, &reason)?;
+                let _ = history.iter().try_for_each(|entry| catalogue.record(entry));
+                Ok(catalogue)
+            }
         }
     }
 
@@ -152,7 +162,7 @@ impl Catalogue {
             let mut additions = Additions::default();
             for record in segment.captions.records() {
                 add_record(memory, segment, &record?, &mut additions)?;
-                if additions.0.len() >= BATCH {
+                if additions.0.len() >= GATHERED {
                     self.add(std::mem::take(&mut additions))?;
                 }
             }
@@ -172,7 +182,9 @@ impl Catalogue {
         Ok(self.0.flush()?)
     }
 
-    pub(super) fn add(&mut self, additions: Additions) -> Result<(), Trouble> {
+    pub(super) fn add(&mut self, mut additions: Additions) -> Result<(), Trouble> {
+        // Neighbouring keys share pages, and a page that is written once costs less than one that is written often.
+        additions.0.sort_unstable();
         let mut entries = additions.0.into_iter().peekable();
         while entries.peek().is_some() {
             self.0.insert(entries.by_ref().take(BATCH))?;
@@ -184,8 +196,11 @@ impl Catalogue {
         Ok(self.0.get(&key(ROW, domain, row))?.is_some())
     }
 
-    pub(super) fn caption_of(&self, domain: u32, text: &Hash) -> Result<Option<u64>, Trouble> {
-        self.number(&key(TEXT, domain, text))
+    pub(super) fn caption_of(&self, domain: u32, text: &Hash) -> Result<Option<(u64, Hash)>, Trouble> {
+        let Some(value) = self.0.get(&key(TEXT, domain, text))? else { return Ok(None) };
+        let parts =
+            value.split_first_chunk().and_then(|(id, row)| Some((u64::from_le_bytes(*id), row.try_into().ok()?)));
+        parts.map(Some).ok_or_else(|| Trouble::Sled(format!("a caption of {} bytes", value.len())))
     }
 
     pub(super) fn progress_of(&self, source: &str) -> Result<Option<u64>, Trouble> {
@@ -271,8 +286,7 @@ fn add_record(memory: &Memory, segment: &Segment, record: &Record, additions: &m
     let domain = segment.entry.domain;
     match record {
         Record::Caption { id, text, clip, ordinal } => {
-            additions.row(domain, &row_hash(text, clip.as_deref(), *ordinal));
-            additions.caption(domain, text, *id);
+            additions.caption(domain, text, *id, &row_hash(text, clip.as_deref(), *ordinal));
         }
         Record::Repeat { id, clip, ordinal } => {
             let home = memory.0.find(*id);
@@ -284,7 +298,7 @@ fn add_record(memory: &Memory, segment: &Segment, record: &Record, additions: &m
                     "a caption that is stored",
                 )
             })?;
-            additions.row(domain, &row_hash(&home.text(row)?.0, clip.as_deref(), *ordinal));
+            additions.repeat(domain, &row_hash(&home.text(row)?.0, clip.as_deref(), *ordinal));
         }
     }
     Ok(())

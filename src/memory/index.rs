@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::commit::write_durably;
 use super::quiet::quietly;
+use super::segment::Segment;
 use super::snapshot::Memory;
 use super::writer::Writer;
 use super::{graph_build, layout, planner};
@@ -27,28 +28,30 @@ impl Writer {
     /// As [`Writer::index`].
     pub fn index_above(&mut self, rows: usize, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
         self.check_poison()?;
-        let dir = self.dir();
         let mut built = Vec::new();
-        for segment in &self.memory.0.segments {
-            if segment.rows() < rows.max(1) || segment.graph().is_some() {
-                continue;
-            }
-            let build = || graph_build::build(segment.vectors.as_slice(), self.space().dim, progress, stop);
-            // hnsw_rs asserts where it is surprised.
-            let graph =
-                quietly(build).map_err(|reason| Error::Internal(format!("building the graph failed: {reason}")))??;
-            let path = layout::graph(&dir, segment.entry.id);
-            let new = path.with_extension("graph.new");
-            write_durably(&new, &[&graph.encode(segment.vectors.data_crc())], &*self.storage)?;
-            self.storage.rename(&new, &path).map_err(Error::io("replace", &path))?;
+        let wanting = |segment: &&Arc<Segment>| segment.rows() >= rows.max(1) && segment.graph().is_none();
+        let result = self.memory.0.segments.iter().filter(wanting).try_for_each(|segment| {
+            self.build_graph(segment, progress, stop)?;
             built.push(segment.entry.id);
-        }
+            Ok(())
+        });
         if !built.is_empty() {
             // Opened anew, the segments find their graphs; snapshots taken before go on scanning.
             let known = self.memory.0.segments.iter().filter(|segment| !built.contains(&segment.entry.id));
             let known: Vec<_> = known.map(Arc::clone).collect();
-            self.memory = Memory::assemble(&dir, self.memory.0.manifest.clone(), &known)?;
+            self.memory = Memory::assemble(&self.dir(), self.memory.0.manifest.clone(), &known)?;
         }
-        Ok(built.len())
+        result.map(|()| built.len())
+    }
+
+    fn build_graph(&self, segment: &Segment, progress: &dyn Progress, stop: &Stop) -> Result<()> {
+        let build = || graph_build::build(segment.vectors.as_slice(), self.space().dim, progress, stop);
+        // hnsw_rs asserts where it is surprised.
+        let graph =
+            quietly(build).map_err(|reason| Error::Internal(format!("building the graph failed: {reason}")))??;
+        let path = layout::graph(self.memory.dir(), segment.entry.id);
+        let new = path.with_extension("graph.new");
+        write_durably(&new, &[&graph.encode(segment.vectors.data_crc())], &*self.storage)?;
+        self.storage.rename(&new, &path).map_err(Error::io("replace", &path))
     }
 }

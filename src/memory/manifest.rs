@@ -168,7 +168,7 @@ impl Manifest {
         }
         for segment in &self.segments {
             let known = self.domains.iter().any(|domain| domain.id == segment.domain);
-            let ordered = segment.first_id <= segment.last_id && segment.last_id <= self.next_caption;
+            let ordered = segment.first_id <= segment.last_id && segment.last_id < self.next_caption;
             if !known || !ordered || segment.id >= self.next_segment {
                 return Err(format!("segment {} out of range", segment.id));
             }

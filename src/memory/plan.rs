@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use super::limits;
-use crate::Result;
+use crate::{Error, Result};
 
 /// A row of a corpus, as it identifies itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,10 +93,16 @@ impl Plan {
 
 /// What is stored of a domain, as far as planning asks.
 pub(super) trait Stored {
-    /// True when the row is stored.
+    /// True when the row is stored as a repeat.
     fn has_row(&mut self, key: &Hash) -> Result<bool>;
-    /// The caption with this text.
-    fn caption_of(&mut self, text: &Hash) -> Result<Option<u64>>;
+    /// The caption with this text: its id, and the key of the row that brought it.
+    fn caption_of(&mut self, text: &Hash) -> Result<Option<(u64, Hash)>>;
+}
+
+/// The decision for a row whose text is stored.
+fn known_text(key: &Hash, (id, first): (u64, Hash), stored: &mut impl Stored) -> Result<Decision> {
+    let known = *key == first || stored.has_row(key)?;
+    Ok(if known { Decision::Duplicate } else { Decision::Repeat(id) })
 }
 
 /// Decides for each row.
@@ -112,10 +118,10 @@ pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl
         let clip = row.clip.as_deref().filter(|clip| !clip.is_empty());
         clip.map_or(Ok(()), limits::check_clip)?;
         let key = row_hash(text, clip, row.ordinal);
-        let decision = if !seen.insert(key) || stored.has_row(&key)? {
+        let decision = if !seen.insert(key) {
             Decision::Duplicate
-        } else if let Some(id) = stored.caption_of(&text_hash(text))? {
-            Decision::Repeat(id)
+        } else if let Some(caption) = stored.caption_of(&text_hash(text))? {
+            known_text(&key, caption, stored)?
         } else if let Some(index) = fresh.get(text) {
             Decision::RepeatOfNew(*index)
         } else {
@@ -126,6 +132,27 @@ pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl
         planned.push(PlannedRow { decision, key, clip: clip.map(str::to_owned), ordinal: row.ordinal });
     }
     Ok(Plan { domain: domain.to_owned(), commit, texts, rows: planned })
+}
+
+/// Compares a plan that was made before the last commit with what is stored now; `exists` says whether a caption still does.
+pub(super) fn renew(plan: &mut Plan, stored: &mut impl Stored, exists: impl Fn(u64) -> bool) -> Result<()> {
+    let texts = plan.texts.iter().map(|text| stored.caption_of(&text_hash(text)));
+    let texts: Vec<Option<(u64, Hash)>> = texts.collect::<Result<_>>()?;
+    for row in &mut plan.rows {
+        row.decision = match row.decision {
+            Decision::New(index) | Decision::RepeatOfNew(index) => match texts[index] {
+                Some(caption) => known_text(&row.key, caption, stored)?,
+                None => row.decision,
+            },
+            Decision::Repeat(id) if !exists(id) => {
+                let found = "a repeat of a caption that was removed since";
+                return Err(Error::input("the plan", found, "a plan made anew"));
+            }
+            Decision::Repeat(_) if stored.has_row(&row.key)? => Decision::Duplicate,
+            other => other,
+        };
+    }
+    Ok(())
 }
 
 /// 128 bits of SHA-256: that two of a billion rows share one is less likely than 1 in 10²⁰.
@@ -162,7 +189,7 @@ mod tests {
         fn has_row(&mut self, _: &Hash) -> Result<bool> {
             Ok(false)
         }
-        fn caption_of(&mut self, _: &Hash) -> Result<Option<u64>> {
+        fn caption_of(&mut self, _: &Hash) -> Result<Option<(u64, Hash)>> {
             Ok(None)
         }
     }

@@ -55,7 +55,7 @@ impl Vectors {
     pub(super) fn open(path: &Path, entry: FileEntry, segment: u64, dim: usize, rows: usize) -> Result<Self> {
         let map = Mapped::open(path)?;
         let bytes = map.bytes();
-        if bytes.len() as u64 != entry.len || bytes.len() != HEADER + rows * dim * 4 {
+        if bytes.len() as u64 != entry.len || entry.len != HEADER as u64 + rows as u64 * dim as u64 * 4 {
             return Err(Error::damaged(path, bytes.len() as u64, format!("{} bytes", bytes.len()), entry.len));
         }
         if !bytes.starts_with(MAGIC) {

@@ -64,8 +64,12 @@ impl Writer {
     /// [`Error::Damaged`] when the catalogue had to be built again and a segment is damaged.
     pub fn plan(&self, domain: &str, rows: &[RowKey]) -> Result<Plan> {
         self.check_poison()?;
-        let known = self.memory.0.manifest.domain(domain).map(|entry| entry.id);
-        plan::plan(domain, self.memory.commit(), rows, &mut InDomain { writer: self, domain: known })
+        plan::plan(domain, self.memory.commit(), rows, &mut self.in_domain(domain))
+    }
+
+    /// What is stored of a domain.
+    pub(super) fn in_domain(&self, name: &str) -> impl Stored {
+        InDomain { writer: self, domain: self.memory.0.manifest.domain(name).map(|entry| entry.id) }
     }
 
     /// How many rows of a source have been ingested, as noted by [`Writer::set_progress`]. Advisory: it is forgotten when the
@@ -225,7 +229,7 @@ impl Stored for InDomain<'_> {
         self.writer.with_catalogue(|catalogue| catalogue.has_row(domain, key))
     }
 
-    fn caption_of(&mut self, text: &Hash) -> Result<Option<u64>> {
+    fn caption_of(&mut self, text: &Hash) -> Result<Option<(u64, Hash)>> {
         let Some(domain) = self.domain else { return Ok(None) };
         self.writer.with_catalogue(|catalogue| catalogue.caption_of(domain, text))
     }
