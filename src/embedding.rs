@@ -58,7 +58,7 @@ impl Embeddings {
     /// # Errors
     /// [`Error::Internal`] when the length is no multiple of `dim`, or `dim` is 0.
     pub fn from_vec(dim: usize, data: Vec<f32>) -> Result<Self> {
-        if dim == 0 || data.len() % dim != 0 {
+        if dim == 0 || !data.len().is_multiple_of(dim) {
             return Err(Error::Internal(format!("{} numbers do not make rows of {dim}", data.len())));
         }
         Ok(Self { dim, data })

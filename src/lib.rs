@@ -64,6 +64,7 @@ pub mod memory;
 pub mod models;
 pub mod npy;
 pub mod progress;
+mod quiet;
 pub mod training;
 
 pub use bridge::Strategy;

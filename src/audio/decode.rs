@@ -1,7 +1,6 @@
 //! Decoding of audio files (symphonia) to mono samples, packet by packet.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use symphonia::core::codecs::CodecParameters;
@@ -12,6 +11,7 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
+use crate::quiet::quietly;
 use crate::{Error, Result};
 
 /// What this build decodes, for error messages.
@@ -228,7 +228,7 @@ fn mix(interleaved: &[f32], channels: usize, out: &mut Vec<f32>) {
 /// Runs a call into symphonia; a panic in there, which damaged files can provoke, becomes an error about the file.
 fn guard<T>(path: &Path, call: impl FnOnce() -> Result<T>) -> Result<T> {
     // Nothing that the closure touched is used again after a panic: the source is dropped with the error.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+    quietly(call).unwrap_or_else(|_| {
         Err(Error::input(path.display(), "data that make the decoder fail", FORMATS)
             .with_hint("the file is probably damaged: fetch or export it again"))
     })

@@ -28,9 +28,9 @@ pub(super) fn detect(name: &str, head: &[u8]) -> Format {
         Format::Clotho
     } else if has("audiocap_id") && has("caption") {
         Format::Audiocaps
-    } else if matches!(extension.as_str(), "csv" | "tsv") {
-        Format::Csv
-    } else if columns.len() > 1 && CAPTION_NAMES.iter().any(|name| has(name)) {
+    } else if matches!(extension.as_str(), "csv" | "tsv")
+        || (columns.len() > 1 && CAPTION_NAMES.iter().any(|name| has(name)))
+    {
         Format::Csv
     } else {
         Format::Text

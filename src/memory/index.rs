@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::commit::write_durably;
-use super::quiet::quietly;
 use super::segment::Segment;
 use super::snapshot::Memory;
 use super::writer::Writer;
 use super::{graph_build, layout, planner};
 use crate::progress::{Progress, Stop};
+use crate::quiet::quietly;
 use crate::{Error, Result};
 
 impl Writer {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::quiet::quietly;
+use crate::quiet::quietly;
 
 /// Bytes that sled may cache; its own default is a gigabyte.
 const CACHE: u64 = 64 * 1024 * 1024;

@@ -53,7 +53,6 @@ mod mapping;
 mod merge;
 mod plan;
 mod planner;
-mod quiet;
 mod scan;
 mod search;
 mod segment;

@@ -11,7 +11,7 @@ thread_local! {
 /// Runs `f`; a panic becomes its message.
 ///
 /// The caller must throw away whatever `f` was changing when it panicked.
-pub(super) fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let loud = panic::take_hook();
