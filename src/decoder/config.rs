@@ -41,11 +41,12 @@ impl Preset {
     /// How it is trained on `texts` different texts, where the options say nothing else.
     pub fn recipe(self, texts: usize) -> Recipe {
         match self {
-            // About 100,000 captions seen: the validation loss of 5,000 short captions stops falling there.
+            // About 48,000 captions seen fit into 100 seconds on two cores. Many small steps beat few large ones here, and
+            // two layers of 192 that see everything eight times beat three of 256 that see it four times.
             Self::Small => Recipe {
-                epochs: (100_000 / texts.max(1)).clamp(4, 20),
-                batch: 64,
-                learning_rate: 1.5e-3,
+                epochs: (48_000 / texts.max(1)).clamp(4, 60),
+                batch: 32,
+                learning_rate: 2e-3,
                 schedule: Schedule::Cosine { warm_up: 0.05, floor: 0.02 },
                 weight_decay: 0.1,
                 beta2: 0.98,
