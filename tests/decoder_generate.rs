@@ -143,13 +143,11 @@ fn a_damaged_file_is_an_error_and_never_a_panic() {
     unlike[at + 15] = b'9';
     let error = load(&unlike).unwrap_err();
     assert!(error.is_user() && error.hint().is_some(), "{error}");
-    for (from, to) in [("\\\"width\\\":256", "\\\"width\\\":257"), ("\\\"layers\\\":", "\\\"leyers\\\":")] {
+    for (from, to) in [("width\\\":256", "width\\\":260"), ("layers\\\":3", "leyers\\\":3")] {
         let mut changed = bytes.clone();
-        let at = changed.windows(from.len()).position(|w| w == from.as_bytes());
-        if let Some(at) = at {
-            changed[at..at + to.len()].copy_from_slice(to.as_bytes());
-            assert!(load(&changed).is_err(), "{from}");
-        }
+        let at = changed.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+        changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+        assert!(load(&changed).is_err(), "{from}");
     }
     let mut infinite = bytes.clone();
     let end = infinite.len();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{config::DecoderConfig, model, options::TrainingFacts, vocabulary::Vocabulary};
 use crate::{EmbeddingSpace, Error, Result};
@@ -16,28 +16,38 @@ use crate::{EmbeddingSpace, Error, Result};
 /// Named blocks of numbers with their shapes.
 pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// The value of the header's `format` entry in a decoder's file.
+/// The kind and version of the file, as its header names it.
 const FORMAT: &str = "echoic-decoder-1";
 
-/// Everything that a decoder's file says beside its weights.
-#[derive(Debug, Clone, PartialEq)]
+/// The header's one entry. One, because safetensors writes several in random order: the same training, the same file.
+const ENTRY: &str = "echoic";
+
+/// Everything that a decoder's file says beside its weights; JSON in the header.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub config: DecoderConfig,
     pub vocabulary: Vocabulary,
     pub space: EmbeddingSpace,
+    #[serde(rename = "training")]
     pub facts: TrainingFacts,
+}
+
+/// The part of the header that every version has.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
 }
 
 /// Writes a decoder's file; whoever reads `path` sees the old file or the new one, never a part.
 pub(super) fn write_decoder(path: &Path, header: &Header, tensors: &Tensors) -> Result<()> {
-    let metadata = HashMap::from([
-        ("format".to_owned(), FORMAT.to_owned()),
-        ("config".to_owned(), json(&header.config)?),
-        ("vocabulary".to_owned(), json(&header.vocabulary)?),
-        ("space".to_owned(), json(&header.space)?),
-        ("training".to_owned(), json(&header.facts)?),
-    ]);
-    write_tensors(path, metadata, tensors)
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        format: &'static str,
+        #[serde(flatten)]
+        header: &'a Header,
+    }
+    let text = json(&Whole { format: FORMAT, header })?;
+    write_tensors(path, HashMap::from([(ENTRY.to_owned(), text)]), tensors)
 }
 
 /// Reads a decoder's file and checks that every weight is there in its shape, finite.
@@ -47,17 +57,14 @@ pub(super) fn read_decoder(path: &Path) -> Result<(Header, Tensors)> {
         Error::input(path.display(), what, "a decoder written by `echoic train`")
             .with_hint("train one with `echoic train`, or restore the file from a backup")
     };
-    match metadata.get("format").map(String::as_str) {
-        Some(FORMAT) => {}
-        Some(other) => return Err(wrong(&format!("the format '{other}'"))),
-        None => return Err(wrong("a safetensors file of another kind")),
+    if !metadata.contains_key(ENTRY) {
+        return Err(wrong("a safetensors file of another kind"));
     }
-    let header = Header {
-        config: entry(path, &metadata, "config")?,
-        vocabulary: entry(path, &metadata, "vocabulary")?,
-        space: entry(path, &metadata, "space")?,
-        facts: entry(path, &metadata, "training")?,
-    };
+    let Format { format } = entry(path, &metadata, ENTRY)?;
+    if format != FORMAT {
+        return Err(wrong(&format!("the format '{format}'")));
+    }
+    let header: Header = entry(path, &metadata, ENTRY)?;
     header.config.check()?;
     if header.vocabulary.len() != header.config.vocabulary || header.space.dim != header.config.dim {
         return Err(wrong("a vocabulary or embedding space that does not fit the weights"));

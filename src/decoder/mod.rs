@@ -25,7 +25,7 @@ mod tests;
 mod train;
 mod vocabulary;
 
-pub use config::{DecoderConfig, Preset, Recipe, Schedule};
+pub use config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
 pub use generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
 pub use options::{TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText};
 pub use packing::MULTIPLICITY_CAP;
