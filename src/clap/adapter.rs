@@ -1,7 +1,8 @@
 //! The adapter from pooled audio features to the text embeddings' space, and its file.
 //!
 //! The file is safetensors: `mean` and `scale` `[features]`, then `layers.N.weight` `[outputs, inputs]` and `layers.N.bias` `[outputs]` for
-//! N = 0, 1, …, each `f16` or `f32`. Its metadata holds one key, `echoic`, with the JSON of [`AdapterFacts`].
+//! N = 0, 1, …, each `f16` or `f32`. Features are standardised by `mean` and `scale`, then cut at ±[`CLIP`]; layers follow, and unit length.
+//! Its metadata holds one key, `echoic`, with the JSON of [`AdapterFacts`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,6 +19,15 @@ use crate::{Error, Result, embedding};
 
 /// The version of the file format.
 pub const VERSION: u32 = 1;
+
+/// Standardised features are cut to this many deviations: a rare channel that fires must not drown all others.
+pub const CLIP: f32 = 6.0;
+
+/// `(x − mean) · scale`, cut at ±[`CLIP`].
+pub(crate) fn standardise(features: &[f32], mean: &[f32], scale: &[f32]) -> Vec<f32> {
+    let rows = features.iter().zip(mean).zip(scale);
+    rows.map(|((x, mean), scale)| ((x - mean) * scale).clamp(-CLIP, CLIP)).collect()
+}
 
 /// What the file says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,8 +175,7 @@ impl Adapter {
         if features.len() != self.mean.len() {
             return Err(Error::Internal(format!("{} features for an adapter of {}", features.len(), self.mean.len())));
         }
-        let mut state: Vec<f32> =
-            features.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) * scale).collect();
+        let mut state = standardise(features, &self.mean, &self.scale);
         for (index, (weight, bias)) in self.layers.iter().enumerate() {
             let mut out = vec![0.0; bias.len()];
             multiply(&state, weight, &mut out);
@@ -209,7 +218,7 @@ impl AdapterParameters {
         Ok(())
     }
 
-    fn to_bytes(&self, storage: Storage) -> Result<Vec<u8>> {
+    pub(crate) fn to_bytes(&self, storage: Storage) -> Result<Vec<u8>> {
         let mut tensors = vec![
             ("mean".to_owned(), vec![self.mean.len()], encode(&self.mean, Storage::F32), Dtype::F32),
             ("scale".to_owned(), vec![self.scale.len()], encode(&self.scale, Storage::F32), Dtype::F32),
