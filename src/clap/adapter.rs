@@ -218,7 +218,7 @@ impl AdapterParameters {
         Ok(())
     }
 
-    fn to_bytes(&self, storage: Storage) -> Result<Vec<u8>> {
+    pub(crate) fn to_bytes(&self, storage: Storage) -> Result<Vec<u8>> {
         let mut tensors = vec![
             ("mean".to_owned(), vec![self.mean.len()], encode(&self.mean, Storage::F32), Dtype::F32),
             ("scale".to_owned(), vec![self.scale.len()], encode(&self.scale, Storage::F32), Dtype::F32),

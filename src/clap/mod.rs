@@ -16,6 +16,7 @@
 //! ```
 
 pub mod adapter;
+pub mod align;
 pub(crate) mod checkpoint;
 pub(crate) mod gemm;
 pub mod minilm;

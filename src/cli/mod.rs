@@ -3,6 +3,7 @@
 //! Contract: results on stdout (text, or JSON with `--json`), progress and remarks on stderr; exit code 0 for success,
 //! 1 for what the user can mend (wrong option, unreadable file, missing model), 2 for the unexpected.
 
+mod align;
 mod bars;
 mod caption;
 mod completions;
@@ -76,6 +77,8 @@ enum Command {
     Caption(caption::Arguments),
     /// Show the stored texts nearest to a text, a sound or an embedding
     Search(search::Arguments),
+    /// Learn an adapter from audio to text embeddings from pairs of your own
+    Align(align::Arguments),
     /// List, fetch, find and verify models
     Models(models::Arguments),
     /// Print completions for a shell
@@ -138,6 +141,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Train(arguments) => train::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
+        Command::Align(arguments) => align::run(context, &arguments),
         Command::Models(arguments) => models::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Doctor => doctor::run(context),

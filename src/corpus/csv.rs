@@ -21,19 +21,7 @@ pub(super) fn rows<R: BufRead + 'static>(
     column: Option<&str>,
 ) -> Result<impl Iterator<Item = Item> + use<R>> {
     let mut records = Records::new(reader);
-    let header = loop {
-        match records.next() {
-            Some((_, Ok(bytes))) if bytes.trim_ascii().is_empty() => {}
-            Some((line, Ok(bytes))) => {
-                break utf8(&bytes, line).map(str::to_owned).map_err(|r| unreadable(name, &r))?;
-            }
-            Some((_, Err(rejected))) => return Err(unreadable(name, &rejected)),
-            None => return Err(Error::input(name, "no line at all", "a header line with the names of the columns")),
-        }
-    };
-    let delimiter = delimiter(&header);
-    let names = fields(header.as_bytes(), delimiter).unwrap_or_default();
-    let names: Vec<String> = names.iter().map(|n| String::from_utf8_lossy(n).trim().to_owned()).collect();
+    let (names, delimiter) = header(name, &mut records)?;
     let columns = Columns::find(name, &names, format, column)?;
 
     let mut ready: VecDeque<Item> = VecDeque::new();
@@ -49,6 +37,41 @@ pub(super) fn rows<R: BufRead + 'static>(
             }
         }
     }))
+}
+
+/// A record with its line: its fields as text, or why it is unusable.
+pub(crate) type Fields = (u64, Result<Vec<String>, Rejected>);
+
+/// The names of the header line, and the records behind it.
+pub(crate) fn table<R: BufRead>(name: &str, reader: R) -> Result<(Vec<String>, impl Iterator<Item = Fields>)> {
+    let mut records = Records::new(reader);
+    let (names, delimiter) = header(name, &mut records)?;
+    let parse = move |line: u64, bytes: &[u8]| {
+        utf8(bytes, line)?;
+        let fields = fields(bytes, delimiter);
+        let fields = fields.ok_or_else(|| Rejected { line, reason: "not readable as CSV".into() })?;
+        Ok(fields.iter().map(|field| String::from_utf8_lossy(field).trim().to_owned()).collect())
+    };
+    let filled = records.filter(|(_, record)| !record.as_ref().is_ok_and(|bytes| bytes.trim_ascii().is_empty()));
+    Ok((names, filled.map(move |(line, record)| (line, record.and_then(|bytes| parse(line, &bytes))))))
+}
+
+/// Reads the header line: the names of the columns, and what separates them.
+fn header<R: BufRead>(name: &str, records: &mut Records<R>) -> Result<(Vec<String>, u8)> {
+    let header = loop {
+        match records.next() {
+            Some((_, Ok(bytes))) if bytes.trim_ascii().is_empty() => {}
+            Some((line, Ok(bytes))) => {
+                break utf8(&bytes, line).map(str::to_owned).map_err(|r| unreadable(name, &r))?;
+            }
+            Some((_, Err(rejected))) => return Err(unreadable(name, &rejected)),
+            None => return Err(Error::input(name, "no line at all", "a header line with the names of the columns")),
+        }
+    };
+    let delimiter = delimiter(&header);
+    let names = fields(header.as_bytes(), delimiter).unwrap_or_default();
+    let names = names.iter().map(|n| String::from_utf8_lossy(n).trim().to_owned());
+    Ok((names.collect(), delimiter))
 }
 
 fn unreadable(name: &str, rejected: &Rejected) -> Error {

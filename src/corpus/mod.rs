@@ -25,6 +25,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::str::FromStr;
 
+pub(crate) use csv::table;
 pub use shipped::{Shipped, shipped};
 
 use crate::{Error, Result};

@@ -1,0 +1,290 @@
+//! Learning the adapter from audio to text embeddings: the gap between the two modalities, closed by a small network.
+//!
+//! WSAC (arXiv 2309.12242) bridges that gap by projecting onto stored texts, and names as future work to learn it. Here a
+//! network of one hidden layer goes from the frozen audio tower's features to the frozen text tower's embeddings, trained as CLAP
+//! (arXiv 2206.04769) trains its towers: the symmetric cross entropy of which audio belongs to which caption of a batch, with a learned
+//! temperature. What differs: captions of the same concepts share the target, and captions that share some of a clip's concepts, but not
+//! all, are left out of its comparison, for they are neither right nor wrong.
+//!
+//! [`align`] reads pairs from a CSV file, computes features once for each file, trains, and writes the adapter's file.
+
+mod features;
+mod loss;
+mod network;
+mod pairs;
+mod retrieval;
+mod train;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub use retrieval::Retrieval;
+
+use crate::clap::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION, hex};
+use crate::clap::pooling::Pooling;
+use crate::clap::{Clap, minilm};
+use crate::corpus::Rejected;
+use crate::progress::{Progress, Stop};
+use crate::{Error, Result};
+use pairs::{PairedClip, Pairs};
+use train::{Examples, Trainer};
+
+/// The folder of kept features, beside the file of pairs.
+const CACHE: &str = ".echoic-align-cache";
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignOptions {
+    /// Passes over the clips: each draws as many clips as there are, by their weights and with replacement.
+    pub epochs: usize,
+    /// Clips in a batch.
+    pub batch: usize,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Width of the hidden layer.
+    pub hidden: usize,
+    /// Decides on the split, the first weights, the batches and the dropout.
+    pub seed: u64,
+    /// The kind of features.
+    pub features: Pooling,
+    /// Where features are kept for the next run; a folder beside the pairs where `None`.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for AlignOptions {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            batch: 128,
+            learning_rate: 2e-3,
+            hidden: 512,
+            seed: 1,
+            features: Pooling::DEFAULT,
+            cache: None,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AlignReport {
+    /// The adapter's file.
+    pub out: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Numbers in its layers.
+    pub parameters: usize,
+    /// The kind of features it takes.
+    pub features: String,
+    /// Clips learned from.
+    pub training_clips: usize,
+    /// Clips held out.
+    pub validation_clips: usize,
+    /// Distinct captions.
+    pub captions: usize,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Mean loss of the last epoch.
+    pub loss: f64,
+    /// Retrieval of the held-out clips' captions with the written file; `None` where no clip was held out.
+    pub validation: Option<Retrieval>,
+    /// Rows that were left out, and why.
+    pub rejected: Vec<Rejected>,
+    /// One JSON line an epoch.
+    pub log: PathBuf,
+    /// Seconds that all of it took.
+    pub seconds: f64,
+    /// Seconds of them for the features.
+    pub feature_seconds: f64,
+}
+
+/// Trains an adapter on the pairs in `pairs` and writes it to `out`, with a log beside it.
+///
+/// `pairs` is a CSV file with the columns `audio` (a path, relative to the file's folder) and `caption`, and any of `split` (`train` or
+/// `val`; without it a tenth is held out), `group` (clips that must stay on one side of that split), `concepts` (names, separated by
+/// spaces, of what is heard) and `weight` (how often the clip is drawn). Rows that cannot be used are reported, and the rest goes on.
+///
+/// The same pairs, options and machine give the same file. When stopped, nothing is written but features for the next run.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Input`] about the pairs, the options or the place of `out`; [`Error::Interrupted`].
+pub fn align(
+    clap: &Clap,
+    pairs: &Path,
+    out: &Path,
+    options: &AlignOptions,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<AlignReport> {
+    let begun = Instant::now();
+    check(options)?;
+    let log = log_path(out)?;
+    let beside = || pairs.parent().unwrap_or(Path::new("")).join(CACHE);
+    let cache = features::Cache::open(&options.cache.clone().unwrap_or_else(beside), options.features);
+    let read = pairs::read(pairs, options.seed)?;
+    let extracted = features::extract(clap, &read.clips, &cache, progress, stop)?;
+    let feature_seconds = begun.elapsed().as_secs_f64();
+
+    let Pairs { clips, texts, sets, mut rejected, rows } = read;
+    let mut usable = Vec::new();
+    for (clip, features) in clips.into_iter().zip(extracted) {
+        match features {
+            Ok(features) => usable.push((clip, features)),
+            Err(reason) => rejected.push(reason),
+        }
+    }
+    rejected.sort_by_key(|rejected| rejected.line);
+    progress.begin("captions", Some(texts.len() as u64));
+    let captions = clap.embed_texts_with(&texts, progress, stop);
+    progress.end();
+    let captions = captions?;
+
+    let (held_out, learned): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(clip, _)| clip.held_out);
+    let examples = Examples::new(learned, &captions, &sets, options.features.dim());
+    if examples.is_empty() {
+        let first = rejected.first().map(|r| format!(" (line {}: {})", r.line, r.reason)).unwrap_or_default();
+        return Err(Error::input(
+            pairs.display(),
+            format!("no clip to learn from{first}"),
+            "clips of the split `train`",
+        ));
+    }
+    let quiz = retrieval::Quiz::new(&held_out, &captions, &sets, options.features.dim());
+    let mut trainer = Trainer::new(&examples, options)?;
+    progress.begin("training", Some(trainer.steps() as u64));
+    let entries = trainer.run(quiz.as_ref(), progress, stop);
+    progress.end();
+    let entries = entries?;
+
+    let mut facts = AdapterFacts {
+        version: VERSION,
+        features: options.features.name().to_owned(),
+        inputs: options.features.dim(),
+        outputs: minilm::DIM,
+        activation: Activation::Gelu,
+        layers: 2,
+        training: Default::default(),
+    };
+    let counts = Counts { rows, training: examples.clips(), validation: held_out.len(), captions: texts.len() };
+    describe(&mut facts, pairs, options, &counts, entries.last())?;
+    let (layers, mean, scale) = trainer.finish()?;
+    let parameters = layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum();
+    // What is measured is what the file holds, rounded as it is.
+    let rounded =
+        AdapterParameters { facts: facts.clone(), mean: mean.clone(), scale: scale.clone(), layers: layers.clone() };
+    let validation = match &quiz {
+        Some(quiz) => {
+            Some(quiz.ask_adapter(&Adapter::from_bytes(&rounded.to_bytes(Storage::F16)?, "the new adapter")?)?)
+        }
+        None => None,
+    };
+    facts.training.insert("validation".into(), json(&validation)?);
+    stop.check()?;
+    AdapterParameters { facts, mean, scale, layers }.write(out, Storage::F16)?;
+    write_log(&log, &entries)?;
+    let written = std::fs::read(out).map_err(Error::io("read", out))?;
+    Ok(AlignReport {
+        out: out.to_path_buf(),
+        bytes: written.len() as u64,
+        sha256: hex(&Sha256::digest(&written)),
+        parameters,
+        features: options.features.name().to_owned(),
+        training_clips: counts.training,
+        validation_clips: counts.validation,
+        captions: counts.captions,
+        epochs: options.epochs,
+        loss: entries.last().map_or(f64::NAN, |entry| entry.loss),
+        validation,
+        rejected,
+        log,
+        seconds: begun.elapsed().as_secs_f64(),
+        feature_seconds,
+    })
+}
+
+fn check(options: &AlignOptions) -> Result<()> {
+    let whole = [
+        ("epochs", options.epochs, 1, 100_000),
+        ("batch", options.batch, 2, 65_536),
+        ("hidden", options.hidden, 1, 16_384),
+    ];
+    for (name, value, least, most) in whole {
+        if !(least..=most).contains(&value) {
+            return Err(Error::input(format!("--{name}"), value, format!("{least} to {most}")));
+        }
+    }
+    if !(options.learning_rate > 0.0 && options.learning_rate <= 1.0) {
+        return Err(Error::input("--learning-rate", options.learning_rate, "more than 0 and at most 1"));
+    }
+    Ok(())
+}
+
+/// `OUT.log.jsonl`; finds out before hours of work whether `out` can be written at all.
+fn log_path(out: &Path) -> Result<PathBuf> {
+    if out.file_name().is_none() || out.is_dir() {
+        return Err(Error::input(out.display(), "a folder", "the name of a file to write"));
+    }
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create a file in", folder))?;
+    let mut log = out.as_os_str().to_owned();
+    log.push(".log.jsonl");
+    Ok(log.into())
+}
+
+fn write_log(path: &Path, entries: &[train::Entry]) -> Result<()> {
+    let mut text = String::new();
+    for entry in entries {
+        text += &json(entry)?.to_string();
+        text.push('\n');
+    }
+    std::fs::write(path, text).map_err(Error::io("write", path))
+}
+
+struct Counts {
+    rows: usize,
+    training: usize,
+    validation: usize,
+    captions: usize,
+}
+
+/// Notes in the file how it was made.
+fn describe(
+    facts: &mut AdapterFacts,
+    pairs: &Path,
+    options: &AlignOptions,
+    counts: &Counts,
+    last: Option<&train::Entry>,
+) -> Result<()> {
+    let bytes = std::fs::read(pairs).map_err(Error::io("read", pairs))?;
+    let training = serde_json::json!({
+        "pairs_sha256": hex(&Sha256::digest(&bytes)),
+        "rows": counts.rows,
+        "training_clips": counts.training,
+        "validation_clips": counts.validation,
+        "captions": counts.captions,
+        "epochs": options.epochs,
+        "batch": options.batch,
+        "learning_rate": options.learning_rate,
+        "hidden": options.hidden,
+        "seed": options.seed,
+        "loss": last.map(|entry| entry.loss),
+        "temperature": last.map(|entry| entry.temperature),
+        "echoic": env!("CARGO_PKG_VERSION"),
+    });
+    if let serde_json::Value::Object(map) = training {
+        facts.training.extend(map);
+    }
+    Ok(())
+}
+
+fn json<T: Serialize>(value: &T) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|e| Error::Internal(format!("no JSON: {e}")))
+}
+
+/// A clip that is used, and its features `[windows, dim]`.
+type Usable = (PairedClip, Vec<f32>);

@@ -1,0 +1,112 @@
+//! `echoic align`: an adapter from audio to text embeddings, learned from pairs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use echoic::clap::Clap;
+use echoic::clap::align::{AlignOptions, AlignReport, align};
+use echoic::clap::pooling::Pooling;
+use echoic::{Error, Result};
+
+use super::Context;
+use super::output::{bytes, number};
+
+/// Rows that are told one by one; the rest is counted, and listed with `--json`.
+const TOLD: usize = 20;
+
+/// Arguments of `align`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A CSV file with the columns audio and caption, and any of split (train or val), group, concepts (separated by spaces) and weight
+    #[arg(value_name = "PAIRS.csv")]
+    pairs: PathBuf,
+    /// The adapter's file to write; a log goes beside it
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The model whose towers it joins
+    #[arg(long, value_name = "NAME", default_value = "starter")]
+    model: String,
+    /// Passes over the clips
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    epochs: usize,
+    /// Clips in a batch
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    batch: usize,
+    /// Highest learning rate
+    #[arg(long, value_name = "LR", default_value_t = 2e-3)]
+    learning_rate: f64,
+    /// Width of the hidden layer
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    hidden: usize,
+    /// Seed of the split, the first weights, the batches and the dropout
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How the audio tower's maps are pooled
+    #[arg(long, value_name = "KIND", default_value = Pooling::DEFAULT.name(), value_parser = kind)]
+    features: Pooling,
+    /// Where features are kept for the next run [default: .echoic-align-cache beside the pairs]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+fn kind(name: &str) -> Result<Pooling, String> {
+    let known = || Pooling::ALL.map(Pooling::name).join(", ");
+    Pooling::from_name(name).ok_or_else(|| format!("there are: {}", known()))
+}
+
+/// Trains and writes the adapter.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let options = AlignOptions {
+        epochs: arguments.epochs,
+        batch: arguments.batch,
+        learning_rate: arguments.learning_rate,
+        hidden: arguments.hidden,
+        seed: arguments.seed,
+        features: arguments.features,
+        cache: arguments.cache.clone(),
+    };
+    let clap = Clap::load(&arguments.model)?;
+    let report = align(&clap, &arguments.pairs, &arguments.out, &options, &context.bars, context.stop)?;
+    complain(context, arguments, &report)?;
+    context.out.item(&report, describe)
+}
+
+/// Tells the rows that were left out. They do not fail the run: the adapter is whole.
+fn complain(context: &Context, arguments: &Arguments, report: &AlignReport) -> Result<()> {
+    let file = arguments.pairs.display();
+    context.bars.aside(|| {
+        for row in report.rejected.iter().take(TOLD) {
+            tracing::warn!("{file}, line {}: {}", row.line, row.reason);
+        }
+        if report.rejected.len() > TOLD {
+            tracing::warn!("{} more rows of {file} are left out", report.rejected.len() - TOLD);
+        }
+    });
+    Ok::<_, Error>(())
+}
+
+fn describe(report: &AlignReport) -> String {
+    let validation = match &report.validation {
+        None => "no clip was held out, so nothing is known of how well it does".to_owned(),
+        Some(v) => format!(
+            "{} held-out clips among {} captions: recall at 1 {:.3}, at 5 {:.3}, at 10 {:.3}; median place {}",
+            number(v.clips as u64),
+            number(v.captions as u64),
+            v.recall_at_1,
+            v.recall_at_5,
+            v.recall_at_10,
+            v.median_rank
+        ),
+    };
+    format!(
+        "wrote {} ({}): learned from {} clips and {} captions in {:.0} s; {} rows left out\n{validation}\nthe curve is in {}\nuse it with `echoic init --adapter {}`",
+        report.out.display(),
+        bytes(report.bytes),
+        number(report.training_clips as u64),
+        number(report.captions as u64),
+        report.seconds,
+        number(report.rejected.len() as u64),
+        report.log.display(),
+        report.out.display()
+    )
+}
