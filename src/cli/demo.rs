@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use echoic::bridge::PAPER_NOISE_VARIANCE;
 use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::clap::Clap;
 use echoic::corpus::{self, Format, shipped};
-use echoic::decoder::{TrainOptions, TrainingBridge};
+use echoic::decoder::{TrainOptions, TrainingBridge, default_noise_variance};
 use echoic::ingest::Source;
 use echoic::memory::Memory;
 use echoic::training::{train_decoder, work_folder};
@@ -95,7 +94,7 @@ fn train(context: &Context, memory: &Memory) -> Result<()> {
     context.out.remark("4. The decoder: training the small preset on the stored texts, about two minutes")?;
     let domains: Vec<String> = shipped().iter().map(|corpus| corpus.domain.to_owned()).collect();
     let options = TrainOptions {
-        bridge: TrainingBridge { noise_variance: Some(PAPER_NOISE_VARIANCE), shift: None },
+        bridge: TrainingBridge { noise_variance: Some(default_noise_variance(memory.space().dim)), shift: None },
         resume: work_folder(memory, DECODER).exists(),
         ..TrainOptions::default()
     };

@@ -1,11 +1,11 @@
 //! `echoic train`: a decoder from stored texts.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use echoic::bridge::PAPER_NOISE_VARIANCE;
 use echoic::clap::Clap;
-use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge};
+use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge, default_noise_variance};
 use echoic::memory::Memory;
 use echoic::npy::NpyRows;
 use echoic::training::{estimate_noise, train_decoder, work_folder};
@@ -31,9 +31,10 @@ pub struct Arguments {
     /// How the decoder is prepared for embeddings off the texts
     #[arg(long, value_enum, default_value_t = BridgeKind::Noise)]
     bridge: BridgeKind,
-    /// Variance of the noise; by default estimated from clips with several captions, or else the paper's 0.013
+    /// Variance of the noise: a number, or `estimate` from stored clips with several captions (the paper's way); by
+    /// default one that suits nearest and projection
     #[arg(long, value_name = "VARIANCE")]
-    noise: Option<f32>,
+    noise: Option<Noise>,
     /// The shift from text to audio embeddings: a .npy file of one row
     #[arg(long, value_name = "FILE.npy")]
     shift: Option<PathBuf>,
@@ -68,6 +69,25 @@ enum BridgeKind {
     Shift,
     /// Shift and noise
     Both,
+}
+
+/// How much noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Noise {
+    Estimate,
+    Given(f32),
+}
+
+impl FromStr for Noise {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "estimate" {
+            return Ok(Self::Estimate);
+        }
+        let number = text.parse().ok().filter(|variance: &f32| variance.is_finite() && *variance >= 0.0);
+        number.map(Self::Given).ok_or_else(|| "give a number of at least 0, or `estimate`".to_owned())
+    }
 }
 
 #[derive(Serialize)]
@@ -113,8 +133,12 @@ fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) ->
     };
     let noise_variance = match (noisy, arguments.noise) {
         (false, _) => None,
-        (true, Some(given)) => Some(given),
-        (true, None) => Some(estimate_noise(memory, domains)?.unwrap_or(PAPER_NOISE_VARIANCE)),
+        (true, None) => Some(default_noise_variance(memory.space().dim)),
+        (true, Some(Noise::Given(variance))) => Some(variance),
+        (true, Some(Noise::Estimate)) => Some(estimate_noise(memory, domains)?.ok_or_else(|| {
+            Error::input(memory.dir().display(), "no clip with several captions", "some, to estimate the noise from")
+                .with_hint("give the variance as a number, such as the paper's --noise 0.013")
+        })?),
     };
     let shift = match (shifted, &arguments.shift) {
         (false, _) => None,
