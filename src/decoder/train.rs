@@ -19,6 +19,7 @@ use super::{
 use crate::{
     Error, Result,
     bridge::{self, inject_noise},
+    embedding::normalize,
     progress::{Progress, Stop},
 };
 
@@ -285,9 +286,22 @@ impl<'a> Trainer<'a> {
             space: self.set.space.clone(),
             facts,
         };
-        file::write_decoder(&self.dir.join("best.safetensors"), &header, &state::weights(&self.parameters)?)?;
+        let mut tensors = state::weights(&self.parameters)?;
+        tensors.insert(file::MEAN.to_owned(), (vec![self.config.dim], self.mean_text()));
+        file::write_decoder(&self.dir.join("best.safetensors"), &header, &tensors)?;
         self.state.best = Some((self.state.epoch, validation_loss));
         Ok(())
+    }
+
+    /// The mean of the training texts' embeddings, of unit length; the first text where the mean has no direction.
+    fn mean_text(&self) -> Vec<f32> {
+        let rows = || self.split.training.iter().filter_map(|e| self.set.embeddings.row(e.row));
+        let mut mean = vec![0f32; self.config.dim];
+        rows().for_each(|row| mean.iter_mut().zip(row).for_each(|(m, x)| *m += x));
+        match normalize(&mut mean) > 0.0 {
+            true => mean,
+            false => rows().next().map_or(mean, <[f32]>::to_vec),
+        }
     }
 
     /// Writes log and state; the log is written whole, so that a resumed training repeats no line.
