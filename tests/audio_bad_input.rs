@@ -1,4 +1,5 @@
 //! Audio files of every kind that a user may bring, good and bad: each decodes, or says in one paragraph why not.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};

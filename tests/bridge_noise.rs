@@ -1,4 +1,5 @@
 //! Noise, shift, and the estimate of the noise.
+#![allow(clippy::unwrap_used)]
 
 use echoic::{
     bridge::{estimate_noise_variance, inject_noise, shift},

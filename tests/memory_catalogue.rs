@@ -1,4 +1,5 @@
 //! The catalogue is derived: lost, cut or flipped, it is built again, and nothing is stored twice or missed.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

@@ -1,4 +1,5 @@
 //! Damage: every byte of every file flipped, files cut short, lost or swapped. Never a panic, never a wrong caption.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

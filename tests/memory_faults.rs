@@ -1,5 +1,6 @@
 //! The medium fails: at each I/O operation in turn, with an error, a full disk or a short write. The store is as it was, or as it
 //! was to become, and says which.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

@@ -1,4 +1,5 @@
 //! The golden store of format version 1, committed in `schema/golden/v1`: every later version must read it.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

@@ -1,4 +1,5 @@
 //! The graph: it finds what the scan finds, every vector finds itself, and without it nothing changes but the time.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

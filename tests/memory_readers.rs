@@ -1,4 +1,5 @@
 //! Readers and the one writer: snapshots, locks, read-only stores, and files that do not change.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

@@ -1,4 +1,5 @@
 //! The life of a store: create, ingest, search, remove, and what each answers.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

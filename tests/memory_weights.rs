@@ -1,4 +1,5 @@
 //! Deduplication changes no sum: each caption weighs by its multiplicity.
+#![allow(clippy::unwrap_used)]
 
 mod memory_support;
 

@@ -1,5 +1,5 @@
 //! Getting and keeping models, without a network: a stand-in for Python, and tiny wheels made here.
-
+#![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
 use std::fs;

@@ -67,7 +67,7 @@ impl Vocabulary {
     ///
     /// Tokens are numbered by falling frequency, so that the vocabulary does not depend on the order of the texts. A text's
     /// final full stop is left out of its tokens and comes back in [`Vocabulary::text`]. A word that occurs less than
-    /// `least` times becomes one [`UNKNOWN`] token, whole: no half of it can ever be written.
+    /// `least` times becomes one unknown token, whole: no half of it can ever be written.
     ///
     /// # Errors
     /// When the tokenizer fails, or no text has a token.
