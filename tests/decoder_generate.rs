@@ -92,20 +92,6 @@ fn drawing_repeats_with_its_seed_and_limits_hold() {
 }
 
 #[test]
-fn guidance_reports_the_plain_log_probability_and_repeats() {
-    let (_, decoder) = trained();
-    let row = set().embeddings.row(8).unwrap().to_vec();
-    let plain = decoder.generate(&row, &GenerateOptions::default()).unwrap();
-    let guided = decoder.generate(&row, &with(|o| o.guidance = 1.0)).unwrap();
-    assert_eq!(guided, decoder.generate(&row, &with(|o| o.guidance = 1.0)).unwrap());
-    assert!(guided.log_prob <= 0.0);
-    if guided.text == plain.text {
-        assert!((guided.log_prob - plain.log_prob).abs() < 1e-4);
-    }
-    assert!(decoder.generate(&row, &with(|o| o.guidance = -1.0)).is_err());
-}
-
-#[test]
 fn the_guard_lets_no_pair_of_words_occur_twice() {
     let (_, decoder) = trained();
     let options = with(|o| (o.no_repeat, o.temperature, o.seed) = (2, 3.0, 4));
@@ -157,7 +143,7 @@ fn a_damaged_file_is_an_error_and_never_a_panic() {
     unlike[at + 15] = b'9';
     let error = load(&unlike).unwrap_err();
     assert!(error.is_user() && error.hint().is_some(), "{error}");
-    for (from, to) in [("width\\\":256", "width\\\":260"), ("layers\\\":3", "leyers\\\":3")] {
+    for (from, to) in [("width\\\":192", "width\\\":196"), ("layers\\\":2", "leyers\\\":2")] {
         let mut changed = bytes.clone();
         let at = changed.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
         changed[at..at + to.len()].copy_from_slice(to.as_bytes());

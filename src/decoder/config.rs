@@ -30,7 +30,7 @@ impl Preset {
     pub const fn config(self, dim: usize, vocabulary: usize) -> DecoderConfig {
         match self {
             Self::Small => {
-                DecoderConfig { dim, vocabulary, prefix_tokens: 1, width: 256, layers: 3, heads: 4, max_tokens: 32 }
+                DecoderConfig { dim, vocabulary, prefix_tokens: 1, width: 192, layers: 2, heads: 4, max_tokens: 32 }
             }
             Self::Paper => {
                 DecoderConfig { dim, vocabulary, prefix_tokens: 1, width: 768, layers: 4, heads: 4, max_tokens: 22 }
@@ -41,9 +41,10 @@ impl Preset {
     /// How it is trained on `texts` different texts, where the options say nothing else.
     pub fn recipe(self, texts: usize) -> Recipe {
         match self {
-            // About 48,000 captions seen fit into 100 seconds on two cores. Many small steps beat few large ones.
+            // About 66,000 captions seen: a corpus of 6,000 eleven times, in 135 seconds of one core. There its validation loss
+            // turns (2.97 nats); three layers of 256, which see it eight times in 200 seconds, reach 3.21.
             Self::Small => Recipe {
-                epochs: (48_000 / texts.max(1)).clamp(4, 60),
+                epochs: (66_000 / texts.max(1)).clamp(4, 60),
                 batch: 32,
                 learning_rate: 2e-3,
                 schedule: Schedule::Cosine { warm_up: 0.05, floor: 0.02 },

@@ -22,9 +22,6 @@ const FORMAT: &str = "echoic-decoder-1";
 /// The header's one entry. One, because safetensors writes several in random order: the same training, the same file.
 const ENTRY: &str = "echoic";
 
-/// The tensor `[dim]` with the mean embedding of the training texts, of unit length.
-pub(super) const MEAN: &str = "mean";
-
 /// Everything that a decoder's file says beside its weights; JSON in the header.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
@@ -72,8 +69,7 @@ pub(super) fn read_decoder(path: &Path) -> Result<(Header, Tensors)> {
     if header.vocabulary.len() != header.config.vocabulary || header.space.dim != header.config.dim {
         return Err(wrong("a vocabulary or embedding space that does not fit the weights"));
     }
-    let mean = (MEAN.to_owned(), vec![header.config.dim]);
-    for (name, shape) in model::shapes(&header.config).into_iter().chain([mean]) {
+    for (name, shape) in model::shapes(&header.config) {
         match tensors.get(&name) {
             Some((found, data)) if *found == shape && data.iter().all(|x| x.is_finite()) => {}
             Some((found, _)) => {

@@ -19,7 +19,6 @@ use super::{
 use crate::{
     Error, Result,
     bridge::{self, inject_noise},
-    embedding::normalize,
     progress::{Progress, Stop},
 };
 
@@ -286,22 +285,9 @@ impl<'a> Trainer<'a> {
             space: self.set.space.clone(),
             facts,
         };
-        let mut tensors = state::weights(&self.parameters)?;
-        tensors.insert(file::MEAN.to_owned(), (vec![self.config.dim], self.mean_text()));
-        file::write_decoder(&self.dir.join("best.safetensors"), &header, &tensors)?;
+        file::write_decoder(&self.dir.join("best.safetensors"), &header, &state::weights(&self.parameters)?)?;
         self.state.best = Some((self.state.epoch, validation_loss));
         Ok(())
-    }
-
-    /// The mean of the training texts' embeddings, of unit length; the first text where the mean has no direction.
-    fn mean_text(&self) -> Vec<f32> {
-        let rows = || self.split.training.iter().filter_map(|e| self.set.embeddings.row(e.row));
-        let mut mean = vec![0f32; self.config.dim];
-        rows().for_each(|row| mean.iter_mut().zip(row).for_each(|(m, x)| *m += x));
-        match normalize(&mut mean) > 0.0 {
-            true => mean,
-            false => rows().next().map_or(mean, <[f32]>::to_vec),
-        }
     }
 
     /// Writes log and state; the log is written whole, so that a resumed training repeats no line.
