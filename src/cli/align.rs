@@ -1,12 +1,13 @@
 //! `echoic align`: an adapter from audio to text embeddings, learned from pairs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use echoic::Result;
 use echoic::clap::Clap;
 use echoic::clap::align::{AlignOptions, AlignReport, align};
 use echoic::clap::pooling::Pooling;
-use echoic::{Error, Result};
+use echoic::corpus::Rejected;
 
 use super::Context;
 use super::output::{bytes, number};
@@ -67,22 +68,19 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     };
     let clap = Clap::load(&arguments.model)?;
     let report = align(&clap, &arguments.pairs, &arguments.out, &options, &context.bars, context.stop)?;
-    complain(context, arguments, &report)?;
+    complain(&arguments.pairs, &report.rejected);
     context.out.item(&report, describe)
 }
 
 /// Tells the rows that were left out. They do not fail the run: the adapter is whole.
-fn complain(context: &Context, arguments: &Arguments, report: &AlignReport) -> Result<()> {
-    let file = arguments.pairs.display();
-    context.bars.aside(|| {
-        for row in report.rejected.iter().take(TOLD) {
-            tracing::warn!("{file}, line {}: {}", row.line, row.reason);
-        }
-        if report.rejected.len() > TOLD {
-            tracing::warn!("{} more rows of {file} are left out", report.rejected.len() - TOLD);
-        }
-    });
-    Ok::<_, Error>(())
+fn complain(pairs: &Path, rejected: &[Rejected]) {
+    let file = pairs.display();
+    for row in rejected.iter().take(TOLD) {
+        tracing::warn!("{file}, line {}: {}", row.line, row.reason);
+    }
+    if rejected.len() > TOLD {
+        tracing::warn!("{} more rows of {file} are left out", rejected.len() - TOLD);
+    }
 }
 
 fn describe(report: &AlignReport) -> String {
