@@ -16,7 +16,7 @@ const BLOCK: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Clip {
     path: PathBuf,
-    rate: u32,
+    rates: Rates,
     sample_rate: u32,
     channels: u16,
     seconds: f64,
@@ -31,10 +31,23 @@ impl Clip {
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, [`Error::Input`] when it holds no usable audio.
     pub fn open(path: &Path, rate: u32) -> Result<Self> {
-        let limit = KEPT_SECONDS * rate as usize;
+        Self::with(path, Rates { band: u32::MAX, to: rate })
+    }
+
+    /// [`Clip::open`] that first brings a file of more than `band` Hz down to `band` Hz: nothing above `band / 2` is heard. For towers
+    /// whose adapter learned from recordings of that rate, and to which higher frequencies would be strange.
+    ///
+    /// # Errors
+    /// As [`Clip::open`].
+    pub fn open_in_band(path: &Path, rate: u32, band: u32) -> Result<Self> {
+        Self::with(path, Rates { band, to: rate })
+    }
+
+    fn with(path: &Path, rates: Rates) -> Result<Self> {
+        let limit = KEPT_SECONDS * rates.to as usize;
         let mut kept = Some(Vec::new());
         let (mut peak, mut len) = (0f32, 0u64);
-        let source = stream(path, rate, |block| {
+        let source = stream(path, rates, |block| {
             peak = block.iter().fold(peak, |peak, x| peak.max(x.abs()));
             len += block.len() as u64;
             match &mut kept {
@@ -45,7 +58,7 @@ impl Clip {
         })?;
         Ok(Self {
             path: path.to_path_buf(),
-            rate,
+            rates,
             sample_rate: source.sample_rate,
             channels: source.channels,
             seconds: source.frames as f64 / f64::from(source.sample_rate.max(1)),
@@ -99,7 +112,7 @@ impl Clip {
             return kept.chunks(BLOCK).try_for_each(take);
         }
         let mut len = 0;
-        stream(&self.path, self.rate, |block| {
+        stream(&self.path, self.rates, |block| {
             len += block.len() as u64;
             take(block)
         })?;
@@ -115,6 +128,38 @@ impl Clip {
     }
 }
 
+/// The sample rates that a file is taken through, in Hz: at most `band`, then `to`.
+#[derive(Debug, Clone, Copy)]
+struct Rates {
+    band: u32,
+    to: u32,
+}
+
+/// Two resamplers, one behind the other; either passes samples through where its rates are equal.
+struct Chain {
+    first: Resampler,
+    second: Resampler,
+    between: Vec<f32>,
+}
+
+impl Chain {
+    fn new(from: u32, rates: Rates) -> Result<Self> {
+        let band = from.min(rates.band);
+        Ok(Self { first: Resampler::new(from, band)?, second: Resampler::new(band, rates.to)?, between: Vec::new() })
+    }
+
+    /// Appends what `input`, and behind the `last` input everything held back, comes to.
+    fn push(&mut self, input: &[f32], last: bool, out: &mut Vec<f32>) -> Result<()> {
+        self.between.clear();
+        self.first.push(input, &mut self.between)?;
+        if last {
+            self.first.finish(&mut self.between)?;
+        }
+        self.second.push(&self.between, out)?;
+        if last { self.second.finish(out) } else { Ok(()) }
+    }
+}
+
 /// What streaming a file through told about it.
 struct Streamed {
     sample_rate: u32,
@@ -122,9 +167,9 @@ struct Streamed {
     frames: u64,
 }
 
-fn stream(path: &Path, rate: u32, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
+fn stream(path: &Path, rates: Rates, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
     let mut source = Source::open(path)?;
-    let mut resampler = None;
+    let mut chain = None;
     let (mut samples, mut resampled) = (Vec::new(), Vec::new());
     let mut frames = 0;
     let mut more = true;
@@ -134,15 +179,12 @@ fn stream(path: &Path, rate: u32, mut take: impl FnMut(&[f32]) -> Result<()>) ->
             more = source.read(&mut samples)?;
         }
         frames += samples.len() as u64;
-        let resampler = match &mut resampler {
-            Some(resampler) => resampler,
-            empty => empty.insert(Resampler::new(source.sample_rate(), rate)?),
+        let chain = match &mut chain {
+            Some(chain) => chain,
+            empty => empty.insert(Chain::new(source.sample_rate(), rates)?),
         };
         resampled.clear();
-        resampler.push(&samples, &mut resampled)?;
-        if !more {
-            resampler.finish(&mut resampled)?;
-        }
+        chain.push(&samples, !more, &mut resampled)?;
         take(&resampled)?;
     }
     Ok(Streamed { sample_rate: source.sample_rate(), channels: source.channels(), frames })
