@@ -53,8 +53,8 @@ pub struct GenerateOptions {
     /// Seed of drawing; caption i of a batch draws from a generator of its own.
     pub seed: u64,
     /// Repetition guard: no sequence of this many tokens occurs twice in a caption, and no token twice in a row; 0 is off,
-    /// as in the paper. With 2, the default, 5 % of the small preset's captions repeat themselves and without it 27 %,
-    /// equally near to their topic.
+    /// as in the paper. Without it 27 % of the small preset's captions repeated a pair of words; with 2, the default, they
+    /// stay as near to their topic.
     pub no_repeat: usize,
 }
 
