@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use echoic::bridge::Strategy;
 use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
+use echoic::decoder::GenerateOptions;
 use echoic::npy::NpyRows;
 use echoic::progress::Progress;
 use echoic::{Error, Result};
@@ -39,6 +40,9 @@ pub struct Arguments {
     /// The decoder to write with; by default the newest
     #[arg(long, value_name = "N")]
     decoder: Option<String>,
+    /// Captions that the decoder keeps in parallel; 1 is greedy, as in the paper
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    beam: usize,
 }
 
 /// Captions everything that was named; a file that fails does not stop the others.
@@ -52,7 +56,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
             domains: chosen(&arguments.domains),
             ..RetrievalOptions::default()
         },
-        ..CaptionOptions::default()
+        generate: GenerateOptions { beam: arguments.beam, ..GenerateOptions::default() },
     };
     let captioner = Captioner::open(&context.global.store, arguments.decoder.as_deref())?;
     if let Some(file) = &arguments.embedding {
