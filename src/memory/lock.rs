@@ -11,7 +11,16 @@ use super::layout;
 use crate::{Error, Result};
 
 /// Held as long as it lives; the operating system releases it when the process ends, however it ends.
-pub(super) struct Lock(#[expect(dead_code, reason = "closing the file releases the lock")] File);
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone does not release it while a child process that is just being started still shares the open file.
+        if let Err(error) = FileExt::unlock(&self.0) {
+            tracing::debug!("cannot unlock the store: {error}");
+        }
+    }
+}
 
 impl Lock {
     /// Takes the lock of the store at `dir`.
