@@ -66,7 +66,7 @@ fn check(dir: &Path, place: &str) {
 #[test]
 fn a_lost_catalogue_is_built_again() {
     let (_guard, dir) = store();
-    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    lose_catalogue(&dir);
     check(&dir, "removed");
     assert!(!logged(|| check(&dir, "sound")).contains("WARN"));
 }
@@ -92,7 +92,7 @@ fn a_catalogue_that_is_ahead_or_of_another_store_is_not_believed() {
     writer.record("audit", serde_json::json!(1)).unwrap();
     drop(writer);
     // The store goes back to a backup, the catalogue does not.
-    std::fs::remove_dir_all(old.join("catalogue")).unwrap();
+    lose_catalogue(&old);
     copy_tree(&dir.join("catalogue"), &old.join("catalogue"));
     let log = logged(|| {
         let mut writer = Memory::writer(&old).unwrap();
@@ -118,7 +118,7 @@ fn a_catalogue_that_is_behind_catches_up() {
     ingest(&mut writer, "a", &numbered("later", 5)).unwrap();
     ingest(&mut writer, "a", &[row("later 1", Some("again"), 0)]).unwrap();
     drop(writer);
-    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    lose_catalogue(&dir);
     copy_tree(&old, &dir.join("catalogue"));
     let log = logged(|| {
         let mut writer = Memory::writer(&dir).unwrap();
@@ -160,7 +160,7 @@ fn a_damaged_catalogue_never_changes_an_answer() {
 #[test]
 fn without_a_place_for_sled_the_catalogue_is_kept_in_memory() {
     let (_guard, dir) = store();
-    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    lose_catalogue(&dir);
     std::fs::write(dir.join("catalogue"), "in the way").unwrap();
     let log = logged(|| check(&dir, "no sled"));
     assert!(log.contains("in memory"), "{log}");

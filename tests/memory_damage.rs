@@ -144,7 +144,7 @@ fn a_writer_refuses_to_build_on_damage() {
     let mut content = std::fs::read(&path).unwrap();
     content[45] ^= 1; // inside the first record
     std::fs::write(&path, content).unwrap();
-    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    lose_catalogue(&dir);
     let error = Memory::writer(&dir).expect_err("the catalogue cannot be built");
     assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
 }

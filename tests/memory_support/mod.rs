@@ -114,3 +114,15 @@ pub fn clustered(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
     }
     vectors
 }
+
+/// Removes the catalogue. sled's threads may still be finishing a file when its database is closed, so it is tried again.
+pub fn lose_catalogue(dir: &Path) {
+    let catalogue = dir.join("catalogue");
+    for _ in 0..200 {
+        if std::fs::remove_dir_all(&catalogue).is_ok() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{} cannot be removed", catalogue.display());
+}
