@@ -57,6 +57,7 @@ pub mod captioner;
 pub mod clap;
 pub mod corpus;
 pub mod decoder;
+mod digest;
 pub mod embedding;
 pub mod error;
 pub mod ingest;

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::clap::checkpoint::tensor;
 use crate::clap::gemm::{Packed, multiply};
 use crate::clap::pooling::Pooling;
+use crate::digest::hex;
 use crate::{Error, Result, embedding};
 
 /// The version of the file format.
@@ -252,11 +253,6 @@ fn encode(values: &[f32], storage: Storage) -> Vec<u8> {
         Storage::F16 => values.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
         Storage::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -138,10 +138,11 @@ fn kernel<const R: usize>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn noise(len: usize, seed: u32) -> Vec<f32> {
+    /// Numbers in -1..1 that are the same in every run.
+    pub fn noise(len: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
         (0..len)
             .map(|_| {

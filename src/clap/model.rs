@@ -9,11 +9,12 @@ use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
 
 use crate::audio::{Clip, MelParameters};
-use crate::clap::adapter::{Adapter, hex};
+use crate::clap::adapter::Adapter;
 use crate::clap::minilm::{self, MiniLm};
 use crate::clap::pooling::{Pooling, WindowMaps};
 use crate::clap::sfx::Sfx;
 use crate::clap::windows;
+use crate::digest::hex;
 use crate::models::{self, STARTER};
 use crate::progress::{Progress, Stop};
 use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding};

@@ -312,16 +312,7 @@ fn transform_output(input: &[f32], tiles: &[Tile], bias: &[f32], then: Then, map
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(len: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        (0..len)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
+    use crate::clap::gemm::tests::noise;
 
     fn direct(map: &Map, weight: &[f32], bias: &[f32], then: Then) -> Map {
         let outputs = bias.len();

@@ -73,9 +73,14 @@ fn ingest_shipped(context: &Context, memory: &Memory) -> Result<()> {
         !stored.iter().any(|domain| domain.name == corpus.domain && domain.captions >= lines)
     };
     context.out.remark(&format!("3. The corpora: {} shipped domains", shipped().len()))?;
-    for corpus in shipped().iter().filter(missing) {
-        let mut writer = Memory::writer(memory.dir())?;
-        let clap = Clap::for_space(memory.space())?;
+    let corpora: Vec<_> = shipped().iter().filter(missing).collect();
+    if corpora.is_empty() {
+        return Ok(());
+    }
+    // One writer and one tower for all: loading the tower costs as much as embedding a hundred captions.
+    let mut writer = Memory::writer(memory.dir())?;
+    let clap = Clap::for_space(memory.space())?;
+    for corpus in corpora {
         let options = corpus::Options { format: Format::Text, column: None };
         let rows = corpus::parse(corpus.domain, corpus.text.as_bytes(), &options)?;
         let lines = corpus.text.lines().count() as u64;

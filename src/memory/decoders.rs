@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::manifest::DecoderRecord;
 use super::writer::{Writer, now, remove_quietly};
 use super::{layout, limits};
+use crate::digest::hex;
 use crate::{Error, Result};
 
 /// A published decoder.
@@ -139,9 +140,4 @@ pub(super) fn hash(path: &Path, out: &mut dyn Write, target: &Path) -> Result<([
         out.write_all(&buffer[..read]).map_err(Error::io("write", target))?;
         len += read as u64;
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,6 +10,7 @@ use super::manifest::Manifest;
 use super::segment::Segment;
 use super::snapshot::Memory;
 use super::{decoders, layout};
+use crate::digest::hex;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -82,8 +83,8 @@ impl Memory {
         match decoders::hash(&path, &mut std::io::sink(), &path) {
             Ok((found, _)) if found == *sha256 => Ok(()),
             Ok((found, _)) => {
-                let expected = format!("SHA-256 {}", decoders::hex(sha256));
-                Err(Error::damaged(&path, 0, format!("SHA-256 {}", decoders::hex(&found)), expected))
+                let expected = format!("SHA-256 {}", hex(sha256));
+                Err(Error::damaged(&path, 0, format!("SHA-256 {}", hex(&found)), expected))
             }
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::damaged(&path, 0, "no file", "the decoder that the manifest names"))

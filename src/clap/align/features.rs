@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::pairs::PairedClip;
 use crate::clap::Clap;
-use crate::clap::adapter::hex;
 use crate::clap::pooling::Pooling;
 use crate::corpus::Rejected;
+use crate::digest::hex;
 use crate::progress::{Progress, Stop};
 use crate::{Error, Result, models};
 

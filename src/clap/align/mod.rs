@@ -23,10 +23,11 @@ use sha2::{Digest, Sha256};
 
 pub use retrieval::Retrieval;
 
-use crate::clap::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION, hex};
+use crate::clap::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION};
 use crate::clap::pooling::Pooling;
 use crate::clap::{Clap, minilm};
 use crate::corpus::Rejected;
+use crate::digest::hex;
 use crate::progress::{Progress, Stop};
 use crate::{Error, Result};
 use pairs::{PairedClip, Pairs};
