@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Width of the hidden layer
     #[arg(long, value_name = "N", default_value_t = 512)]
     hidden: usize,
+    /// Temperature of the loss: lower tells the kinds of sound in the pairs apart more sharply, higher carries further to others
+    #[arg(long, value_name = "T", default_value_t = 0.1)]
+    temperature: f64,
     /// Seed of the split, the first weights, the batches and the dropout
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -62,6 +65,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         batch: arguments.batch,
         learning_rate: arguments.learning_rate,
         hidden: arguments.hidden,
+        temperature: arguments.temperature,
         seed: arguments.seed,
         features: arguments.features,
         cache: arguments.cache.clone(),

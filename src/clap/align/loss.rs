@@ -43,8 +43,8 @@ impl Targets {
     }
 
     /// The mean of both cross entropies, for unit vectors `[batch, dim]` and the factor of their products.
-    pub fn loss(&self, clips: &Tensor, captions: &Tensor, scale: &Tensor) -> Result<Tensor> {
-        let logits = (clips.matmul(&captions.t()?)?.broadcast_mul(scale)? + &self.mask)?;
+    pub fn loss(&self, clips: &Tensor, captions: &Tensor, scale: f64) -> Result<Tensor> {
+        let logits = ((clips.matmul(&captions.t()?)? * scale)? + &self.mask)?;
         let by_clip = (&self.by_clip * log_softmax(&logits, 1)?)?.sum_all()?;
         let by_caption = (&self.by_caption * log_softmax(&logits, 0)?)?.sum_all()?;
         Ok(((by_clip + by_caption)? * (-0.5 / clips.dim(0)? as f64))?)
@@ -58,8 +58,7 @@ mod tests {
     fn loss(clips: &[f32], relation: impl Fn(usize, usize) -> Relation) -> f32 {
         let captions = Tensor::new(&[[1f32, 0.0], [0.0, 1.0], [0.6, 0.8]], &Device::Cpu).unwrap();
         let clips = Tensor::from_slice(clips, (3, 2), &Device::Cpu).unwrap();
-        let scale = Tensor::new(2f32, &Device::Cpu).unwrap();
-        Targets::new(3, relation).unwrap().loss(&clips, &captions, &scale).unwrap().to_scalar().unwrap()
+        Targets::new(3, relation).unwrap().loss(&clips, &captions, 2.0).unwrap().to_scalar().unwrap()
     }
 
     /// Worked out by hand, in double precision, for clips that equal their captions.

@@ -2,8 +2,8 @@
 //!
 //! WSAC (arXiv 2309.12242) bridges that gap by projecting onto stored texts, and names as future work to learn it. Here a
 //! network of one hidden layer goes from the frozen audio tower's features to the frozen text tower's embeddings, trained as CLAP
-//! (arXiv 2206.04769) trains its towers: the symmetric cross entropy of which audio belongs to which caption of a batch, with a learned
-//! temperature. What differs: captions of the same concepts share the target, and captions that share some of a clip's concepts, but not
+//! (arXiv 2206.04769) trains its towers: the symmetric cross entropy of which audio belongs to which caption of a batch. What
+//! differs: the temperature is given and stays; captions of the same concepts share the target, and captions that share some of a clip's concepts, but not
 //! all, are left out of its comparison, for they are neither right nor wrong.
 //!
 //! [`align`] reads pairs from a CSV file, computes features once for each file, trains, and writes the adapter's file.
@@ -47,6 +47,9 @@ pub struct AlignOptions {
     pub learning_rate: f64,
     /// Width of the hidden layer.
     pub hidden: usize,
+    /// The temperature of the loss, above 0. It stays as it is: a learned one falls to 0.02, where the few kinds of sound that there
+    /// are pairs for are told apart best, and sounds and words that it never saw are placed worse than at 0.1.
+    pub temperature: f64,
     /// Decides on the split, the first weights, the batches and the dropout.
     pub seed: u64,
     /// The kind of features.
@@ -62,6 +65,7 @@ impl Default for AlignOptions {
             batch: 128,
             learning_rate: 2e-3,
             hidden: 512,
+            temperature: 0.1,
             seed: 1,
             features: Pooling::DEFAULT,
             cache: None,
@@ -219,6 +223,9 @@ fn check(options: &AlignOptions) -> Result<()> {
             return Err(Error::input(format!("--{name}"), value, format!("{least} to {most}")));
         }
     }
+    if !(options.temperature > 0.0 && options.temperature <= 100.0) {
+        return Err(Error::input("--temperature", options.temperature, "more than 0 and at most 100"));
+    }
     if !(options.learning_rate > 0.0 && options.learning_rate <= 1.0) {
         return Err(Error::input("--learning-rate", options.learning_rate, "more than 0 and at most 1"));
     }
@@ -274,7 +281,7 @@ fn describe(
         "hidden": options.hidden,
         "seed": options.seed,
         "loss": last.map(|entry| entry.loss),
-        "temperature": last.map(|entry| entry.temperature),
+        "temperature": options.temperature,
         "echoic": env!("CARGO_PKG_VERSION"),
     });
     if let serde_json::Value::Object(map) = training {

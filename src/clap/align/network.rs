@@ -1,4 +1,4 @@
-//! The network that is trained: two layers with GELU between them, unit length at the end, and the temperature of the loss.
+//! The network that is trained: two layers with GELU between them, and unit length at the end.
 
 use candle_core::{D, Device, Tensor, Var};
 use rand::Rng;
@@ -7,18 +7,11 @@ use rand_chacha::ChaCha8Rng;
 use crate::Result;
 use crate::clap::adapter::AdapterLayer;
 
-/// The temperature at the beginning, as CLAP has it.
-const TEMPERATURE: f32 = 0.07;
-
-/// The logits' factor may not grow beyond e to this: about 100, as in CLIP.
-const HIGHEST_LOG_SCALE: f32 = 4.6;
-
 /// Kept small numbers from dividing by zero.
 const EPSILON: f64 = 1e-12;
 
 pub(super) struct Network {
     layers: [(Var, Var); 2],
-    log_scale: Var,
 }
 
 impl Network {
@@ -34,23 +27,12 @@ impl Network {
             Ok::<_, crate::Error>((weight, Var::from_vec(draw(outputs, 1, inputs), outputs, &device)?))
         };
         let layers = [layer(inputs, hidden)?, layer(hidden, outputs)?];
-        Ok(Self { layers, log_scale: Var::new((1.0 / TEMPERATURE).ln(), &device)? })
+        Ok(Self { layers })
     }
 
-    /// What weight decay applies to.
+    /// What is learned.
     pub fn weights(&self) -> Vec<Var> {
         self.layers.iter().flat_map(|(weight, bias)| [weight.clone(), bias.clone()]).collect()
-    }
-
-    /// The temperature's logarithm, to which it does not.
-    pub fn log_scale(&self) -> Var {
-        self.log_scale.clone()
-    }
-
-    /// The factor of the logits, `1 / temperature`.
-    pub fn scale(&self) -> Result<Tensor> {
-        let highest = Tensor::new(HIGHEST_LOG_SCALE, &Device::Cpu)?;
-        Ok(self.log_scale.as_tensor().minimum(&highest)?.exp()?)
     }
 
     /// Unit vectors `[rows, outputs]` for standardised features `[rows, inputs]`; `dropout` multiplies the hidden layer.

@@ -116,7 +116,6 @@ pub(super) struct Entry {
     pub steps: usize,
     pub learning_rate: f64,
     pub loss: f64,
-    pub temperature: f64,
     pub validation: Option<Retrieval>,
     pub seconds: f64,
 }
@@ -155,11 +154,8 @@ impl<'a> Trainer<'a> {
 
     /// Trains to the end.
     pub fn run(&mut self, quiz: Option<&Quiz<'_>>, progress: &dyn Progress, stop: &Stop) -> Result<Vec<Entry>> {
-        let settings = |weight_decay: f64| ParamsAdamW { lr: 0.0, weight_decay, ..ParamsAdamW::default() };
-        let mut optimizers = [
-            AdamW::new(self.network.weights(), settings(WEIGHT_DECAY))?,
-            AdamW::new(vec![self.network.log_scale()], settings(0.0))?,
-        ];
+        let settings = ParamsAdamW { lr: 0.0, weight_decay: WEIGHT_DECAY, ..ParamsAdamW::default() };
+        let mut optimizer = AdamW::new(self.network.weights(), settings)?;
         let begun = Instant::now();
         let mut entries: Vec<Entry> = Vec::new();
         for epoch in 1..=self.options.epochs {
@@ -175,27 +171,16 @@ impl<'a> Trainer<'a> {
                         .with_hint("lower the learning rate with --learning-rate"));
                 }
                 let gradients = loss.backward()?;
-                for optimizer in &mut optimizers {
-                    optimizer.set_learning_rate(rate);
-                    optimizer.step(&gradients)?;
-                }
+                optimizer.set_learning_rate(rate);
+                optimizer.step(&gradients)?;
                 sum += value;
                 progress.advance(1);
             }
             let validation = quiz.map(|quiz| self.validate(quiz)).transpose()?;
-            let temperature = 1.0 / f64::from(self.network.scale()?.to_scalar::<f32>()?);
             let (loss, seconds) = (sum / steps as f64, begun.elapsed().as_secs_f64());
             let recall = validation.as_ref().map(|v| format!(", recall at 10 {:.3}", v.recall_at_10));
             progress.note(&format!("epoch {epoch}, loss {loss:.3}{}", recall.unwrap_or_default()));
-            entries.push(Entry {
-                epoch,
-                steps: epoch * steps,
-                learning_rate: rate,
-                loss,
-                temperature,
-                validation,
-                seconds,
-            });
+            entries.push(Entry { epoch, steps: epoch * steps, learning_rate: rate, loss, validation, seconds });
         }
         Ok(entries)
     }
@@ -219,7 +204,7 @@ impl<'a> Trainer<'a> {
             if clip.clip == caption.clip { Relation::Same } else { examples.sets.relation(clip.set, caption.set) }
         })?;
         let audio = self.network.forward(&tensor(features)?, Some(&tensor(kept)?))?;
-        targets.loss(&audio, &tensor(captions)?, &self.network.scale()?)
+        targets.loss(&audio, &tensor(captions)?, 1.0 / self.options.temperature)
     }
 
     fn validate(&self, quiz: &Quiz<'_>) -> Result<Retrieval> {
