@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     decoder: Option<String>,
     /// Captions that the decoder keeps in parallel; 1 is greedy, as in the paper
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().beam)]
     beam: usize,
 }
 

@@ -37,13 +37,14 @@ pub struct DecoderInfo {
     pub parameters: usize,
 }
 
-/// How captions are searched for. The default is greedy, as in the paper, but for the repetition guard.
+/// How captions are searched for. The paper decodes greedily: `beam` 1 and `no_repeat` 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GenerateOptions {
     /// Most tokens of a caption, without markers; the decoder's own limit where `None`.
     pub max_tokens: Option<usize>,
-    /// Captions kept in parallel; 1 is greedy. The best by log probability over length^0.7 wins. At most 64.
+    /// Captions kept in parallel; 1 is greedy. The best by log probability over length^0.7 wins. At most 64. The default is 4: a
+    /// greedy caption of a small decoder cannot take back a word that leads nowhere.
     pub beam: usize,
     /// 0 takes the likeliest token; above, tokens are drawn from the softmax of logits over this temperature (then `beam`
     /// is ignored).
@@ -60,7 +61,7 @@ pub struct GenerateOptions {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        Self { max_tokens: None, beam: 1, temperature: 0.0, top_p: 1.0, seed: 0, no_repeat: 2 }
+        Self { max_tokens: None, beam: 4, temperature: 0.0, top_p: 1.0, seed: 0, no_repeat: 2 }
     }
 }
 
