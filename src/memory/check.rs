@@ -103,7 +103,7 @@ impl CheckReport {
 }
 
 /// Reads all files of the newest commit and compares checksums, counts and references; looks every vector up through its graph;
-/// compares the catalogue with the segments, unless a writer is at work. Changes nothing that matters.
+/// compares the catalogue with the segments, under the lock of the writer, unless one is at work. Changes nothing.
 ///
 /// # Errors
 /// [`Error::NoStore`] and [`Error::Version`]; [`Error::Io`] when a file cannot be read for another reason than damage;

@@ -19,15 +19,15 @@ const HEADER: usize = 64;
 #[derive(Debug)]
 pub(super) struct Tombstones {
     pub entry: TombstoneEntry,
-    /// Row r is removed when bit r mod 8 of byte r / 8 is set.
-    bits: Vec<u8>,
+    /// Row r is removed when bit r mod 64 of word r / 64 is set: the bytes of the file, eight to a word.
+    words: Vec<u64>,
 }
 
 impl Tombstones {
     /// Reads and checks the whole file, which takes a bit for each of the segment's `rows`.
     pub(super) fn open(dir: &Path, entry: &TombstoneEntry, rows: usize) -> Result<Self> {
         let path = layout::tombstones(dir, entry.segment, entry.generation);
-        let mut bytes = std::fs::read(&path).map_err(Error::io("open", &path))?;
+        let bytes = std::fs::read(&path).map_err(Error::io("open", &path))?;
         if bytes.len() as u64 != entry.file.len || bytes.len() != HEADER + rows.div_ceil(8) {
             let expected = format!("{} bytes for {rows} rows", entry.file.len);
             return Err(Error::damaged(&path, bytes.len() as u64, format!("{} bytes", bytes.len()), expected));
@@ -43,10 +43,13 @@ impl Tombstones {
             return Err(Error::damaged(&path, 8, format!("{found:?}"), format!("{expected:?}")));
         }
         check_crc(&path, HEADER as u64, crc32fast::hash(&bytes[HEADER..]), u32_at(&bytes, 32))?;
-        let bits = bytes.split_off(HEADER);
-        let tombstones = Self { entry: entry.clone(), bits };
-        let count = tombstones.bits.iter().map(|byte| byte.count_ones()).sum::<u32>();
-        if count != entry.rows || tombstones.rows().count() != count as usize {
+        let mut words = vec![0; rows.div_ceil(64)];
+        for (index, byte) in bytes[HEADER..].iter().enumerate() {
+            words[index / 8] |= u64::from(*byte) << (8 * (index % 8));
+        }
+        let count = words.iter().map(|word| word.count_ones()).sum::<u32>();
+        let tombstones = Self { entry: entry.clone(), words };
+        if count != entry.rows || tombstones.rows().any(|row| row >= rows) {
             return Err(Error::damaged(&path, HEADER as u64, format!("{count} removed rows"), entry.rows));
         }
         Ok(tombstones)
@@ -83,7 +86,7 @@ impl Tombstones {
 
     /// True for a removed row.
     pub(super) fn contains(&self, row: usize) -> bool {
-        self.bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1)
+        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
     /// Number of removed rows.
@@ -93,8 +96,8 @@ impl Tombstones {
 
     /// The removed rows, ascending.
     pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
-        let set = self.bits.iter().enumerate().filter(|(_, byte)| **byte != 0);
-        set.flat_map(|(index, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| index * 8 + bit))
+        let set = self.words.iter().enumerate().filter(|(_, word)| **word != 0);
+        set.flat_map(|(index, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit))
     }
 
     /// The `k` best of the segment's `rows` that are not removed, where `nearest` answers with the best of all.
