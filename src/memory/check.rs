@@ -30,7 +30,7 @@ const ATTEMPTS: usize = 16;
 pub struct Damage {
     /// The file.
     pub file: PathBuf,
-    /// Where, in bytes from its start.
+    /// Where, in bytes from its start: the beginning of the record, table or region whose checksum does not fit.
     pub offset: u64,
     /// What is there.
     pub found: String,

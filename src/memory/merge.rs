@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::append::write_segment;
 use super::captions::Record;
-use super::manifest::SegmentEntry;
+use super::layout;
+use super::manifest::{SegmentEntry, TombstoneEntry};
 use super::planner::GRAPH_ROWS;
 use super::segment::Segment;
+use super::snapshot::Memory;
 use super::tombstones::Tombstones;
-use super::writer::Writer;
-use super::{layout, snapshot::Memory};
+use super::writer::{Writer, remove_quietly};
 use crate::progress::{Progress, Stop};
 use crate::{Error, Result};
 
@@ -187,18 +188,13 @@ impl Writer {
             manifest.segments.push(entry);
         } else {
             let files = [layout::captions(&self.dir(), id), layout::vectors(&self.dir(), id)];
-            files.iter().for_each(|path| super::writer::remove_quietly(path, &*self.storage));
+            files.iter().for_each(|path| remove_quietly(path, &*self.storage));
         }
         self.commit(manifest)
     }
 
     /// Writes the tombstones of a merged segment.
-    fn carry(
-        &mut self,
-        segment: u64,
-        rows: usize,
-        removed: &BTreeSet<usize>,
-    ) -> Result<super::manifest::TombstoneEntry> {
+    fn carry(&mut self, segment: u64, rows: usize, removed: &BTreeSet<usize>) -> Result<TombstoneEntry> {
         let dir = self.dir();
         let folder = layout::segments(&dir);
         Tombstones::write(&dir, &*self.storage, segment, 1, rows, removed)
