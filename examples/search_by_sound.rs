@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use echoic::captioner::{RetrievalOptions, retrieve};
-use echoic::ingest::{Source, ingest};
+use echoic::ingest::{Mode, Source, ingest};
 use echoic::progress::Stop;
 use echoic::{Clap, Memory, Result, corpus, models};
 
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
         // A hundred captions of each domain are enough for a look.
         let text = shipped.text.lines().take(100).collect::<Vec<_>>().join("\n");
         let rows = corpus::parse(shipped.domain, std::io::Cursor::new(text), &corpus::Options::default())?;
-        let report = ingest(&mut writer, shipped.domain, rows, Source::Tower(&clap), &(), &Stop::new())?;
+        let report = ingest(&mut writer, shipped.domain, rows, Source::Tower(&clap), Mode::Add, &(), &Stop::new())?;
         println!("{}: {} captions", shipped.domain, report.new);
     }
     drop(writer);

@@ -114,11 +114,15 @@ impl Embeddings {
 
 /// Scales `vector` to unit length in place; returns its former length.
 ///
-/// A vector of length zero, or with a component that is not finite, is left as it is and 0 is returned.
+/// A vector of length zero, or with a component that is not finite, is left as it is and 0 is returned. So is one whose length differs
+/// from 1 by no more than rounding a unit vector to `f32` can cause: to normalise twice changes nothing.
 pub fn normalize(vector: &mut [f32]) -> f32 {
     let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
     if !norm.is_finite() || norm == 0.0 {
         return 0.0;
+    }
+    if (norm - 1.0).abs() <= 0.501 * f64::from(f32::EPSILON) {
+        return 1.0;
     }
     for x in vector.iter_mut() {
         *x = (f64::from(*x) / norm) as f32;
@@ -156,6 +160,23 @@ mod tests {
         assert_eq!(zero, [0.0; 4]);
         let mut bad = vec![f32::NAN, 1.0];
         assert_eq!(normalize(&mut bad), 0.0);
+    }
+
+    #[test]
+    fn normalizing_twice_changes_nothing() {
+        for seed in 0..2000u32 {
+            let dim = 1 + seed as usize % 40;
+            let mut state = seed;
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1u32 << 24) as f32 - 0.5
+            };
+            let mut once: Vec<f32> = (0..dim).map(|_| next()).collect();
+            normalize(&mut once);
+            let mut twice = once.clone();
+            normalize(&mut twice);
+            assert_eq!(once, twice);
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! An ingest that is interrupted and started again neither loses nor doubles a row: each row has a key made of its
 //! domain, text, clip and how often that pair came before in its corpus, and a key that is stored is passed over.
+//! A newer edition of a corpus takes the place of an older one with [`Mode::ReplaceClips`].
+
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -25,6 +28,21 @@ pub enum Source<'a> {
     Rows(NpyRows),
 }
 
+/// What becomes of captions that the store holds already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// They stay.
+    #[default]
+    Add,
+    /// The corpus is a newer edition: of the clips that it names, rows whose text it does not give any more are removed in one last
+    /// commit. Clips that it does not name, and captions without a clip, stay. When a row of the corpus is rejected, or the ingest is
+    /// interrupted, nothing is removed. The corpus' texts and clips are kept in memory meanwhile.
+    ReplaceClips,
+}
+
+/// The texts that a corpus gives to each clip.
+type Edition = HashMap<String, HashSet<String>>;
+
 /// What an ingest did. `read = new + repeats + duplicates + rejected`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct IngestReport {
@@ -38,6 +56,8 @@ pub struct IngestReport {
     pub duplicate: u64,
     /// Unusable rows.
     pub rejected: u64,
+    /// Rows of earlier editions that were removed; see [`Mode::ReplaceClips`].
+    pub replaced: u64,
     /// The first [`IngestReport::LISTED`] unusable rows, with their lines and reasons.
     pub rejections: Vec<Rejected>,
     /// True when the ingest was stopped on request; starting it again goes on.
@@ -61,17 +81,19 @@ impl IngestReport {
 /// Every chunk of [`CHUNK_ROWS`] rows is one commit. On `stop` the work ends behind a commit and the report says so.
 ///
 /// # Errors
-/// What [`Writer::plan`] and [`Writer::append`] return; [`Error::Input`] when given embeddings do not fit the store.
+/// What [`Writer::plan`], [`Writer::append`] and [`Writer::retain`] return; [`Error::Input`] when given embeddings do not fit the store.
 /// What was committed before stays.
 pub fn ingest(
     writer: &mut Writer,
     domain: &str,
     corpus: Corpus,
     mut source: Source<'_>,
+    mode: Mode,
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<IngestReport> {
     check_dimension(writer, &source)?;
+    let mut edition = (mode == Mode::ReplaceClips).then(Edition::new);
     let mut report = IngestReport::default();
     let mut ordinals = Ordinals::default();
     let mut corpus = corpus.peekable();
@@ -81,6 +103,12 @@ pub fn ingest(
             break;
         }
         let items: Vec<Item> = corpus.by_ref().take(CHUNK_ROWS).collect();
+        if let Some(edition) = &mut edition {
+            for Row { text, clip, .. } in items.iter().flatten() {
+                let Some(clip) = clip else { continue };
+                edition.entry(clip.clone()).or_default().insert(text.trim().to_owned());
+            }
+        }
         let read = items.len() as u64;
         match store(writer, domain, items, &mut source, &mut ordinals, &mut report, stop) {
             Err(Error::Interrupted) => report.interrupted = true,
@@ -91,6 +119,12 @@ pub fn ingest(
         }
         report.read += read;
         progress.advance(read);
+    }
+    if let Some(edition) = edition.filter(|_| !report.interrupted && report.rejected == 0 && report.read > 0) {
+        let is_current = |text: &str, clip: Option<&str>| {
+            clip.and_then(|clip| edition.get(clip)).is_none_or(|texts| texts.contains(text))
+        };
+        report.replaced = writer.retain(domain, is_current)?.occurrences;
     }
     Ok(report)
 }

@@ -11,7 +11,7 @@
 //! use echoic::captioner::{CaptionOptions, Captioner};
 //! use echoic::clap::Clap;
 //! use echoic::decoder::TrainOptions;
-//! use echoic::ingest::{Source, ingest};
+//! use echoic::ingest::{Mode, Source, ingest};
 //! use echoic::memory::Memory;
 //! use echoic::progress::Stop;
 //! use echoic::{corpus, training};
@@ -23,7 +23,7 @@
 //!
 //! let captions = corpus::open(Path::new("captions.csv"), &corpus::Options::default())?;
 //! let mut writer = Memory::writer(store)?;
-//! let report = ingest(&mut writer, "street", captions, Source::Tower(&clap), &(), &stop)?;
+//! let report = ingest(&mut writer, "street", captions, Source::Tower(&clap), Mode::Add, &(), &stop)?;
 //! println!("{} captions are new", report.new);
 //! drop(writer);
 //!
@@ -49,6 +49,7 @@
 //! | [`decoder`] | the language model: training and generation |
 //! | [`corpus`], [`ingest`] | caption corpora and their way into the memory |
 //! | [`training`], [`captioner`] | where the rooms meet |
+//! | [`export`] | captions and vectors for other programs |
 //! | [`models`] | getting and keeping models |
 
 pub mod audio;
@@ -60,6 +61,7 @@ pub mod decoder;
 mod digest;
 pub mod embedding;
 pub mod error;
+pub mod export;
 pub mod ingest;
 pub mod memory;
 pub mod models;

@@ -6,24 +6,25 @@ mod memory_support;
 use std::path::{Path, PathBuf};
 
 use echoic::Error;
-use echoic::memory::{Memory, SearchOptions};
+use echoic::memory::{Memory, SearchOptions, check};
+use echoic::progress::Stop;
 use memory_support::*;
 use tempfile::TempDir;
 
-/// A small store with captions, repeats in their own and in another segment, clips and a decoder.
+/// A small store with captions, repeats in their own and in another segment, clips, a removed caption and a decoder.
 fn small_store() -> (TempDir, PathBuf) {
     let (guard, dir) = empty_store();
     let mut writer = Memory::writer(&dir).expect("a writer");
     let rows = [row("a dog barks", Some("1.wav"), 0), row("rain", None, 0), row("a dog barks", Some("2.wav"), 0)];
     ingest(&mut writer, "a", &rows).expect("a commit");
-    ingest(&mut writer, "a", &[row("rain", Some("3.wav"), 0), row("a bell", None, 0)]).expect("a commit");
+    let rows = [row("rain", Some("3.wav"), 0), row("a bell", None, 0), row("a mistake", None, 0)];
+    ingest(&mut writer, "a", &rows).expect("a commit");
+    writer.remove_captions(&[4]).expect("a removal");
     let decoder = guard.path().join("decoder");
     std::fs::write(&decoder, b"weights").expect("a file");
     writer.publish_decoder("small", &decoder, serde_json::json!({"loss": 1.5})).expect("a decoder");
     (guard, dir)
 }
-
-type Seen = (u64, String, String, u32, Vec<String>);
 
 /// What can be read of a store that may be damaged. An error is an answer; a wrong caption is not.
 fn read(dir: &Path) -> Result<Vec<Seen>, Error> {
@@ -44,13 +45,21 @@ fn read(dir: &Path) -> Result<Vec<Seen>, Error> {
     Ok(seen)
 }
 
+/// Every file that cannot be built again.
+fn truth(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let manifest = dir.join("manifest");
+    let mut truth = [files(&dir.join("segments")), files(&dir.join("decoders"))].concat();
+    truth.push((manifest.clone(), std::fs::read(&manifest).expect("the manifest")));
+    truth
+}
+
 #[test]
 fn every_flipped_byte_of_the_truth_is_detected() {
     let (_guard, dir) = small_store();
     let sound = read(&dir).unwrap();
-    let mut truth = files(&dir.join("segments"));
-    truth.push((dir.join("manifest"), std::fs::read(dir.join("manifest")).unwrap()));
-    assert_eq!(truth.len(), 5);
+    assert_eq!(sound.iter().map(|caption| caption.0).collect::<Vec<_>>(), [1, 2, 3]);
+    let truth = truth(&dir);
+    assert_eq!(truth.len(), 7);
     for (path, content) in truth {
         for offset in 0..content.len() {
             for mask in [0x01, 0x80, 0xff] {
@@ -66,14 +75,12 @@ fn every_flipped_byte_of_the_truth_is_detected() {
                     }
                     Err(other) => panic!("{}: {other}", place()),
                 }
-                // What reading did not notice, such as a number in a vector, verification does.
-                match Memory::open(&dir) {
-                    Ok(memory) => {
-                        let damage = memory.verify(&()).unwrap();
-                        assert!(damage.iter().any(|damage| damage.file == path && !damage.derived), "{}", place());
-                    }
-                    Err(error) => assert!(matches!(error, Error::Damaged { .. }), "{}: {error}", place()),
-                }
+                // What reading did not notice, such as a number in a vector, checking does, and names the file alone.
+                let report = check(&dir, &(), &Stop::new()).unwrap_or_else(|error| panic!("{}: {error}", place()));
+                assert_eq!(report.damage.len(), 1, "{}: {report:?}", place());
+                let damage = &report.damage[0];
+                assert!(damage.file == path && !damage.derived, "{}: {report:?}", place());
+                assert!(damage.offset <= content.len() as u64, "{}: {report:?}", place());
             }
         }
         std::fs::write(&path, &content).unwrap();
@@ -84,20 +91,27 @@ fn every_flipped_byte_of_the_truth_is_detected() {
 #[test]
 fn every_length_of_a_truncated_file_is_detected() {
     let (_guard, dir) = small_store();
-    let mut truth = files(&dir.join("segments"));
-    truth.push((dir.join("manifest"), std::fs::read(dir.join("manifest")).unwrap()));
-    for (path, content) in truth {
+    for (path, content) in truth(&dir) {
+        let is_decoder = path.extension().is_some_and(|kind| kind == "safetensors");
         for len in 0..content.len() {
             std::fs::write(&path, &content[..len]).unwrap();
+            let report = check(&dir, &(), &Stop::new()).unwrap();
+            assert!(report.damage.len() == 1 && report.damage[0].file == path, "{len}: {report:?}");
+            if is_decoder {
+                continue; // read by whoever uses it
+            }
             let error = read(&dir).expect_err("a truncated file");
             assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{len}: {error}");
         }
         let longer = [&content[..], b"tail"].concat();
         std::fs::write(&path, longer).unwrap();
-        assert!(matches!(read(&dir), Err(Error::Damaged { .. })));
+        assert!(is_decoder || matches!(read(&dir), Err(Error::Damaged { .. })));
+        assert!(!check(&dir, &(), &Stop::new()).unwrap().is_sound());
         std::fs::remove_file(&path).unwrap();
-        let error = read(&dir).expect_err("a lost file");
-        assert!(matches!(error, Error::Damaged { .. } | Error::NoStore { .. }), "{error}");
+        match check(&dir, &(), &Stop::new()) {
+            Ok(report) => assert!(report.damage.iter().any(|damage| damage.file == path && damage.found == "no file")),
+            Err(error) => assert!(matches!(error, Error::NoStore { .. }) && path.ends_with("manifest"), "{error}"),
+        }
         std::fs::write(&path, &content).unwrap();
     }
 }

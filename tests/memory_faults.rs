@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use echoic::Error;
 use echoic::memory::storage::{Disk, Storage, StorageFile};
-use echoic::memory::{Memory, Writer};
+use echoic::memory::{Memory, Writer, check};
 use echoic::progress::Stop;
 use memory_support::*;
 
@@ -127,7 +127,10 @@ fn fail_everywhere(dir: &Path, work: impl Fn(&mut Writer) -> echoic::Result<()>)
             // The next writer removes what was left, and the work can be done again.
             let mut writer = Memory::writer(&dir).expect("a writer");
             let named = writer.snapshot().expect("a snapshot").stats().segments as usize;
-            assert_eq!(names(&dir.join("segments")).len(), 2 * named, "{place}: leftovers");
+            let whole = |name: &&PathBuf| name.extension().is_some_and(|kind| kind == "captions" || kind == "vectors");
+            assert_eq!(names(&dir.join("segments")).iter().filter(whole).count(), 2 * named, "{place}: leftovers");
+            let report = check(&dir, &(), &Stop::new()).expect("a report");
+            assert!(report.is_sound() && report.leftovers.is_empty(), "{place}: {report:?}");
             if found == before {
                 work(&mut writer).unwrap_or_else(|error| panic!("{place}, again: {error}"));
             }
@@ -178,6 +181,92 @@ fn a_merge_that_fails_changes_no_answer() {
     fail_everywhere(&dir, |writer| writer.merge(&(), &Stop::new()).map(|_| ()));
 }
 
+/// Two segments with captions, repeats in both, and captions that are removed already.
+fn store_with_tombstones() -> (tempfile::TempDir, PathBuf) {
+    let (guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).expect("a writer");
+    let mut rows = numbered("x", 12);
+    rows.push(row("dog", Some("1"), 0));
+    ingest(&mut writer, "a", &rows).expect("a commit");
+    ingest(&mut writer, "a", &[row("dog", Some("2"), 0), row("cat", Some("2"), 0)]).expect("a commit");
+    writer.remove_captions(&[2, 3]).expect("a removal");
+    (guard, dir)
+}
+
+#[test]
+fn a_removal_of_captions_that_fails_leaves_them_all_or_none() {
+    let (_guard, dir) = store_with_tombstones();
+    fail_everywhere(&dir, |writer| match writer.remove_captions(&[5, 13, 14]) {
+        Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    });
+}
+
+#[test]
+fn a_replacement_that_fails_changes_nothing() {
+    let (_guard, dir) = store_with_tombstones();
+    fail_everywhere(&dir, |writer| writer.retain("a", |text, clip| clip != Some("2") || text == "new").map(|_| ()));
+}
+
+#[test]
+fn a_compaction_that_fails_changes_no_answer() {
+    let (_guard, dir) = store_with_tombstones();
+    fail_everywhere(&dir, |writer| writer.compact(&(), &Stop::new()).map(|_| ()));
+}
+
+/// A medium that takes a few bytes at a time, which is its right.
+struct Stuttering;
+
+impl Storage for Stuttering {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(StutteringFile(Disk.create(path)?)))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        Disk.sync_folder(path)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+}
+
+struct StutteringFile(Box<dyn StorageFile>);
+
+impl Write for StutteringFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(&bytes[..bytes.len().min(7)])
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl StorageFile for StutteringFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync()
+    }
+}
+
+#[test]
+fn short_writes_are_gone_on_with() {
+    let (guard, dir) = store_with_tombstones();
+    let plain = guard.path().join("plain");
+    copy_tree(&dir, &plain);
+    let work = |writer: &mut Writer| {
+        ingest(writer, "b", &numbered("y", 50)).expect("a commit");
+        writer.remove_captions(&[20, 21]).expect("a removal");
+        writer.compact(&(), &Stop::new()).expect("compacting");
+        writer.remove_captions(&[22]).expect("a removal");
+    };
+    work(&mut Writer::open(&dir, Arc::new(Stuttering)).unwrap());
+    work(&mut Memory::writer(&plain).unwrap());
+    let segments = |dir: &Path| files(&dir.join("segments")).into_iter().map(|file| file.1).collect::<Vec<_>>();
+    assert_eq!(segments(&dir), segments(&plain));
+    assert!(check(&dir, &(), &Stop::new()).unwrap().is_sound());
+}
+
 #[test]
 fn what_a_crashed_writer_left_is_removed_and_nothing_else() {
     let (_guard, dir) = empty_store();
@@ -185,10 +274,21 @@ fn what_a_crashed_writer_left_is_removed_and_nothing_else() {
     ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
     drop(writer);
     let sound = contents(&Memory::open(&dir).unwrap());
-    let left =
-        ["segments/00000002.captions", "segments/00000002.vectors", "segments/00000001.graph.new", "manifest.new"];
+    let left = [
+        "segments/00000002.captions",
+        "segments/00000002.vectors",
+        "segments/00000001.graph.new",
+        "segments/00000001.1.tombstones",
+        "manifest.new",
+    ];
     let leftover_decoder = "decoders/small-0123456789ab.safetensors";
-    let foreign = ["segments/notes.txt", "decoders/training.jsonl", "decoders/checkpoint.safetensors", "README"];
+    let foreign = [
+        "segments/notes.txt",
+        "segments/00000001.x.tombstones",
+        "decoders/training.jsonl",
+        "decoders/checkpoint.safetensors",
+        "README",
+    ];
     for name in left.iter().chain(&foreign).chain([&leftover_decoder]) {
         std::fs::write(dir.join(name), b"half a fi").unwrap();
     }

@@ -57,6 +57,52 @@ fn make_the_golden_store() {
     copy_tree(&dir, &golden());
 }
 
+fn golden_removed() -> PathBuf {
+    golden().with_file_name("v1-removed")
+}
+
+/// The golden store, from which captions are removed in two commits, so that one segment has a second generation.
+fn build_removed(dir: &Path) {
+    build(dir);
+    let mut writer = Memory::writer(dir).expect("a writer");
+    writer.remove_captions(&[3]).expect("a removal");
+    writer.remove_captions(&[2, 5]).expect("a removal");
+}
+
+#[test]
+#[ignore = "makes the golden store with removed captions anew; only for a new format version"]
+fn make_the_golden_store_with_removed_captions() {
+    let guard = tempfile::tempdir().unwrap();
+    let dir = guard.path().join("v1-removed");
+    build_removed(&dir);
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    std::fs::remove_file(dir.join("lock")).unwrap();
+    assert!(!golden_removed().exists(), "remove the old one first, if you are sure");
+    copy_tree(&dir, &golden_removed());
+}
+
+#[test]
+fn the_golden_store_with_removed_captions_reads_as_it_was_written() {
+    let memory = Memory::open(&golden_removed()).unwrap();
+    assert_eq!(memory.verify(&()).unwrap(), []);
+    let seen: Vec<_> = contents(&memory).into_iter().map(|seen| (seen.0, seen.3)).collect();
+    assert_eq!(seen, [(1, 2), (4, 1), (6, 1)], "ids and multiplicities");
+    let stats = memory.stats();
+    assert_eq!((stats.commit, stats.captions, stats.occurrences, stats.removed), (6, 3, 4, 3));
+    let guard = tempfile::tempdir().unwrap();
+    let (copy, built) = (guard.path().join("copy"), guard.path().join("built"));
+    copy_tree(&golden_removed(), &copy);
+    let mut writer = Memory::writer(&copy).unwrap();
+    let again = ingest(&mut writer, "nature", &commits()[0].1).unwrap();
+    assert_eq!((again.new, again.repeats, again.duplicates), (2, 0, 2), "what was removed is new again");
+    build_removed(&built);
+    for (path, content) in files(&built.join("segments")) {
+        let name = path.file_name().unwrap();
+        let golden = std::fs::read(golden_removed().join("segments").join(name)).unwrap();
+        assert_eq!(content, golden, "{}", path.display());
+    }
+}
+
 #[test]
 fn the_golden_store_reads_as_it_was_written() {
     let memory = Memory::open(&golden()).unwrap();

@@ -50,6 +50,45 @@ fn child_reads() {
 }
 
 #[test]
+#[ignore = "run by the tests below, in another process"]
+fn child_keeps_its_snapshot() {
+    let Some(dir) = std::env::var_os(STORE) else { return };
+    let memory = Memory::open(Path::new(&dir)).unwrap();
+    let before = contents(&memory);
+    println!("opened");
+    while !Path::new(&dir).with_file_name("go").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(contents(&memory), before, "files that were unlinked are mapped still");
+    let all = SearchOptions { k: 1000, ..SearchOptions::default() };
+    assert_eq!(memory.search(&embed("x 2", DIM), &all).unwrap().len(), before.len());
+    assert!(contents(&Memory::open(Path::new(&dir)).unwrap()).len() < before.len(), "who opens now sees less");
+    println!("kept");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_in_another_process_keeps_its_snapshot_through_removal_and_compaction() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    for chunk in 0..5 {
+        ingest(&mut writer, "a", &numbered(&format!("{chunk} x"), 40)).unwrap();
+    }
+    let old: Vec<_> = files(&dir.join("segments")).into_iter().map(|(path, _)| path).collect();
+    let mut reader = child("child_keeps_its_snapshot", &dir).spawn().unwrap();
+    let mut lines = BufReader::new(reader.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("opened")));
+    writer.remove_captions(&[1, 77, 200]).unwrap();
+    ingest(&mut writer, "a", &numbered("more", 40)).unwrap();
+    writer.compact(&(), &Stop::new()).unwrap();
+    writer.remove_captions(&(2..76).collect::<Vec<u64>>()).unwrap();
+    assert!(old.iter().all(|path| !path.exists()), "nothing of what the reader has open is there");
+    std::fs::write(dir.with_file_name("go"), "").unwrap();
+    assert!(lines.any(|line| line.contains("kept")), "the reader lost its snapshot");
+    assert!(reader.wait().unwrap().success());
+}
+
+#[test]
 fn there_is_one_writer_and_a_killed_one_is_no_obstacle() {
     let (_guard, dir) = empty_store();
     let mut other = child("child_holds_the_lock", &dir).spawn().unwrap();
@@ -130,7 +169,7 @@ fn readers_see_whole_commits_while_a_writer_works() {
                 while !done.load(Ordering::Relaxed) || opened == 0 {
                     let memory = Memory::open(&dir).unwrap();
                     opened += 1;
-                    // Each commit of `moving` brings ten rows; the domain is whole or not there.
+                    // Each commit brings ten rows of `moving` or takes ten away.
                     let all = contents(&memory);
                     let moving = all.iter().filter(|caption| caption.1 == "moving").count();
                     assert_eq!((all.len() - moving, moving % 10), (3, 0));
@@ -139,11 +178,15 @@ fn readers_see_whole_commits_while_a_writer_works() {
                 }
             });
         }
-        for round in 0..4 {
+        // Each of these takes away files that a reader may be about to open: it begins anew with the newer commit.
+        for round in 0..6 {
             for chunk in 0..12 {
                 ingest(&mut writer, "moving", &numbered(&format!("{round} {chunk}"), 10)).unwrap();
             }
             writer.merge(&(), &Stop::new()).unwrap();
+            let moving: Vec<u64> = contents(&writer.snapshot().unwrap()).iter().skip(3).map(|seen| seen.0).collect();
+            moving.chunks(10).take(3).for_each(|ten| _ = writer.remove_captions(ten).unwrap());
+            writer.compact(&(), &Stop::new()).unwrap();
             writer.remove_domain("moving").unwrap();
         }
         done.store(true, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::clap::Clap;
 use echoic::corpus::{self, Format, shipped};
 use echoic::decoder::{TrainOptions, TrainingBridge, default_noise_variance};
-use echoic::ingest::Source;
+use echoic::ingest::{Mode, Source};
 use echoic::memory::Memory;
 use echoic::training::{train_decoder, work_folder};
 use echoic::{Error, Result};
@@ -84,7 +84,7 @@ fn ingest_shipped(context: &Context, memory: &Memory) -> Result<()> {
         let options = corpus::Options { format: Format::Text, column: None };
         let rows = corpus::parse(corpus.domain, corpus.text.as_bytes(), &options)?;
         let lines = corpus.text.lines().count() as u64;
-        let report = store(context, &mut writer, corpus.domain, rows, Source::Tower(&clap), Some(lines))?;
+        let report = store(context, &mut writer, corpus.domain, rows, Source::Tower(&clap), Mode::Add, Some(lines))?;
         context.stop.check()?;
         context.out.remark(&format!("   {}", describe(corpus.domain, &report)))?;
     }

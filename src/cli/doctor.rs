@@ -81,7 +81,11 @@ fn models() -> Vec<Finding> {
 
 fn store(path: &Path) -> Finding {
     match Memory::open(path) {
-        Ok(memory) => good("store", format!("{} captions in {} at {}", memory.len(), memory.space(), path.display())),
+        Ok(memory) => {
+            let found = format!("{} captions in {} at {}", memory.len(), memory.space(), path.display());
+            // A store that is due for compacting is in order.
+            Finding { what: "store", ok: true, found, hint: memory.compaction_advice() }
+        }
         Err(e) => bad("store", e.to_string(), e.hint().unwrap_or_default()),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use echoic::clap::Clap;
 use echoic::corpus::{self, Corpus, Format};
-use echoic::ingest::{IngestReport, Source, ingest};
+use echoic::ingest::{IngestReport, Mode, Source, ingest};
 use echoic::memory::{Memory, Writer};
 use echoic::npy::NpyRows;
 use echoic::progress::Progress;
@@ -33,6 +33,9 @@ pub struct Arguments {
     /// Text embeddings that you computed: row i of this .npy file belongs to caption i
     #[arg(long, value_name = "FILE.npy")]
     embeddings: Option<PathBuf>,
+    /// Replace the captions of clips that the corpus names: texts that it no longer gives them are removed
+    #[arg(long)]
+    replace_clips: bool,
 }
 
 /// What is printed: the report, with where it came from and went.
@@ -71,7 +74,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
             Source::Tower(&clap)
         }
     };
-    let report = store(context, &mut writer, &arguments.domain, corpus, source, captions)?;
+    let mode = if arguments.replace_clips { Mode::ReplaceClips } else { Mode::Add };
+    let report = store(context, &mut writer, &arguments.domain, corpus, source, mode, captions)?;
     let ingested = Ingested {
         file: &arguments.file,
         domain: &arguments.domain,
@@ -98,11 +102,12 @@ pub fn store(
     domain: &str,
     corpus: Corpus,
     source: Source<'_>,
+    mode: Mode,
     captions: Option<u64>,
 ) -> Result<IngestReport> {
     let (bars, stop) = (&context.bars, context.stop);
     bars.begin(&format!("ingesting {domain}"), captions);
-    let report = ingest(writer, domain, corpus, source, bars, stop);
+    let report = ingest(writer, domain, corpus, source, mode, bars, stop);
     bars.end();
     let report = report?;
     if !report.interrupted {
@@ -112,6 +117,12 @@ pub fn store(
     for rejected in &report.rejections {
         tracing::warn!("line {}: {}", rejected.line, rejected.reason);
     }
+    if mode == Mode::ReplaceClips && report.rejected > 0 {
+        tracing::warn!(
+            "nothing was removed, because rows that were rejected may name what is to stay: mend them and go on"
+        );
+    }
+    super::compact::advise(&writer.snapshot()?);
     Ok(report)
 }
 
@@ -130,10 +141,13 @@ fn matching_rows(file: &Path, captions: Option<u64>) -> Result<NpyRows> {
 
 /// The report in one line for people.
 pub fn describe(domain: &str, report: &IngestReport) -> String {
-    let IngestReport { read, new, repeats, duplicate, rejected, .. } = *report;
+    let IngestReport { read, new, repeats, duplicate, rejected, replaced, .. } = *report;
     let mut text = format!("{domain}: {} read, {} new", number(read), number(new));
     if repeats > 0 {
         text += &format!(", {} further occurrences of stored texts", number(repeats));
+    }
+    if replaced > 0 {
+        text += &format!(", {} outdated removed", number(replaced));
     }
     text + &format!(", {} duplicate, {} rejected", number(duplicate), number(rejected))
 }

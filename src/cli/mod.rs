@@ -4,12 +4,17 @@
 //! 1 for what the user can mend (wrong option, unreadable file, missing model), 2 for the unexpected.
 
 mod align;
+mod backup;
 mod bars;
 mod caption;
+mod captions;
+mod check;
+mod compact;
 mod completions;
 mod demo;
 mod doctor;
 mod domains;
+mod export;
 mod ingest;
 mod init;
 mod models;
@@ -69,6 +74,16 @@ enum Command {
     Ingest(ingest::Arguments),
     /// List the domains, or remove one
     Domains(domains::Arguments),
+    /// List, show or remove single captions
+    Captions(captions::Arguments),
+    /// Verify every checksum, count and link of the store, or mend what is derived
+    Check(check::Arguments),
+    /// Make a store of its own of the newest commit, while a writer may go on
+    Backup(backup::Arguments),
+    /// Write captions and vectors for other programs
+    Export(export::Arguments),
+    /// Free the space of removed captions and merge small segments
+    Compact,
     /// Show what the store holds
     Stats,
     /// Train a decoder from stored texts
@@ -137,6 +152,11 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Init(arguments) => init::run(context, &arguments),
         Command::Ingest(arguments) => ingest::run(context, &arguments),
         Command::Domains(arguments) => domains::run(context, &arguments),
+        Command::Captions(arguments) => captions::run(context, &arguments),
+        Command::Check(arguments) => check::run(context, &arguments),
+        Command::Backup(arguments) => backup::run(context, &arguments),
+        Command::Export(arguments) => export::run(context, &arguments),
+        Command::Compact => compact::run(context),
         Command::Stats => stats::run(context),
         Command::Train(arguments) => train::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),

@@ -22,6 +22,10 @@ pub fn run(context: &Context) -> Result<()> {
             ("rows with a graph".into(), number(s.indexed)),
             ("size on disk".into(), bytes(s.bytes.total())),
         ];
+        if s.removed > 0 {
+            rows.push(("removed, not compacted".into(), number(s.removed)));
+        }
+        rows.extend(s.advice.iter().map(|advice| ("advice".into(), advice.clone())));
         rows.extend(s.decoders.iter().map(|d| ("decoder".into(), d.name.clone())));
         table(&rows.into_iter().map(|(name, value)| vec![name, value]).collect::<Vec<_>>())
     })

@@ -42,15 +42,18 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Input`] when the embeddings do not fit the plan or the store, or hold a row of length zero or not finite, or when the
-    /// plan is outdated by a commit that removed what it refers to: then nothing has changed. [`Error::Io`] when writing failed: then
+    /// plan is from before a removal: then nothing has changed. [`Error::Io`] when writing failed: then
     /// partial files are removed, nothing has changed, and the writer is poisoned.
     pub fn append(&mut self, domain: &str, mut plan: Plan, embeddings: &Embeddings) -> Result<Appended> {
         self.check_poison()?;
         if plan.domain != domain {
             return Err(Error::input("the plan", format!("one for the domain {}", plan.domain), domain));
         }
+        if plan.commit < self.last_removal {
+            return Err(Error::input("the plan", "one from before a removal", "a plan made anew"));
+        }
         if plan.commit != self.memory.commit() {
-            plan::renew(&mut plan, &mut self.in_domain(domain), |id| self.memory.0.find(id).is_some())?;
+            plan::renew(&mut plan, &mut self.in_domain(domain))?;
         }
         let vectors = self.unit_vectors(&plan, embeddings)?;
         let chunk = Chunk::new(&plan, self.memory.0.manifest.next_caption)?;
@@ -147,7 +150,8 @@ impl Chunk {
         for row in &plan.rows {
             match row.decision {
                 Decision::New(index) => additions.caption(domain, &plan.texts[index], self.ids[index], &row.key),
-                Decision::Repeat(_) | Decision::RepeatOfNew(_) => additions.repeat(domain, &row.key),
+                Decision::Repeat(id) => additions.repeat(domain, id, &row.key),
+                Decision::RepeatOfNew(index) => additions.repeat(domain, self.ids[index], &row.key),
                 Decision::Duplicate => {}
             }
         }

@@ -234,6 +234,12 @@ impl Captions {
         })
     }
 
+    /// True when repeats of caption `id` lie here and the caption does not.
+    pub(super) fn repeats_foreign(&self, id: u64) -> bool {
+        let first = self.local + partition_point(self.foreign, |index| self.repeat_entry(self.local + index).0 < id);
+        first < self.local + self.foreign && self.repeat_entry(first).0 == id
+    }
+
     /// Number of repeats.
     pub(super) fn repeats(&self) -> usize {
         self.local + self.foreign

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::captions::Record;
+use super::check::CatalogueState;
 use super::layout;
 use super::ledger::{Broken, Entry, Ledger};
 use super::plan::{Hash, row_hash, text_hash};
@@ -48,9 +49,9 @@ pub struct HistoryEntry {
 pub(super) struct Additions(Vec<Entry>);
 
 impl Additions {
-    /// A further occurrence of a caption.
-    pub(super) fn repeat(&mut self, domain: u32, row: &Hash) {
-        self.0.push((key(ROW, domain, row), Vec::new()));
+    /// A further occurrence of caption `id`.
+    pub(super) fn repeat(&mut self, domain: u32, id: u64, row: &Hash) {
+        self.0.push((key(ROW, domain, row), id.to_le_bytes().to_vec()));
     }
 
     /// A caption, and the row that brought it. One entry does for both, because most rows of a corpus bring a new caption.
@@ -59,7 +60,26 @@ impl Additions {
     }
 }
 
+/// What a commit removed, for the catalogue: keys whose values begin with these ids.
+#[derive(Default)]
+pub(super) struct Removals(Vec<(Vec<u8>, u64)>);
+
+impl Removals {
+    /// A further occurrence of caption `id`.
+    pub(super) fn repeat(&mut self, domain: u32, row: &Hash, id: u64) {
+        self.0.push((key(ROW, domain, row), id));
+    }
+
+    /// A caption.
+    pub(super) fn caption(&mut self, domain: u32, text: &Hash, id: u64) {
+        self.0.push((key(TEXT, domain, text), id));
+    }
+}
+
 pub(super) struct Catalogue(Ledger);
+
+/// Layout of keys and values; a catalogue of another layout is built again.
+const LAYOUT: u8 = 2;
 
 /// What the catalogue says of itself: whose it is, which commit it has taken in, and whether it was closed properly.
 struct State {
@@ -72,15 +92,15 @@ impl State {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = self.store.to_vec();
         bytes.extend_from_slice(&self.commit.to_le_bytes());
-        bytes.push(u8::from(self.closed));
+        bytes.extend([u8::from(self.closed), LAYOUT]);
         bytes
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (store, rest) = bytes.split_first_chunk()?;
         let (commit, rest) = rest.split_first_chunk()?;
-        let closed = matches!(rest, [1]);
-        (rest.len() == 1).then(|| Self { store: *store, commit: u64::from_le_bytes(*commit), closed })
+        let [closed @ (0 | 1), LAYOUT] = *rest else { return None };
+        Some(Self { store: *store, commit: u64::from_le_bytes(*commit), closed: closed == 1 })
     }
 }
 
@@ -135,10 +155,51 @@ impl Catalogue {
         }
     }
 
+    /// A catalogue that knows nothing.
+    pub(super) fn empty() -> Self {
+        Self(Ledger::in_memory())
+    }
+
+    /// Compares what is on disk with the segments; the caller holds the writer's lock.
+    pub(super) fn inspect(memory: &Memory) -> CatalogueState {
+        // What sled itself cannot read claims nothing: a writer that was killed may leave it so.
+        let unreadable = |trouble: Trouble| CatalogueState::Outdated(trouble.to_string());
+        let mut catalogue = match Self::resume(&layout::catalogue(memory.dir()), memory, &mut Vec::new()) {
+            Ok(Resumed::Ready(catalogue)) => catalogue,
+            Ok(Resumed::Empty) => return CatalogueState::Absent,
+            Ok(Resumed::Stale(reason)) => return CatalogueState::Outdated(reason.to_owned()),
+            Err(trouble) => return unreadable(trouble),
+        };
+        let compared = catalogue.first_unknown(memory);
+        // It was closed properly before, and has only been read.
+        let compared = compared.and_then(|unknown| catalogue.mark(memory, true).map(|()| unknown));
+        match compared {
+            Ok(None) => CatalogueState::Agrees,
+            Ok(Some(unknown)) => CatalogueState::Wrong(unknown),
+            Err(trouble) => unreadable(trouble),
+        }
+    }
+
+    /// The first stored row that the catalogue does not know, in words.
+    fn first_unknown(&self, memory: &Memory) -> Result<Option<String>, Trouble> {
+        for segment in &memory.0.segments {
+            for (index, record) in segment.captions.records().enumerate() {
+                let (record, mut expected) = (record?, Additions::default());
+                add_record(memory, segment, index, &record, &mut expected)?;
+                for (key, value) in expected.0 {
+                    if self.0.get(&key)?.as_ref() != Some(&value) {
+                        return Ok(Some(format!("no row of caption {}", record.id())));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
     fn resume(path: &Path, memory: &Memory, history: &mut Vec<HistoryEntry>) -> Result<Resumed, Trouble> {
         let mut catalogue = Self(Ledger::open(path)?);
         let Some(state) = catalogue.0.get(STATE)? else { return Ok(Resumed::Empty) };
-        let Some(state) = State::decode(&state) else { return Ok(Resumed::Stale("it is not readable")) };
+        let Some(state) = State::decode(&state) else { return Ok(Resumed::Stale("it has another layout")) };
         let manifest = &memory.0.manifest;
         if state.store != manifest.store {
             return Ok(Resumed::Stale("it belongs to another store"));
@@ -157,11 +218,12 @@ impl Catalogue {
     }
 
     /// Takes in all segments that came after `commit`. Segments made by merging hold rows it knows; to add them again does no harm.
+    /// What was removed meanwhile it need not forget: whoever asks it for a caption also asks the snapshot.
     fn fill(&mut self, memory: &Memory, commit: u64) -> Result<(), Trouble> {
         for segment in memory.0.segments.iter().filter(|segment| segment.entry.commit > commit) {
             let mut additions = Additions::default();
-            for record in segment.captions.records() {
-                add_record(memory, segment, &record?, &mut additions)?;
+            for (index, record) in segment.captions.records().enumerate() {
+                add_record(memory, segment, index, &record?, &mut additions)?;
                 if additions.0.len() >= GATHERED {
                     self.add(std::mem::take(&mut additions))?;
                 }
@@ -192,8 +254,9 @@ impl Catalogue {
         Ok(())
     }
 
-    pub(super) fn has_row(&self, domain: u32, row: &Hash) -> Result<bool, Trouble> {
-        Ok(self.0.get(&key(ROW, domain, row))?.is_some())
+    /// The caption that this row repeats.
+    pub(super) fn repeated_by(&self, domain: u32, row: &Hash) -> Result<Option<u64>, Trouble> {
+        self.number(&key(ROW, domain, row))
     }
 
     pub(super) fn caption_of(&self, domain: u32, text: &Hash) -> Result<Option<(u64, Hash)>, Trouble> {
@@ -223,6 +286,16 @@ impl Catalogue {
     pub(super) fn clear_progress(&mut self) -> Result<(), Trouble> {
         self.0.remove_prefix(&[PROGRESS])?;
         Ok(self.0.flush()?)
+    }
+
+    /// Forgets captions, unless their keys lead to others by now.
+    pub(super) fn forget(&mut self, removals: &Removals) -> Result<(), Trouble> {
+        for (key, id) in &removals.0 {
+            if self.0.get(key)?.is_some_and(|value| value.starts_with(&id.to_le_bytes())) {
+                self.0.remove(key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a domain. Only for the space that it takes: its id is never given to another.
@@ -281,24 +354,30 @@ impl From<Broken> for Trouble {
     }
 }
 
-/// What a record in a segment means to the catalogue.
-fn add_record(memory: &Memory, segment: &Segment, record: &Record, additions: &mut Additions) -> Result<()> {
+/// What the record of that index in a segment means to the catalogue: nothing, when its caption is removed.
+fn add_record(
+    memory: &Memory,
+    segment: &Segment,
+    index: usize,
+    record: &Record,
+    additions: &mut Additions,
+) -> Result<()> {
     let domain = segment.entry.domain;
     match record {
+        // Captions come first, in the order of the rows.
         Record::Caption { id, text, clip, ordinal } => {
-            additions.caption(domain, text, *id, &row_hash(text, clip.as_deref(), *ordinal));
+            if segment.is_live(index) {
+                additions.caption(domain, text, *id, &row_hash(text, clip.as_deref(), *ordinal));
+            }
         }
         Record::Repeat { id, clip, ordinal } => {
-            let home = memory.0.find(*id);
-            let (home, row) = home.ok_or_else(|| {
-                Error::damaged(
-                    segment.captions.path(),
-                    0,
-                    format!("a repeat of caption {id}"),
-                    "a caption that is stored",
-                )
+            let (home, row) = memory.0.find_stored(*id).ok_or_else(|| {
+                let found = format!("a repeat of caption {id}");
+                Error::damaged(segment.captions.path(), 0, found, "a caption that is stored")
             })?;
-            additions.repeat(domain, &row_hash(&home.text(row)?.0, clip.as_deref(), *ordinal));
+            if home.is_live(row) {
+                additions.repeat(domain, *id, &row_hash(&home.text(row)?.0, clip.as_deref(), *ordinal));
+            }
         }
     }
     Ok(())

@@ -75,7 +75,7 @@ pub(super) fn write_durably(path: &Path, parts: &[&[u8]], storage: &dyn Storage)
 }
 
 /// A folder that holds anything but the beginnings of a store that was never finished is left alone.
-fn refuse_occupied(dir: &Path) -> Result<()> {
+pub(super) fn refuse_occupied(dir: &Path) -> Result<()> {
     let subject = || dir.display().to_string();
     if layout::manifest(dir).exists() {
         return Err(Error::input(subject(), "a store", "a new or empty folder")
@@ -101,7 +101,7 @@ fn refuse_occupied(dir: &Path) -> Result<()> {
 }
 
 /// A number that no other store has. It guards against mix-ups, not against adversaries.
-fn random_id() -> [u8; 16] {
+pub(super) fn random_id() -> [u8; 16] {
     let bytes: [u8; 16] = rand::random();
     let mut sha = Sha256::new_with_prefix(bytes);
     sha.update(std::process::id().to_le_bytes());

@@ -28,15 +28,28 @@ impl Writer {
     /// As [`Writer::index`].
     pub fn index_above(&mut self, rows: usize, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
         self.check_poison()?;
-        let mut built = Vec::new();
         let wanting = |segment: &&Arc<Segment>| segment.rows() >= rows.max(1) && segment.graph().is_none();
-        let result = self.memory.0.segments.iter().filter(wanting).try_for_each(|segment| {
+        let wanting = self.memory.0.segments.iter().filter(wanting).map(Arc::clone).collect();
+        self.build_graphs(wanting, progress, stop)
+    }
+
+    /// Builds the graphs of these segments again.
+    pub(super) fn rebuild_graphs(&mut self, ids: &[u64], progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+        self.check_poison()?;
+        let named = self.memory.0.segments.iter().filter(|segment| ids.contains(&segment.entry.id));
+        let named = named.map(Arc::clone).collect();
+        self.build_graphs(named, progress, stop)
+    }
+
+    fn build_graphs(&mut self, of: Vec<Arc<Segment>>, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+        let mut built = Vec::new();
+        let result = of.iter().try_for_each(|segment| {
             self.build_graph(segment, progress, stop)?;
             built.push(segment.entry.id);
             Ok(())
         });
         if !built.is_empty() {
-            // Opened anew, the segments find their graphs; snapshots taken before go on scanning.
+            // Opened anew, the segments find their graphs; snapshots taken before go on as they were.
             let known = self.memory.0.segments.iter().filter(|segment| !built.contains(&segment.entry.id));
             let known: Vec<_> = known.map(Arc::clone).collect();
             self.memory = Memory::assemble(&self.dir(), self.memory.0.manifest.clone(), &known)?;

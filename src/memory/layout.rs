@@ -47,13 +47,18 @@ pub(super) fn graph(dir: &Path, id: u64) -> PathBuf {
     segments(dir).join(format!("{id:08}.graph"))
 }
 
-/// What a file in `segments/` is: the segment's id and the extension; `None` for a file that is not ours.
-pub(super) fn parse_segment_file(name: &str) -> Option<(u64, &str)> {
-    let (digits, kind) = name.split_once('.')?;
-    if digits.len() < 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    matches!(kind, "captions" | "vectors" | "graph" | "graph.new").then_some((digits.parse().ok()?, kind))
+/// The removed rows of segment `id`.
+pub(super) fn tombstones(dir: &Path, id: u64, generation: u32) -> PathBuf {
+    segments(dir).join(format!("{id:08}.{generation}.tombstones"))
+}
+
+/// True for a name that only this library gives to a file in `segments/`.
+pub(super) fn is_segment_file(name: &str) -> bool {
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((id, kind)) = name.split_once('.') else { return false };
+    let ours = matches!(kind, "captions" | "vectors" | "graph" | "graph.new")
+        || kind.strip_suffix(".tombstones").is_some_and(is_number);
+    id.len() >= 8 && is_number(id) && ours
 }
 
 /// True for a name that a published decoder may have: `NAME-<12 hexadecimal digits>.safetensors`, or the same while it is copied.

@@ -1,11 +1,12 @@
 //! The manifest: the one file that says what the store holds. Replacing it is the commit.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use bincode::{Decode, Encode};
 
 use super::codec::{self, MANIFEST_LIMIT, u32_at, u64_at};
-use super::limits;
+use super::{layout, limits};
 use crate::{EmbeddingSpace, Error, Result};
 
 /// The store format version that this build reads and writes.
@@ -30,7 +31,7 @@ pub(super) struct Manifest {
     pub domains: Vec<DomainEntry>,
     /// In order of their ids.
     pub segments: Vec<SegmentEntry>,
-    /// Always empty so far; see `schema/v1.md`.
+    /// Of the segments that have lost rows, in order of their ids.
     pub tombstones: Vec<TombstoneEntry>,
     pub decoders: Vec<DecoderRecord>,
 }
@@ -67,7 +68,7 @@ pub(super) struct FileEntry {
     pub crc: u32,
 }
 
-/// Rows of a segment that were deleted, as a bitmap in a file of its own.
+/// Rows of a segment that were removed, as a bitmap in a file of its own.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct TombstoneEntry {
     pub segment: u64,
@@ -110,7 +111,7 @@ impl Manifest {
 
     /// Reads the manifest of the store at `dir`.
     pub(super) fn read(dir: &Path) -> Result<Self> {
-        let path = super::layout::manifest(dir);
+        let path = layout::manifest(dir);
         match std::fs::read(&path) {
             Ok(bytes) => Self::decode(&bytes, dir, &path),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
@@ -154,9 +155,6 @@ impl Manifest {
         if limits::check_dim(self.space.dim).is_err() {
             return Err(format!("{} dimensions", self.space.dim));
         }
-        if !self.tombstones.is_empty() {
-            return Err("tombstones, which this build does not know".into());
-        }
         for domain in &self.domains {
             // Names become words on command lines and parts of paths.
             limits::check_name("domain", &domain.name).map_err(|error| error.to_string())?;
@@ -173,13 +171,42 @@ impl Manifest {
                 return Err(format!("segment {} out of range", segment.id));
             }
         }
+        for pair in self.tombstones.windows(2) {
+            if pair[0].segment >= pair[1].segment {
+                return Err(format!("tombstones of segment {} before {}", pair[0].segment, pair[1].segment));
+            }
+        }
+        for tombstones in &self.tombstones {
+            let fits = |segment: &SegmentEntry| (1..=segment.rows).contains(&tombstones.rows);
+            if !self.segment(tombstones.segment).is_some_and(fits) {
+                return Err(format!("{} tombstones of segment {}", tombstones.rows, tombstones.segment));
+            }
+        }
         for decoder in &self.decoders {
             limits::check_name("decoder", &decoder.name).map_err(|error| error.to_string())?;
-            if !super::layout::is_decoder_file(&decoder.file) || decoder.file.contains(['/', '\\']) {
+            if !layout::is_decoder_file(&decoder.file) || decoder.file.contains(['/', '\\']) {
                 return Err(format!("the decoder file name {:?}", decoder.file));
             }
         }
         Ok(())
+    }
+
+    /// The segment of that id.
+    pub(super) fn segment(&self, id: u64) -> Option<&SegmentEntry> {
+        self.segments.binary_search_by_key(&id, |segment| segment.id).ok().map(|index| &self.segments[index])
+    }
+
+    /// The removed rows of a segment, if it has lost any.
+    pub(super) fn tombstones_of(&self, segment: u64) -> Option<&TombstoneEntry> {
+        let index = self.tombstones.binary_search_by_key(&segment, |tombstones| tombstones.segment);
+        index.ok().map(|index| &self.tombstones[index])
+    }
+
+    /// The paths of the files that make up its segments, and of the graphs that may lie beside them.
+    pub(super) fn segment_files(&self, dir: &Path) -> BTreeSet<PathBuf> {
+        let ids = self.segments.iter().map(|segment| segment.id);
+        let files = ids.flat_map(|id| [layout::captions(dir, id), layout::vectors(dir, id), layout::graph(dir, id)]);
+        files.chain(self.tombstones.iter().map(|t| layout::tombstones(dir, t.segment, t.generation))).collect()
     }
 
     /// The domain of that name.

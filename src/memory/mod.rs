@@ -36,8 +36,10 @@
 compile_error!("the store's files are mapped as little-endian numbers; big-endian machines are not supported");
 
 mod append;
+mod backup;
 mod captions;
 mod catalogue;
+mod check;
 mod codec;
 mod commit;
 mod decoders;
@@ -53,29 +55,33 @@ mod mapping;
 mod merge;
 mod plan;
 mod planner;
+mod remove;
 mod scan;
 mod search;
 mod segment;
 mod snapshot;
 mod stats;
 pub mod storage;
+mod tombstones;
 mod top;
 mod vectors;
-mod verify;
 mod visited;
 mod walk;
 mod writer;
 
 pub use append::Appended;
+pub use backup::{BackedUp, backup};
 pub use catalogue::HistoryEntry;
+pub use check::{CatalogueState, CheckReport, Damage, check, repair};
 pub use decoders::DecoderEntry;
 pub use limits::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, check_caption, check_clip, check_name};
 pub use manifest::FORMAT_VERSION;
+pub use merge::Compacted;
 pub use plan::{Decision, Ordinals, Plan, RowKey};
+pub use remove::Removed;
 pub use search::{Neighbour, SearchOptions};
 pub use snapshot::{Block, Caption, Memory};
 pub use stats::{DiskUse, DomainStats, StoreStats};
-pub use verify::Damage;
 pub use writer::Writer;
 
 #[cfg(test)]

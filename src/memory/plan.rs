@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use super::limits;
-use crate::{Error, Result};
+use crate::Result;
 
 /// A row of a corpus, as it identifies itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,15 +93,15 @@ impl Plan {
 
 /// What is stored of a domain, as far as planning asks.
 pub(super) trait Stored {
-    /// True when the row is stored as a repeat.
-    fn has_row(&mut self, key: &Hash) -> Result<bool>;
+    /// True when the row is stored as a repeat of caption `id`.
+    fn has_row(&mut self, key: &Hash, id: u64) -> Result<bool>;
     /// The caption with this text: its id, and the key of the row that brought it.
     fn caption_of(&mut self, text: &Hash) -> Result<Option<(u64, Hash)>>;
 }
 
 /// The decision for a row whose text is stored.
 fn known_text(key: &Hash, (id, first): (u64, Hash), stored: &mut impl Stored) -> Result<Decision> {
-    let known = *key == first || stored.has_row(key)?;
+    let known = *key == first || stored.has_row(key, id)?;
     Ok(if known { Decision::Duplicate } else { Decision::Repeat(id) })
 }
 
@@ -134,8 +134,8 @@ pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl
     Ok(Plan { domain: domain.to_owned(), commit, texts, rows: planned })
 }
 
-/// Compares a plan that was made before the last commit with what is stored now; `exists` says whether a caption still does.
-pub(super) fn renew(plan: &mut Plan, stored: &mut impl Stored, exists: impl Fn(u64) -> bool) -> Result<()> {
+/// Compares a plan that was made before the last commit with what is stored now. Nothing may have been removed since.
+pub(super) fn renew(plan: &mut Plan, stored: &mut impl Stored) -> Result<()> {
     let texts = plan.texts.iter().map(|text| stored.caption_of(&text_hash(text)));
     let texts: Vec<Option<(u64, Hash)>> = texts.collect::<Result<_>>()?;
     for row in &mut plan.rows {
@@ -144,11 +144,7 @@ pub(super) fn renew(plan: &mut Plan, stored: &mut impl Stored, exists: impl Fn(u
                 Some(caption) => known_text(&row.key, caption, stored)?,
                 None => row.decision,
             },
-            Decision::Repeat(id) if !exists(id) => {
-                let found = "a repeat of a caption that was removed since";
-                return Err(Error::input("the plan", found, "a plan made anew"));
-            }
-            Decision::Repeat(_) if stored.has_row(&row.key)? => Decision::Duplicate,
+            Decision::Repeat(id) if stored.has_row(&row.key, id)? => Decision::Duplicate,
             other => other,
         };
     }
@@ -186,7 +182,7 @@ mod tests {
 
     struct Nothing;
     impl Stored for Nothing {
-        fn has_row(&mut self, _: &Hash) -> Result<bool> {
+        fn has_row(&mut self, _: &Hash, _: u64) -> Result<bool> {
             Ok(false)
         }
         fn caption_of(&mut self, _: &Hash) -> Result<Option<(u64, Hash)>> {

@@ -78,8 +78,13 @@ impl Memory {
     fn answer(&self, segments: &[&Segment], query: &[f32], options: &SearchOptions) -> Result<Vec<Neighbour>> {
         let dim = self.space().dim;
         let mut best: Vec<(f32, u64, &Segment, usize)> = Vec::new();
-        for segment in segments.iter().filter(|segment| segment.rows() > 0) {
-            let found = nearest(segment, dim, query, options);
+        for segment in segments.iter().filter(|segment| segment.live() > 0) {
+            let found = match &segment.removed {
+                None => nearest(segment, dim, query, options),
+                Some(removed) => removed.nearest_live(segment.rows(), options.k, |k| {
+                    nearest(segment, dim, query, &SearchOptions { k, domains: None, ..*options })
+                }),
+            };
             best.extend(found.iter().map(|scored| {
                 let row = scored.row as usize;
                 (scored.similarity, segment.captions.id(row), *segment, row)

@@ -1,27 +1,31 @@
 //! A segment: some captions of one domain with their vectors, written once and never changed.
 //!
 //! Its life: `append` or `merge` writes both files and fsyncs them; the commit that names it makes it part of the store; `index` may
-//! put a graph beside it; a merge or the removal of the domain drops it from the manifest, and then its files are unlinked.
+//! put a graph beside it, `remove` a list of the rows that are gone; a merge or the removal of the domain drops it from the manifest,
+//! and then its files are unlinked.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::captions::{Captions, Record};
 use super::graph::Graph;
 use super::layout;
-use super::manifest::{DomainEntry, SegmentEntry};
+use super::manifest::{DomainEntry, SegmentEntry, TombstoneEntry};
+use super::tombstones::Tombstones;
 use super::vectors::Vectors;
 use crate::Result;
 
-/// An open segment.
+/// An open segment. Files are shared between snapshots that differ in removed rows alone.
 pub(super) struct Segment {
     pub entry: SegmentEntry,
     pub domain: String,
-    pub captions: Captions,
-    pub vectors: Vectors,
+    pub captions: Arc<Captions>,
+    pub vectors: Arc<Vectors>,
+    /// Rows that are removed, if any are.
+    pub removed: Option<Tombstones>,
     dir: std::path::PathBuf,
     /// Looked for at the first search, because reading and checking it takes time that other uses need not spend.
-    graph: OnceLock<Option<Graph>>,
+    graph: Arc<OnceLock<Option<Graph>>>,
 }
 
 impl Segment {
@@ -34,16 +38,46 @@ impl Segment {
         Ok(Self {
             entry: entry.clone(),
             domain: domain.name.clone(),
-            captions,
-            vectors,
+            captions: Arc::new(captions),
+            vectors: Arc::new(vectors),
+            removed: None,
             dir: dir.to_path_buf(),
-            graph: OnceLock::new(),
+            graph: Arc::default(),
         })
     }
 
-    /// Number of captions.
+    /// The same segment with these rows removed.
+    pub(super) fn without(&self, removed: Option<&TombstoneEntry>) -> Result<Self> {
+        let removed = removed.map(|entry| Tombstones::open(&self.dir, entry, self.rows())).transpose()?;
+        Ok(Self {
+            entry: self.entry.clone(),
+            domain: self.domain.clone(),
+            captions: Arc::clone(&self.captions),
+            vectors: Arc::clone(&self.vectors),
+            removed,
+            dir: self.dir.clone(),
+            graph: Arc::clone(&self.graph),
+        })
+    }
+
+    /// Number of rows in the files, removed ones counted too.
     pub(super) fn rows(&self) -> usize {
         self.entry.rows as usize
+    }
+
+    /// Number of rows that are not removed.
+    pub(super) fn live(&self) -> usize {
+        self.rows() - self.removed.as_ref().map_or(0, Tombstones::len)
+    }
+
+    /// True for a row that is not removed.
+    pub(super) fn is_live(&self, row: usize) -> bool {
+        !self.removed.as_ref().is_some_and(|removed| removed.contains(row))
+    }
+
+    /// The rows that are not removed, ascending.
+    pub(super) fn live_rows(&self) -> impl Iterator<Item = usize> {
+        (0..self.rows()).filter(|row| self.is_live(*row))
     }
 
     /// The caption of a row: text and clip.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::decoders::DecoderEntry;
 use super::manifest::{DomainEntry, Manifest};
 use super::segment::Segment;
+use super::tombstones::Tombstones;
 use super::writer::Writer;
 use super::{layout, limits, storage};
 use crate::{EmbeddingSpace, Error, Result};
@@ -27,6 +28,8 @@ pub(super) struct Snapshot {
     pub decoders: Vec<DecoderEntry>,
     /// Occurrences of a caption that segments other than its own count. Gathered at first use.
     foreign: OnceLock<HashMap<u64, u32>>,
+    /// By domain, the occurrences of removed captions that its segments still hold. Summed at first use.
+    buried: OnceLock<HashMap<u32, u64>>,
 }
 
 /// A stored caption.
@@ -89,17 +92,23 @@ impl Memory {
     pub(super) fn assemble(dir: &Path, manifest: Manifest, known: &[Arc<Segment>]) -> Result<Self> {
         let mut segments = Vec::with_capacity(manifest.segments.len());
         for entry in &manifest.segments {
-            if let Some(open) = known.iter().find(|segment| segment.entry == *entry) {
-                segments.push(Arc::clone(open));
-                continue;
+            let removed = manifest.tombstones_of(entry.id);
+            let open = known.iter().find(|segment| segment.entry == *entry);
+            if let Some(same) = open.filter(|open| open.removed.as_ref().map(|removed| &removed.entry) == removed) {
+                segments.push(Arc::clone(same));
+            } else if let Some(open) = open {
+                segments.push(Arc::new(open.without(removed)?));
+            } else {
+                let domain = manifest.domains.iter().find(|domain| domain.id == entry.domain);
+                let domain = domain.ok_or_else(|| Error::Internal("a segment without a domain".into()))?;
+                let segment = Segment::open(dir, entry, domain, manifest.space.dim)?;
+                segments.push(Arc::new(if removed.is_some() { segment.without(removed)? } else { segment }));
             }
-            let domain = manifest.domains.iter().find(|domain| domain.id == entry.domain);
-            let domain = domain.ok_or_else(|| Error::Internal("a segment without a domain".into()))?;
-            segments.push(Arc::new(Segment::open(dir, entry, domain, manifest.space.dim)?));
         }
         let decoders = manifest.decoders.iter().map(DecoderEntry::from_record).collect();
         let dir = dir.to_path_buf();
-        Ok(Self(Arc::new(Snapshot { dir, manifest, segments, decoders, foreign: OnceLock::new() })))
+        let (foreign, buried) = (OnceLock::new(), OnceLock::new());
+        Ok(Self(Arc::new(Snapshot { dir, manifest, segments, decoders, foreign, buried })))
     }
 
     /// The store's folder.
@@ -119,7 +128,7 @@ impl Memory {
 
     /// Number of distinct captions.
     pub fn len(&self) -> u64 {
-        self.0.segments.iter().map(|segment| segment.rows() as u64).sum()
+        self.0.segments.iter().map(|segment| segment.live() as u64).sum()
     }
 
     /// True when there is no caption.
@@ -159,7 +168,8 @@ impl Memory {
         Ok(clips)
     }
 
-    /// The stored vectors in contiguous blocks, for sums over the whole memory or over some domains.
+    /// The stored vectors in contiguous blocks, for sums over the whole memory or over some domains. Rows of removed captions may
+    /// be among them, with a multiplicity of 0.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown domain.
@@ -167,7 +177,7 @@ impl Memory {
         let segments = self.0.selected(domains)?;
         Ok(segments
             .into_iter()
-            .filter(|segment| segment.rows() > 0)
+            .filter(|segment| segment.live() > 0)
             .map(|segment| Block { snapshot: &self.0, segment })
             .collect())
     }
@@ -182,18 +192,14 @@ impl Memory {
         mut f: impl FnMut(Caption, &[f32]) -> Result<()>,
     ) -> Result<()> {
         let segments = self.0.selected(domains)?;
-        let mut next: Vec<usize> = vec![0; segments.len()];
+        let mut rows: Vec<_> = segments.iter().map(|segment| segment.live_rows().peekable()).collect();
         // Segments are few, so the lowest id is found by looking at each.
         loop {
-            let heads = segments.iter().zip(&next).enumerate();
-            let open = heads.filter(|(_, (segment, row))| **row < segment.rows());
-            let Some((index, id)) =
-                open.map(|(i, (segment, row))| (i, segment.captions.id(*row))).min_by_key(|head| head.1)
-            else {
-                return Ok(());
-            };
-            let (segment, row) = (segments[index], next[index]);
-            next[index] += 1;
+            let heads = segments.iter().zip(&mut rows).enumerate();
+            let heads = heads.filter_map(|(index, (segment, rows))| Some((index, segment.captions.id(*rows.peek()?))));
+            let Some((index, id)) = heads.min_by_key(|head| head.1) else { return Ok(()) };
+            let segment = segments[index];
+            let Some(row) = rows[index].next() else { return Ok(()) };
             let (text, clip) = segment.text(row)?;
             let multiplicity = self.0.multiplicity(segment, row);
             let caption = Caption { id, domain: segment.domain.clone(), text, clip, multiplicity };
@@ -224,8 +230,13 @@ impl std::fmt::Debug for Memory {
 }
 
 impl Snapshot {
-    /// Where a caption lies.
+    /// Where a caption lies, unless it is removed.
     pub(super) fn find(&self, id: u64) -> Option<(&Segment, usize)> {
+        self.find_stored(id).filter(|(segment, row)| segment.is_live(*row))
+    }
+
+    /// Where a caption lies, which may be removed.
+    pub(super) fn find_stored(&self, id: u64) -> Option<(&Segment, usize)> {
         let holding = self
             .segments
             .iter()
@@ -233,12 +244,31 @@ impl Snapshot {
         holding.into_iter().find_map(|segment| segment.captions.find(id).map(|row| (&**segment, row)))
     }
 
-    /// How many ingested rows carry the text of a caption.
+    /// How many ingested rows carry the text of a caption; 0 when it is removed.
     pub(super) fn multiplicity(&self, segment: &Segment, row: usize) -> u32 {
+        if segment.is_live(row) { self.stored_occurrences(segment, row) } else { 0 }
+    }
+
+    /// Occurrences of a caption in the files, whether or not it is removed.
+    fn stored_occurrences(&self, segment: &Segment, row: usize) -> u32 {
         let foreign = self.foreign();
         let elsewhere =
             if foreign.is_empty() { 0 } else { foreign.get(&segment.captions.id(row)).copied().unwrap_or(0) };
         segment.captions.occurrences(row).saturating_add(elsewhere)
+    }
+
+    /// Occurrences of removed captions that the segments of a domain hold.
+    pub(super) fn buried(&self, domain: u32) -> u64 {
+        let sums = self.buried.get_or_init(|| {
+            let mut sums = HashMap::new();
+            for segment in &self.segments {
+                for row in segment.removed.iter().flat_map(Tombstones::rows) {
+                    *sums.entry(segment.entry.domain).or_default() += u64::from(self.stored_occurrences(segment, row));
+                }
+            }
+            sums
+        });
+        sums.get(&domain).copied().unwrap_or(0)
     }
 
     fn foreign(&self) -> &HashMap<u64, u32> {
@@ -271,7 +301,7 @@ pub struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Number of rows.
+    /// Number of rows, removed ones counted too.
     pub fn len(&self) -> usize {
         self.segment.rows()
     }
@@ -302,7 +332,7 @@ impl<'a> Block<'a> {
         self.segment.captions.id(row)
     }
 
-    /// How many ingested rows carry the text of this row.
+    /// How many ingested rows carry the text of this row; 0 when its caption is removed.
     pub fn multiplicity(&self, row: usize) -> u32 {
         self.snapshot.multiplicity(self.segment, row)
     }
@@ -315,7 +345,7 @@ impl std::fmt::Debug for Block<'_> {
 }
 
 /// A file that the newest manifest names and that is not there is damage, not an error of the operating system.
-fn missing_is_damage(error: Error) -> Error {
+pub(super) fn missing_is_damage(error: Error) -> Error {
     match error {
         Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             Error::damaged(path, 0, "no file", "the file that the manifest names")

@@ -5,10 +5,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::decoders::DecoderEntry;
-use super::layout;
 use super::manifest::FORMAT_VERSION;
 use super::snapshot::Memory;
+use super::{layout, planner};
 use crate::EmbeddingSpace;
+
+/// Share of removed captions from which compacting is advised.
+const WORTHWHILE_SHARE: f64 = 0.2;
+/// Number of small segments of a domain above which compacting is advised.
+const WORTHWHILE_SEGMENTS: usize = 16;
 
 /// A domain in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,6 +24,8 @@ pub struct DomainStats {
     pub captions: u64,
     /// Ingested rows: the sum of the captions' multiplicities.
     pub occurrences: u64,
+    /// Captions that are removed and still take up space.
+    pub removed: u64,
     /// Segments.
     pub segments: u64,
     /// Bytes of captions and vectors.
@@ -34,6 +41,8 @@ pub struct DiskUse {
     pub captions: u64,
     /// Vectors of all segments.
     pub vectors: u64,
+    /// Lists of removed captions.
+    pub tombstones: u64,
     /// Graphs; derived.
     pub graphs: u64,
     /// The writer's catalogue; derived.
@@ -45,7 +54,8 @@ pub struct DiskUse {
 impl DiskUse {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.manifest + self.captions + self.vectors + self.graphs + self.catalogue + self.decoders
+        let truth = self.manifest + self.captions + self.vectors + self.tombstones + self.decoders;
+        truth + self.graphs + self.catalogue
     }
 }
 
@@ -68,10 +78,15 @@ pub struct StoreStats {
     pub occurrences: u64,
     /// Captions that a graph covers; the others are scanned.
     pub indexed: u64,
+    /// Captions that are removed and still take up space.
+    pub removed: u64,
     /// Bytes on disk.
     pub bytes: DiskUse,
     /// Published decoders.
     pub decoders: Vec<DecoderEntry>,
+    /// Why [`Writer::compact`](super::Writer::compact) would be worth its while, where it would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }
 
 impl Memory {
@@ -80,11 +95,14 @@ impl Memory {
         let manifest = &self.0.manifest;
         let stats = manifest.domains.iter().map(|domain| {
             let segments = || manifest.segments.iter().filter(|segment| segment.domain == domain.id);
-            let captions = segments().map(|segment| u64::from(segment.rows)).sum::<u64>();
+            let records = segments().map(|segment| u64::from(segment.rows) + u64::from(segment.repeats)).sum::<u64>();
+            let removed =
+                segments().filter_map(|s| manifest.tombstones_of(s.id)).map(|t| u64::from(t.rows)).sum::<u64>();
             DomainStats {
                 name: domain.name.clone(),
-                captions,
-                occurrences: captions + segments().map(|segment| u64::from(segment.repeats)).sum::<u64>(),
+                captions: segments().map(|segment| u64::from(segment.rows)).sum::<u64>() - removed,
+                occurrences: records - self.0.buried(domain.id),
+                removed,
                 segments: segments().count() as u64,
                 bytes: segments().map(|segment| segment.captions.len + segment.vectors.len).sum(),
             }
@@ -106,17 +124,40 @@ impl Memory {
             segments: manifest.segments.len() as u64,
             captions: self.len(),
             occurrences: domains.iter().map(|domain| domain.occurrences).sum(),
-            indexed: indexed.map(|segment| segment.rows() as u64).sum(),
+            indexed: indexed.map(|segment| segment.live() as u64).sum(),
+            removed: domains.iter().map(|domain| domain.removed).sum(),
             bytes: DiskUse {
                 manifest: size_of_tree(&layout::manifest(dir)),
                 captions: manifest.segments.iter().map(|segment| segment.captions.len).sum(),
                 vectors: manifest.segments.iter().map(|segment| segment.vectors.len).sum(),
+                tombstones: manifest.tombstones.iter().map(|tombstones| tombstones.file.len).sum(),
                 graphs: graphs.sum(),
                 catalogue: size_of_tree(&layout::catalogue(dir)),
                 decoders: manifest.decoders.iter().map(|decoder| decoder.len).sum(),
             },
             decoders: self.decoders().to_vec(),
+            advice: self.compaction_advice(),
         }
+    }
+
+    /// Why [`Writer::compact`](super::Writer::compact) would be worth its while, where it would: a domain in which more than a fifth
+    /// of the captions are removed, or which has more than 16 segments that are too small for a graph.
+    pub fn compaction_advice(&self) -> Option<String> {
+        let small = |domain: &str| {
+            let of_domain = self.0.segments.iter().filter(|segment| segment.domain == domain);
+            of_domain.filter(|segment| segment.rows() < planner::GRAPH_ROWS).count()
+        };
+        self.domains().into_iter().find_map(|domain| {
+            let (name, removed, small) = (&domain.name, domain.removed, small(&domain.name));
+            let share = removed as f64 / (domain.captions + removed).max(1) as f64;
+            if share > WORTHWHILE_SHARE {
+                Some(format!("{:.0} % of the captions in {name} are removed: echoic compact", 100.0 * share))
+            } else if small > WORTHWHILE_SEGMENTS {
+                Some(format!("{name} has {small} small segments: echoic compact"))
+            } else {
+                None
+            }
+        })
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Writer {
     pub(super) storage: Arc<dyn Storage>,
     catalogue: Mutex<Catalogue>,
     poisoned: bool,
+    /// The last commit that removed something; a plan from before it may refer to what is gone.
+    pub(super) last_removal: u64,
     // Last, so that the catalogue is closed before another writer may open it.
     _lock: Lock,
 }
@@ -39,7 +41,8 @@ impl Writer {
         let memory = Memory::open(dir)?;
         remove_leftovers(&memory, &*storage);
         let catalogue = Mutex::new(Catalogue::open(&memory)?);
-        Ok(Self { memory, storage, catalogue, poisoned: false, _lock: lock })
+        let last_removal = memory.commit();
+        Ok(Self { memory, storage, catalogue, poisoned: false, last_removal, _lock: lock })
     }
 
     /// The embedding space that the store is bound to.
@@ -102,28 +105,6 @@ impl Writer {
         self.with_catalogue(|catalogue| catalogue.record(&entry))
     }
 
-    /// Removes a domain with all its captions; returns their number. At once invisible to new snapshots.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for an unknown domain, [`Error::Io`] when the commit fails.
-    pub fn remove_domain(&mut self, name: &str) -> Result<u64> {
-        self.check_poison()?;
-        let mut manifest = self.memory.0.manifest.clone();
-        let id = manifest.domain(name).ok_or_else(|| manifest.no_domain(name))?.id;
-        let removed = manifest.segments.iter().filter(|segment| segment.domain == id);
-        let (rows, files): (Vec<u64>, Vec<u64>) = removed.map(|segment| (u64::from(segment.rows), segment.id)).unzip();
-        self.with_catalogue(Catalogue::clear_progress)?;
-        manifest.domains.retain(|domain| domain.id != id);
-        manifest.segments.retain(|segment| segment.domain != id);
-        self.commit(manifest)?;
-        self.remove_segment_files(&files);
-        // The removal is committed, whatever becomes of the catalogue.
-        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget_domain(id)) {
-            tracing::debug!("the catalogue still knows the domain {name}: {error}");
-        }
-        Ok(rows.iter().sum())
-    }
-
     /// Makes `manifest`, one commit further, the store's newest, and the snapshot follow.
     pub(super) fn commit(&mut self, mut manifest: Manifest) -> Result<()> {
         self.check_poison()?;
@@ -133,7 +114,11 @@ impl Writer {
         let done = replaced.and_then(|()| Memory::assemble(&dir, manifest, &self.memory.0.segments));
         match done {
             Ok(memory) => {
-                self.memory = memory;
+                let old = std::mem::replace(&mut self.memory, memory);
+                // Readers that have these files mapped keep them.
+                let kept = self.memory.0.manifest.segment_files(&dir);
+                let superseded = old.0.manifest.segment_files(&dir).into_iter().filter(|path| !kept.contains(path));
+                superseded.for_each(|path| remove_quietly(&path, &*self.storage));
                 Ok(())
             }
             Err(error) => {
@@ -175,8 +160,25 @@ impl Writer {
         })
     }
 
+    /// Throws the catalogue away and builds it from the segments.
+    pub(super) fn rebuild_catalogue(&mut self) -> Result<()> {
+        let catalogue = self.catalogue.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Closes the old one, which must not be open while it is removed.
+        *catalogue = Catalogue::empty();
+        let path = layout::catalogue(self.memory.dir());
+        fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+        *catalogue = Catalogue::open(&self.memory)?;
+        Ok(())
+    }
+
     pub(super) fn check_poison(&self) -> Result<()> {
         if self.poisoned { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    /// Ends this writer's work after a failure before the commit, and frees what was written for it.
+    pub(super) fn give_up(&mut self) {
+        self.poisoned = true;
+        remove_leftovers(&self.memory, &*self.storage);
     }
 
     pub(super) fn poison(&mut self) {
@@ -185,16 +187,6 @@ impl Writer {
 
     pub(super) fn dir(&self) -> PathBuf {
         self.memory.dir().to_path_buf()
-    }
-
-    /// Unlinks the files of segments that the newest commit does not name. Readers that have them mapped keep them.
-    pub(super) fn remove_segment_files(&self, ids: &[u64]) {
-        let dir = self.memory.dir();
-        for id in ids {
-            for path in [layout::captions(dir, *id), layout::vectors(dir, *id), layout::graph(dir, *id)] {
-                remove_quietly(&path, &*self.storage);
-            }
-        }
     }
 }
 
@@ -224,14 +216,17 @@ struct InDomain<'a> {
 }
 
 impl Stored for InDomain<'_> {
-    fn has_row(&mut self, key: &Hash) -> Result<bool> {
+    fn has_row(&mut self, key: &Hash, id: u64) -> Result<bool> {
         let Some(domain) = self.domain else { return Ok(false) };
-        self.writer.with_catalogue(|catalogue| catalogue.has_row(domain, key))
+        let repeated = self.writer.with_catalogue(|catalogue| catalogue.repeated_by(domain, key))?;
+        Ok(repeated == Some(id))
     }
 
     fn caption_of(&mut self, text: &Hash) -> Result<Option<(u64, Hash)>> {
         let Some(domain) = self.domain else { return Ok(None) };
-        self.writer.with_catalogue(|catalogue| catalogue.caption_of(domain, text))
+        let caption = self.writer.with_catalogue(|catalogue| catalogue.caption_of(domain, text))?;
+        // The catalogue may remember what has been removed since.
+        Ok(caption.filter(|(id, _)| self.writer.memory.0.find(*id).is_some()))
     }
 }
 
@@ -252,20 +247,21 @@ pub(super) fn remove_quietly(path: &Path, storage: &dyn Storage) {
 /// Removes what a crashed writer left: files of ours that the manifest does not name. Others' files are not touched.
 fn remove_leftovers(memory: &Memory, storage: &dyn Storage) {
     let (dir, manifest) = (memory.dir(), &memory.0.manifest);
-    remove_quietly(&layout::manifest_new(dir), storage);
-    for name in names_in(&layout::segments(dir)) {
-        let Some((id, kind)) = layout::parse_segment_file(&name) else { continue };
-        let known = manifest.segments.iter().any(|segment| segment.id == id);
-        if !known || kind == "graph.new" {
-            remove_quietly(&layout::segments(dir).join(name), storage);
-        }
-    }
-    for name in names_in(&layout::decoders(dir)) {
-        let known = manifest.decoders.iter().any(|decoder| decoder.file == name);
-        if layout::is_decoder_file(&name) && !known {
-            remove_quietly(&layout::decoders(dir).join(name), storage);
-        }
-    }
+    leftovers(dir, manifest).iter().for_each(|path| remove_quietly(path, storage));
+}
+
+/// Files of ours that the manifest does not name.
+pub(super) fn leftovers(dir: &Path, manifest: &Manifest) -> Vec<PathBuf> {
+    let named = manifest.segment_files(dir);
+    let segments = names_in(&layout::segments(dir)).into_iter().filter(|name| layout::is_segment_file(name));
+    let segments = segments.map(|name| layout::segments(dir).join(name)).filter(|path| !named.contains(path));
+    let decoders = names_in(&layout::decoders(dir)).into_iter().filter(|name| layout::is_decoder_file(name));
+    let decoders = decoders.filter(|name| !manifest.decoders.iter().any(|decoder| decoder.file == *name));
+    let decoders = decoders.map(|name| layout::decoders(dir).join(name));
+    let manifest = Some(layout::manifest_new(dir)).filter(|path| path.exists());
+    let mut found: Vec<PathBuf> = segments.chain(decoders).chain(manifest).collect();
+    found.sort();
+    found
 }
 
 fn names_in(folder: &Path) -> Vec<String> {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses another part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+pub mod model;
+
 use std::path::{Path, PathBuf};
 
 use echoic::memory::{Appended, Memory, RowKey, Writer};
@@ -54,8 +56,11 @@ pub fn numbered(prefix: &str, n: usize) -> Vec<RowKey> {
     (0..n).map(|i| row(&format!("{prefix} {i}"), Some(&format!("{prefix}-{i}.wav")), 0)).collect()
 }
 
+/// A caption as a reader sees it: id, domain, text, multiplicity, clips.
+pub type Seen = (u64, String, String, u32, Vec<String>);
+
 /// Everything that a reader can see, for comparing two stores or two moments.
-pub fn contents(memory: &Memory) -> Vec<(u64, String, String, u32, Vec<String>)> {
+pub fn contents(memory: &Memory) -> Vec<Seen> {
     let mut all = Vec::new();
     memory
         .for_each_caption(None, |caption, vector| {

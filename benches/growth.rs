@@ -1,0 +1,99 @@
+//! Does an ingested row cost the same in a large store as in a small one? Grows a store from nothing, in commits of the size that
+//! `ingest` makes, and prints what the rows of each stretch cost, merges and catalogue included. On a busy machine compare processor
+//! time (Linux only), of all threads of this process, the making of the rows included.
+//!
+//! `cargo bench --bench growth -- [ROWS [DIM]]`; 2,000,000 rows of 16 dimensions unless told otherwise.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
+
+use std::time::{Duration, Instant};
+
+use echoic::ingest::CHUNK_ROWS;
+use echoic::memory::{Memory, RowKey, Writer};
+use echoic::progress::Stop;
+use echoic::{EmbeddingSpace, Embeddings};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Ends of the stretches, in rows.
+const ENDS: [usize; 9] = [10_000, 30_000, 100_000, 200_000, 400_000, 700_000, 1_000_000, 1_500_000, 2_000_000];
+
+/// Appends a commit of `rows` rows that are all new; returns the time of planning, and of appending.
+fn append(writer: &mut Writer, first: usize, rows: usize, rng: &mut ChaCha8Rng) -> [Duration; 2] {
+    let dim = writer.space().dim;
+    let keys: Vec<RowKey> = (first..first + rows)
+        .map(|i| RowKey {
+            text: format!("Sound {i} rings out over the yard."),
+            clip: Some(format!("{i}.wav")),
+            ordinal: 0,
+        })
+        .collect();
+    let vectors = (0..rows * dim).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let vectors = Embeddings::from_vec(dim, vectors).unwrap();
+    let begun = Instant::now();
+    let plan = writer.plan("bench", &keys).unwrap();
+    let planned = begun.elapsed();
+    let appended = writer.append("bench", plan, &vectors).unwrap();
+    assert_eq!(appended.new, rows as u64);
+    [planned, begun.elapsed() - planned]
+}
+
+/// Processor time of this process; 0 where the system does not tell it this way.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    // Fields 14 and 15 of the line, user and system time in hundredths of a second.
+    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<usize>().ok());
+    let (total, dim) = (numbers.next().unwrap_or(2_000_000), numbers.next().unwrap_or(16));
+    let guard = tempfile::tempdir().unwrap();
+    let dir = guard.path().join("store");
+    Memory::create(&dir, EmbeddingSpace::external(dim)).unwrap();
+    let mut writer = Memory::writer(&dir).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    println!(
+        "| rows from | to | µs a row | of it to plan | processor µs a row | rows/s | segments | slowest commit, ms |\n|---|---|---|---|---|---|---|---|"
+    );
+    let (mut rows, mut stretches) = (0, Vec::new());
+    for end in ENDS.into_iter().filter(|end| *end <= total) {
+        let (from, mut planning, mut appending, mut slowest) = (rows, Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let busy = processor_seconds();
+        while rows < end {
+            let count = CHUNK_ROWS.min(end - rows);
+            let [planned, appended] = append(&mut writer, rows, count, &mut rng);
+            (planning, appending) = (planning + planned, appending + appended);
+            (rows, slowest) = (rows + count, slowest.max(appended));
+        }
+        let us_a_row = |time: Duration| time.as_secs_f64() * 1e6 / (rows - from) as f64;
+        let (plan, a_row) = (us_a_row(planning), us_a_row(planning + appending));
+        let busy = (processor_seconds() - busy) * 1e6 / (rows - from) as f64;
+        let segments = writer.snapshot().unwrap().stats().segments;
+        let slowest = slowest.as_secs_f64() * 1e3;
+        println!(
+            "| {from} | {rows} | {a_row:.1} | {plan:.1} | {busy:.1} | {:.0} | {segments} | {slowest:.0} |",
+            1e6 / a_row
+        );
+        let stretch = serde_json::json!({"from": from, "to": rows, "us_a_row": a_row, "plan_us_a_row": plan, "processor_us_a_row": busy, "slowest_ms": slowest});
+        stretches.push(stretch);
+    }
+    let timed = |work: &mut dyn FnMut()| {
+        let begun = Instant::now();
+        work();
+        begun.elapsed().as_secs_f64()
+    };
+    let merge = timed(&mut || _ = writer.merge(&(), &Stop::new()).unwrap());
+    let removed = timed(&mut || _ = writer.remove_captions(&(1..=1000).collect::<Vec<u64>>()).unwrap());
+    let mut open_writer = Some(writer);
+    let close = timed(&mut || drop(open_writer.take()));
+    let open = timed(&mut || _ = Memory::open(&dir).unwrap());
+    let reopen = timed(&mut || drop(Memory::writer(&dir).unwrap()));
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    let rebuild = timed(&mut || drop(Memory::writer(&dir).unwrap()));
+    let figures = serde_json::json!({
+        "rows": rows, "dim": dim, "stretches": stretches, "final_merge_s": merge, "remove_1000_captions_s": removed,
+        "close_s": close, "open_s": open, "open_writer_s": reopen, "open_writer_without_catalogue_s": rebuild,
+    });
+    println!("\n{figures}");
+}

@@ -1,0 +1,30 @@
+//! `echoic backup`: the newest commit as a store of its own.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use echoic::Result;
+use echoic::memory::backup;
+
+use super::Context;
+use super::output::{bytes, number};
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A new or empty folder
+    #[arg(value_name = "DIR")]
+    target: PathBuf,
+    /// Copy files even where hard links would do, so that damage of the medium cannot hit both
+    #[arg(long)]
+    copy: bool,
+}
+
+/// Makes the backup; a writer may go on meanwhile.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let taken = backup(&context.global.store, &arguments.target, arguments.copy, &context.bars, context.stop)?;
+    context.out.item(&taken, |t| {
+        let (linked, copied) = (number(t.linked), number(t.copied));
+        format!("commit {}: {linked} files linked, {copied} copied, {}", t.commit, bytes(t.bytes))
+    })
+}

@@ -1,0 +1,85 @@
+//! `echoic captions`: the stored captions, one by one.
+
+use clap::{Args, Subcommand};
+use echoic::memory::{Caption, Memory};
+use echoic::{Error, Result};
+use serde::Serialize;
+
+use super::Context;
+use super::output::number;
+
+/// Arguments of `captions`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the captions in the order of their ids
+    List {
+        /// Only of this domain; give it again for more
+        #[arg(long, value_name = "NAME")]
+        domain: Vec<String>,
+    },
+    /// Show a caption and the clips that carry it
+    Show {
+        /// The caption's id, as search and caption print it
+        id: u64,
+    },
+    /// Remove captions with all their occurrences
+    Remove {
+        /// Ids of captions
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<u64>,
+    },
+}
+
+/// A caption and where it came from.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    caption: Caption,
+    clips: Vec<String>,
+}
+
+/// Lists, shows or removes.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    match &arguments.action {
+        Action::List { domain } => list(context, domain),
+        Action::Show { id } => show(context, *id),
+        Action::Remove { ids } => remove(context, ids),
+    }
+}
+
+fn list(context: &Context, domains: &[String]) -> Result<()> {
+    let memory = Memory::open(&context.global.store)?;
+    let domains = if domains.is_empty() { None } else { Some(domains) };
+    memory.for_each_caption(domains, |caption, _| {
+        context.out.item(&caption, |c| format!("{} {}  {}", c.domain, c.id, c.text))
+    })
+}
+
+fn show(context: &Context, id: u64) -> Result<()> {
+    let memory = Memory::open(&context.global.store)?;
+    let unknown = || Error::NotFound { kind: "caption", name: id.to_string(), known: Vec::new() };
+    let caption = memory.caption(id)?.ok_or_else(unknown)?;
+    let shown = Shown { clips: memory.clips(id)?, caption };
+    context.out.item(&shown, |shown| {
+        let Caption { id, domain, text, multiplicity, .. } = &shown.caption;
+        let clips: String = shown.clips.iter().map(|clip| format!("\n    {clip}")).collect();
+        format!("{text}\n  [{domain} {id}], in {} ingested rows{clips}", number(u64::from(*multiplicity)))
+    })
+}
+
+fn remove(context: &Context, ids: &[u64]) -> Result<()> {
+    let mut writer = Memory::writer(&context.global.store)?;
+    let removed = writer.remove_captions(ids)?;
+    context.out.item(&removed, |removed| {
+        let (captions, rows) = (number(removed.captions), number(removed.occurrences));
+        format!("removed {captions} captions that came in {rows} rows")
+    })?;
+    super::compact::advise(&writer.snapshot()?);
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! `echoic export`: captions and vectors for other programs, and for `ingest`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use echoic::Result;
+use echoic::export::{Format, export};
+use echoic::memory::Memory;
+
+use super::Context;
+use super::output::number;
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The file to write; with npy, lines go beside it under the ending .jsonl
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// jsonl: captions and clips. npy: vectors, too; ingest them again with --embeddings
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    format: Format,
+    /// Only this domain; give it again for more
+    #[arg(long, value_name = "NAME")]
+    domain: Vec<String>,
+}
+
+/// Writes the export.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let memory = Memory::open(&context.global.store)?;
+    let domains = Some(&arguments.domain[..]).filter(|domains| !domains.is_empty());
+    let exported = export(&memory, domains, arguments.format, &arguments.file, &context.bars, context.stop)?;
+    context.out.item(&exported, |e| {
+        let files: Vec<String> = e.files.iter().map(|file| file.display().to_string()).collect();
+        format!("{} captions in {} rows: {}", number(e.captions), number(e.rows), files.join(", "))
+    })
+}

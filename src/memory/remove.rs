@@ -1,0 +1,238 @@
+//! Removing: whole domains leave the manifest, single captions get a tombstone. Files of segments stay as they are until `compact`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::append::write_segment;
+use super::captions::Record;
+use super::catalogue::{Additions, Catalogue, Removals};
+use super::manifest::{Manifest, SegmentEntry};
+use super::plan::row_hash;
+use super::segment::Segment;
+use super::tombstones::Tombstones;
+use super::writer::Writer;
+use super::{layout, plan};
+use crate::{Error, Result};
+
+/// What a removal took away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Captions that are gone.
+    pub captions: u64,
+    /// Ingested rows that are gone: all those of the captions that are gone, and single ones of others.
+    pub occurrences: u64,
+}
+
+/// Rows to remove, by segment.
+type Rows = BTreeMap<u64, BTreeSet<usize>>;
+
+/// A row of a corpus as it is stored: its clip and its ordinal.
+type Occurrence = (Option<String>, u32);
+
+impl Writer {
+    /// Removes a domain with all its captions; returns their number. At once invisible to new snapshots.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown domain, [`Error::Io`] when the commit fails.
+    pub fn remove_domain(&mut self, name: &str) -> Result<u64> {
+        self.check_poison()?;
+        let mut manifest = self.memory.0.manifest.clone();
+        let id = manifest.domain(name).ok_or_else(|| manifest.no_domain(name))?.id;
+        let of_domain = self.memory.0.segments.iter().filter(|segment| segment.entry.domain == id);
+        let captions = of_domain.map(|segment| segment.live() as u64).sum();
+        manifest.domains.retain(|domain| domain.id != id);
+        manifest.segments.retain(|segment| segment.domain != id);
+        manifest.tombstones.retain(|tombstones| manifest.segments.iter().any(|s| s.id == tombstones.segment));
+        self.commit_removal(manifest)?;
+        // The removal is committed, whatever becomes of the catalogue.
+        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget_domain(id)) {
+            tracing::debug!("the catalogue still knows the domain {name}: {error}");
+        }
+        Ok(captions)
+    }
+
+    /// Removes captions with all their occurrences, in one commit: all of them or, when it fails, none. At once invisible to new
+    /// snapshots; a source that is ingested again brings them back, under new ids. [`Writer::compact`] frees the space.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when one of the ids is not stored; then nothing is removed. [`Error::Io`] when writing or the commit fails.
+    pub fn remove_captions(&mut self, ids: &[u64]) -> Result<Removed> {
+        self.check_poison()?;
+        let mut rows = Rows::new();
+        let (mut removed, mut forgotten) = (Removed::default(), Removals::default());
+        for id in ids {
+            let found = self.memory.0.find(*id);
+            let unknown = || Error::NotFound { kind: "caption", name: id.to_string(), known: Vec::new() };
+            let (segment, row) = found.ok_or_else(unknown)?;
+            if rows.entry(segment.entry.id).or_default().insert(row) {
+                removed.captions += 1;
+                removed.occurrences += u64::from(self.memory.0.multiplicity(segment, row));
+                self.note_forgotten(segment, row, &mut forgotten)?;
+            }
+        }
+        if rows.is_empty() {
+            return Ok(removed);
+        }
+        let manifest = self.bury(self.memory.0.manifest.clone(), &rows)?;
+        self.commit_removal(manifest)?;
+        self.forget(&forgotten);
+        Ok(removed)
+    }
+
+    /// Keeps, of the rows of a domain, those for which `keep` returns true, given text and clip; all in one commit. A caption of which
+    /// some rows stay and some go is stored anew, under a new id. Nothing is committed when all are kept.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown domain, [`Error::Damaged`] when a record is, [`Error::Io`] when writing or the commit fails.
+    pub fn retain(&mut self, domain: &str, mut keep: impl FnMut(&str, Option<&str>) -> bool) -> Result<Removed> {
+        self.check_poison()?;
+        let memory = self.memory.clone();
+        let mut manifest = memory.0.manifest.clone();
+        let domain = manifest.domain(domain).ok_or_else(|| manifest.no_domain(domain))?.id;
+        let mut rows = Rows::new();
+        let (mut removed, mut forgotten) = (Removed::default(), Removals::default());
+        let mut renewed: Vec<(&Segment, usize, String, Vec<Occurrence>)> = Vec::new();
+        for segment in memory.0.segments.iter().filter(|segment| segment.entry.domain == domain) {
+            for row in segment.live_rows() {
+                let (text, all) = self.occurrences_of(segment, row)?;
+                let count = all.len();
+                let kept: Vec<_> = all.into_iter().filter(|(clip, _)| keep(&text, clip.as_deref())).collect();
+                if kept.len() == count {
+                    continue;
+                }
+                removed.occurrences += (count - kept.len()) as u64;
+                removed.captions += u64::from(kept.is_empty());
+                rows.entry(segment.entry.id).or_default().insert(row);
+                self.note_forgotten(segment, row, &mut forgotten)?;
+                if !kept.is_empty() {
+                    renewed.push((segment, row, text, kept));
+                }
+            }
+        }
+        if rows.is_empty() {
+            return Ok(removed);
+        }
+        // New ids follow the order of the old ones.
+        renewed.sort_by_key(|(segment, row, _, _)| segment.captions.id(*row));
+        let additions = self.store_anew(&mut manifest, domain, &renewed)?;
+        let manifest = self.bury(manifest, &rows)?;
+        self.commit_removal(manifest)?;
+        self.forget(&forgotten);
+        self.keep_up(additions);
+        Ok(removed)
+    }
+
+    /// The text of a caption, and every row that carries it; the one that brought it first.
+    fn occurrences_of(&self, home: &Segment, row: usize) -> Result<(String, Vec<Occurrence>)> {
+        let Record::Caption { id, text, clip, ordinal } = home.captions.caption(row)? else {
+            return Err(Error::Internal("a row that is a repeat".into()));
+        };
+        let mut all = vec![(clip, ordinal)];
+        for segment in self.memory.0.segments.iter().filter(|segment| segment.entry.domain == home.entry.domain) {
+            for record in segment.captions.repeats_of(id) {
+                if let Record::Repeat { clip, ordinal, .. } = record? {
+                    all.push((clip, ordinal));
+                }
+            }
+        }
+        Ok((text, all))
+    }
+
+    /// Writes a segment of captions that lose some of their rows, and adds it to `manifest`.
+    fn store_anew(
+        &mut self,
+        manifest: &mut Manifest,
+        domain: u32,
+        renewed: &[(&Segment, usize, String, Vec<Occurrence>)],
+    ) -> Result<Additions> {
+        let mut additions = Additions::default();
+        if renewed.is_empty() {
+            return Ok(additions);
+        }
+        let (mut captions, mut repeats) = (Vec::new(), Vec::new());
+        for ((_, _, text, kept), id) in renewed.iter().zip(manifest.next_caption..) {
+            for (index, (clip, ordinal)) in kept.iter().enumerate() {
+                let (clip, ordinal) = (clip.clone(), *ordinal);
+                let key = row_hash(text, clip.as_deref(), ordinal);
+                if index == 0 {
+                    additions.caption(domain, text, id, &key);
+                    captions.push(Record::Caption { id, text: text.clone(), clip, ordinal });
+                } else {
+                    additions.repeat(domain, id, &key);
+                    repeats.push(Record::Repeat { id, clip, ordinal });
+                }
+            }
+        }
+        let (rows, further) = (captions.len() as u64, repeats.len());
+        let id = manifest.next_segment;
+        let vectors = || renewed.iter().map(|(segment, row, _, _)| segment.vectors.row(*row));
+        let records = captions.iter().chain(&repeats).map(Ok);
+        let files = write_segment(&self.dir(), id, manifest.space.dim, &*self.storage, records, vectors);
+        let (captions, vectors) = files.inspect_err(|_| self.poison())?;
+        manifest.segments.push(SegmentEntry {
+            id,
+            domain,
+            commit: manifest.commit + 1,
+            rows: rows as u32,
+            repeats: further as u32,
+            first_id: manifest.next_caption,
+            last_id: manifest.next_caption + rows - 1,
+            captions,
+            vectors,
+        });
+        manifest.next_segment += 1;
+        manifest.next_caption += rows;
+        Ok(additions)
+    }
+
+    /// Writes the tombstones of `rows`, beside those that there are, and names them in `manifest`.
+    pub(super) fn bury(&mut self, mut manifest: Manifest, rows: &Rows) -> Result<Manifest> {
+        let dir = self.dir();
+        let mut write = || {
+            for (id, rows) in rows {
+                let segment = self.memory.0.segments.iter().find(|segment| segment.entry.id == *id);
+                let segment = segment.ok_or_else(|| Error::Internal(format!("no segment {id}")))?;
+                let earlier = segment.removed.as_ref();
+                let generation = earlier.map_or(0, |earlier| earlier.entry.generation).checked_add(1);
+                let generation = generation.ok_or_else(|| Error::Internal("too many generations".into()))?;
+                let all = earlier.into_iter().flat_map(Tombstones::rows).chain(rows.iter().copied()).collect();
+                let entry = Tombstones::write(&dir, &*self.storage, *id, generation, segment.rows(), &all)?;
+                manifest.tombstones.retain(|tombstones| tombstones.segment != *id);
+                manifest.tombstones.push(entry);
+            }
+            manifest.tombstones.sort_by_key(|tombstones| tombstones.segment);
+            let folder = layout::segments(&dir);
+            self.storage.sync_folder(&folder).map_err(Error::io("flush", &folder))
+        };
+        write().inspect_err(|_| self.give_up())?;
+        Ok(manifest)
+    }
+
+    /// Commits a manifest from which something is gone.
+    fn commit_removal(&mut self, manifest: Manifest) -> Result<()> {
+        // Rows that are about to be removed must not be taken for ingested.
+        self.with_catalogue(Catalogue::clear_progress)?;
+        self.commit(manifest)?;
+        self.last_removal = self.memory.commit();
+        Ok(())
+    }
+
+    /// What the catalogue knows of a caption.
+    fn note_forgotten(&self, segment: &Segment, row: usize, removals: &mut Removals) -> Result<()> {
+        let (domain, id) = (segment.entry.domain, segment.captions.id(row));
+        let (text, occurrences) = self.occurrences_of(segment, row)?;
+        removals.caption(domain, &plan::text_hash(&text), id);
+        for (clip, ordinal) in &occurrences[1..] {
+            removals.repeat(domain, &row_hash(&text, clip.as_deref(), *ordinal), id);
+        }
+        Ok(())
+    }
+
+    /// Frees what the catalogue keeps of captions that are gone. What it still says of them does no harm: the snapshot is asked, too.
+    fn forget(&self, removals: &Removals) {
+        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget(removals)) {
+            tracing::debug!("the catalogue still knows removed captions: {error}");
+        }
+    }
+}

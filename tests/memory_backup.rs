@@ -1,0 +1,183 @@
+//! A backup is a store of its own; an export is ingested as it was.
+#![allow(clippy::unwrap_used)]
+
+mod memory_support;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use echoic::corpus::{self, Options};
+use echoic::export::{Format, export};
+use echoic::ingest::{Mode, Source};
+use echoic::memory::{Memory, backup, check};
+use echoic::npy::NpyRows;
+use echoic::progress::Stop;
+use echoic::{Error, ingest};
+use memory_support::*;
+
+/// Two domains, repeats, rows without a clip, removed captions, a graph and a decoder.
+fn store() -> (tempfile::TempDir, std::path::PathBuf) {
+    let (guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).expect("a writer");
+    let dog = |clip, ordinal| row("a dog", clip, ordinal);
+    let rows =
+        [dog(Some("2"), 0), dog(Some("1"), 0), dog(Some("2"), 1), dog(None, 0), dog(None, 1), row("rain", None, 0)];
+    memory_support::ingest(&mut writer, "a", &rows).expect("a commit");
+    memory_support::ingest(&mut writer, "a", &[dog(Some("3"), 0), row("„Regen“ \\ \"rain\"", Some("ä ö/1"), 0)])
+        .expect("a commit");
+    memory_support::ingest(&mut writer, "b", &numbered("x", 60)).expect("a commit");
+    writer.index_above(50, &(), &Stop::new()).expect("a graph");
+    writer.remove_captions(&[5, 9]).expect("a removal");
+    let decoder = guard.path().join("decoder");
+    std::fs::write(&decoder, b"weights").expect("a file");
+    writer.publish_decoder("small", &decoder, serde_json::json!({"loss": 1.5})).expect("a decoder");
+    (guard, dir)
+}
+
+#[test]
+fn a_backup_is_a_store_of_its_own() {
+    let (guard, dir) = store();
+    let expected = contents(&Memory::open(&dir).unwrap());
+    for copy in [false, true] {
+        let target = guard.path().join(format!("Sicherung – {copy}"));
+        let taken = backup(&dir, &target, copy, &(), &Stop::new()).unwrap();
+        assert_eq!((taken.commit, taken.linked + taken.copied), (5, 9), "{taken:?}");
+        assert_eq!(if copy { taken.linked } else { taken.copied }, 0, "{taken:?}");
+        let report = check(&target, &(), &Stop::new()).unwrap();
+        assert!(report.is_sound() && report.leftovers.is_empty() && report.walked == 58, "{report:?}");
+        assert_eq!(contents(&Memory::open(&target).unwrap()), expected);
+        assert_eq!(std::fs::read(Memory::open(&target).unwrap().decoder_path("small").unwrap()).unwrap(), b"weights");
+        // What becomes of one does not touch the other.
+        let mut writer = Memory::writer(&target).unwrap();
+        writer.remove_domain("b").unwrap();
+        writer.compact(&(), &Stop::new()).unwrap();
+        memory_support::ingest(&mut writer, "c", &numbered("y", 5)).unwrap();
+        drop(writer);
+        assert_eq!(contents(&Memory::open(&dir).unwrap()), expected);
+        assert!(check(&dir, &(), &Stop::new()).unwrap().is_sound());
+        let again = backup(&dir, &target, copy, &(), &Stop::new());
+        assert!(matches!(again, Err(Error::Input { .. })), "an occupied target: {again:?}");
+    }
+    let occupied = guard.path().join("occupied");
+    std::fs::create_dir(&occupied).unwrap();
+    std::fs::write(occupied.join("thesis.tex"), "precious").unwrap();
+    assert!(matches!(backup(&dir, &occupied, false, &(), &Stop::new()), Err(Error::Input { .. })));
+    assert_eq!(files(&occupied).len(), 1);
+    let nowhere = backup(&guard.path().join("nowhere"), &guard.path().join("new"), false, &(), &Stop::new());
+    assert!(matches!(nowhere, Err(Error::NoStore { .. })) && !guard.path().join("new").exists(), "{nowhere:?}");
+}
+
+#[test]
+fn an_interrupted_backup_is_no_store_and_can_be_started_again() {
+    let (guard, dir) = store();
+    let (target, stop) = (guard.path().join("target"), Stop::new());
+    stop.request();
+    assert!(matches!(backup(&dir, &target, false, &(), &stop), Err(Error::Interrupted)));
+    assert!(matches!(Memory::open(&target), Err(Error::NoStore { .. })));
+    // As if it had been killed in the middle.
+    std::fs::write(target.join("segments/00000001.captions"), "half a fi").unwrap();
+    std::fs::write(target.join("segments/00000077.vectors"), "of an older commit").unwrap();
+    backup(&dir, &target, false, &(), &Stop::new()).unwrap();
+    let report = check(&target, &(), &Stop::new()).unwrap();
+    assert!(report.is_sound() && report.leftovers.is_empty(), "{report:?}");
+}
+
+#[test]
+fn a_backup_beside_a_working_writer_shows_one_commit() {
+    let (guard, dir) = empty_store();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = Memory::writer(&dir).unwrap();
+            for round in 0..12 {
+                // Ten rows a commit, all merged, then all removed.
+                for chunk in 0..9 {
+                    memory_support::ingest(&mut writer, "a", &numbered(&format!("{round} {chunk}"), 10)).unwrap();
+                }
+                writer.compact(&(), &Stop::new()).unwrap();
+                writer.remove_domain("a").unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        let mut number = 0;
+        while !done.load(Ordering::Relaxed) || number == 0 {
+            let target = guard.path().join(format!("backup {number}"));
+            backup(&dir, &target, false, &(), &Stop::new()).unwrap();
+            let memory = Memory::open(&target).unwrap();
+            assert_eq!((memory.len() % 10, memory.verify(&()).unwrap()), (0, vec![]));
+            number += 1;
+        }
+        assert!(number >= 2, "{number}");
+    });
+}
+
+/// Text, multiplicity, clips, first clip and vector of a caption: everything but the id, which is given anew.
+type Content = (String, u32, Vec<String>, Option<String>, Vec<f32>);
+
+fn without_ids(dir: &Path, domain: &str) -> Vec<Content> {
+    let memory = Memory::open(dir).unwrap();
+    let mut all = Vec::new();
+    memory
+        .for_each_caption(Some(&[domain.to_owned()]), |caption, vector| {
+            let mut clips = memory.clips(caption.id)?;
+            clips.sort();
+            all.push((caption.text, caption.multiplicity, clips, caption.clip, vector.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+    all
+}
+
+#[test]
+fn an_export_is_ingested_as_it_was() {
+    let (guard, dir) = store();
+    let memory = Memory::open(&dir).unwrap();
+    let other = guard.path().join("other");
+    Memory::create(&other, memory.space().clone()).unwrap();
+    let mut writer = Memory::writer(&other).unwrap();
+    for domain in ["a", "b"] {
+        let path = guard.path().join(format!("{domain}.npy"));
+        let only = [domain.to_owned()];
+        let exported = export(&memory, Some(&only), Format::Npy, &path, &(), &Stop::new()).unwrap();
+        let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
+        assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
+        let lines = path.with_extension("jsonl");
+        assert_eq!(exported.files, [path.clone(), lines.clone()]);
+        let rows = NpyRows::open(&path).unwrap();
+        assert_eq!((rows.rows(), rows.dim()), (stats.occurrences, DIM));
+        let read = || corpus::open(&lines, &Options::default()).unwrap();
+        let report =
+            ingest::ingest(&mut writer, domain, read(), Source::Rows(rows), Mode::Add, &(), &Stop::new()).unwrap();
+        assert_eq!((report.new, report.rejected, report.duplicate), (stats.captions, 0, 0));
+        assert_eq!(without_ids(&other, domain), without_ids(&dir, domain));
+        // Where it came from, each row is known.
+        let rows = NpyRows::open(&path).unwrap();
+        let mut origin = Memory::writer(&dir).unwrap();
+        let report =
+            ingest::ingest(&mut origin, domain, read(), Source::Rows(rows), Mode::Add, &(), &Stop::new()).unwrap();
+        assert_eq!((report.new, report.repeats, report.duplicate), (0, 0, stats.occurrences));
+    }
+    assert!(check(&other, &(), &Stop::new()).unwrap().is_sound());
+}
+
+#[test]
+fn lines_name_what_they_hold() {
+    let (guard, dir) = store();
+    let memory = Memory::open(&dir).unwrap();
+    let path = guard.path().join("all.jsonl");
+    let exported = export(&memory, None, Format::Jsonl, &path, &(), &Stop::new()).unwrap();
+    assert_eq!((exported.captions, exported.rows, exported.files.len()), (61, 66, 1));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let expected = serde_json::json!(
+        {"caption_id": 1, "domain": "a", "caption": "a dog", "multiplicity": 6, "clip": "2"}
+    );
+    assert_eq!((first, text.lines().count()), (expected, 66));
+    let unknown = ["z".to_owned()];
+    assert!(matches!(
+        export(&memory, Some(&unknown), Format::Jsonl, &path, &(), &Stop::new()),
+        Err(Error::NotFound { kind: "domain", .. })
+    ));
+    let confusing = export(&memory, None, Format::Npy, &path, &(), &Stop::new());
+    assert!(matches!(confusing, Err(Error::Input { .. })), "vectors would overwrite lines");
+}

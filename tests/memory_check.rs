@@ -1,0 +1,172 @@
+//! Checking and repairing: truth is only ever looked at, everything else is built again.
+#![allow(clippy::unwrap_used)]
+
+mod memory_support;
+
+use std::path::{Path, PathBuf};
+
+use echoic::memory::{CatalogueState, Memory, SearchOptions, check, repair};
+use echoic::progress::Stop;
+use echoic::{Embeddings, Error};
+use memory_support::*;
+use tempfile::TempDir;
+
+const ROWS: usize = 600;
+
+/// A store with a graph, and removed captions.
+fn store() -> (TempDir, PathBuf) {
+    let (guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).expect("a writer");
+    let plan = writer.plan("a", &numbered("row", ROWS)).expect("a plan");
+    let vectors = Embeddings::from_vec(DIM, clustered(ROWS, DIM, 3)).expect("rows");
+    writer.append("a", plan, &vectors).expect("a commit");
+    ingest(&mut writer, "b", &[row("dog", Some("1"), 0), row("dog", Some("2"), 0)]).expect("a commit");
+    writer.index_above(100, &(), &Stop::new()).expect("a graph");
+    writer.remove_captions(&[7, 8]).expect("a removal");
+    (guard, dir)
+}
+
+/// The truth, which no check and no repair may change.
+fn truth(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let is_truth = |path: &Path| !path.starts_with(dir.join("catalogue")) && path.extension() != Some("graph".as_ref());
+    files(dir).into_iter().filter(|(path, _)| is_truth(path) && !path.ends_with("lock")).collect()
+}
+
+fn answers(dir: &Path) -> Vec<Vec<(u64, f32)>> {
+    let memory = Memory::open(dir).unwrap();
+    let exact = SearchOptions { exact: true, ..SearchOptions::default() };
+    let queries = clustered(20, DIM, 8);
+    let found = queries.chunks(DIM).map(|query| memory.search(query, &exact).unwrap());
+    found.map(|found| found.iter().map(|neighbour| (neighbour.id, neighbour.similarity)).collect()).collect()
+}
+
+#[test]
+fn a_sound_store_passes_and_is_described() {
+    let (_guard, dir) = store();
+    let before = truth(&dir);
+    let report = check(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.is_sound() && report.leftovers.is_empty(), "{report:?}");
+    assert_eq!((report.commit, report.segments, report.captions, report.occurrences), (3, 2, 599, 600));
+    assert_eq!((report.removed, report.walked, &report.catalogue), (2, 598, &CatalogueState::Agrees));
+    let read: usize = before.iter().filter(|(path, _)| !path.ends_with("manifest")).map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!(report.bytes, read as u64);
+    assert_eq!(truth(&dir), before);
+    let empty = TempDir::new().unwrap();
+    assert!(matches!(check(empty.path(), &(), &Stop::new()), Err(Error::NoStore { .. })));
+    let stop = Stop::new();
+    stop.request();
+    assert!(matches!(check(&dir, &(), &stop), Err(Error::Interrupted)));
+}
+
+#[test]
+fn a_store_that_is_being_written_is_checked_but_for_its_catalogue() {
+    let (_guard, dir) = store();
+    let _writer = Memory::writer(&dir).unwrap();
+    let report = check(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert!(matches!(&report.catalogue, CatalogueState::NotChecked(reason) if reason.contains("another process")));
+    assert!(matches!(repair(&dir, &(), &Stop::new()), Err(Error::Locked { .. })));
+}
+
+#[test]
+fn a_graph_that_is_damaged_at_any_byte_is_named_and_built_again() {
+    let (_guard, dir) = store();
+    let (before, expected) = (truth(&dir), answers(&dir));
+    let path = dir.join("segments/00000001.graph");
+    let content = std::fs::read(&path).unwrap();
+    let flips = (0..content.len()).step_by(211).chain(0..64).map(|offset| {
+        let mut bad = content.clone();
+        bad[offset] ^= 0x10;
+        bad
+    });
+    let cuts = (0..content.len()).step_by(4001).map(|len| content[..len].to_vec());
+    for bad in flips.chain(cuts) {
+        std::fs::write(&path, &bad).unwrap();
+        let report = check(&dir, &(), &Stop::new()).unwrap();
+        assert_eq!(report.damage.len(), 1, "{report:?}");
+        assert!(report.damage[0].derived && report.damage[0].file == path, "{report:?}");
+        assert_eq!(answers(&dir), expected, "answers are right meanwhile");
+    }
+    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.is_sound() && report.walked == 598, "{report:?}");
+    assert_eq!(report.repaired, [format!("built {} again", path.display())]);
+    assert_eq!((truth(&dir), answers(&dir)), (before, expected));
+}
+
+/// Checksums that fit prove only that the file is as it was written, not that a walk finds its way.
+#[test]
+fn a_graph_that_leads_astray_is_found_by_walking_it() {
+    let (_guard, dir) = store();
+    let path = dir.join("segments/00000001.graph");
+    let mut bad = std::fs::read(&path).unwrap();
+    let number = |at: usize| u32::from_le_bytes(bad[at..at + 4].try_into().unwrap()) as usize;
+    let (slots, levels) = (number(16), number(24));
+    // Each row keeps one neighbour, so that nothing leads to most.
+    let base = 64 + 4 * levels;
+    for row in 0..ROWS {
+        let at = base + 4 * slots * row;
+        bad[at + 4..at + 4 * slots].fill(0xff);
+    }
+    let body = crc32fast::hash(&bad[64..]);
+    bad[40..44].copy_from_slice(&body.to_le_bytes());
+    let header = crc32fast::hash(&bad[..60]);
+    bad[60..64].copy_from_slice(&header.to_le_bytes());
+    std::fs::write(&path, &bad).unwrap();
+    assert_eq!(Memory::open(&dir).unwrap().verify(&()).unwrap(), [], "every checksum fits");
+    let report = check(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.damage.len() == 1 && report.damage[0].found.contains("no walk finds"), "{report:?}");
+    assert!(repair(&dir, &(), &Stop::new()).unwrap().is_sound());
+}
+
+#[test]
+fn a_catalogue_that_forgot_a_row_is_found_out_and_built_again() {
+    let (_guard, dir) = store();
+    let database = sled::open(dir.join("catalogue")).unwrap();
+    let key = database.scan_prefix("t").keys().next().unwrap().unwrap();
+    database.remove(key).unwrap();
+    database.flush().unwrap();
+    drop(database);
+    let report = check(&dir, &(), &Stop::new()).unwrap();
+    assert!(matches!(&report.catalogue, CatalogueState::Wrong(found) if found.contains("no row of")), "{report:?}");
+    assert!(report.damage.len() == 1 && report.damage[0].derived, "{report:?}");
+    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert!(matches!(report.catalogue, CatalogueState::Agrees), "{report:?}");
+    let mut writer = Memory::writer(&dir).unwrap();
+    assert_eq!(ingest(&mut writer, "a", &numbered("row", ROWS)).unwrap().duplicates, ROWS as u64 - 2);
+}
+
+#[test]
+fn leftovers_are_named_and_removed_and_nothing_else() {
+    let (_guard, dir) = store();
+    let leftover = ["segments/00000009.captions", "segments/00000002.7.tombstones", "manifest.new"];
+    let foreign = ["segments/notes.txt", "thesis.tex"];
+    for name in leftover.iter().chain(&foreign) {
+        std::fs::write(dir.join(name), "something").unwrap();
+    }
+    let report = check(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.is_sound());
+    assert_eq!(report.leftovers.len(), 3, "{report:?}");
+    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    assert_eq!((report.leftovers.len(), report.repaired.len()), (0, 3), "{report:?}");
+    assert!(foreign.iter().all(|name| dir.join(name).exists()) && leftover.iter().all(|name| !dir.join(name).exists()));
+}
+
+#[test]
+fn damaged_truth_is_reported_and_left_alone() {
+    let (_guard, dir) = store();
+    let mut broken = Vec::new();
+    // Two files at once: damage in one does not hide the other.
+    for name in ["segments/00000001.vectors", "segments/00000002.captions"] {
+        let path = dir.join(name);
+        let mut content = std::fs::read(&path).unwrap();
+        content[70] ^= 1;
+        std::fs::write(&path, content).unwrap();
+        broken.push(path);
+    }
+    let before = truth(&dir);
+    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    assert_eq!(report.damage.iter().map(|damage| damage.file.clone()).collect::<Vec<_>>(), broken);
+    assert!(report.damage.iter().all(|damage| !damage.derived) && report.repaired.is_empty());
+    assert_eq!(truth(&dir), before);
+}
