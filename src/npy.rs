@@ -40,6 +40,9 @@ impl NpyRows {
             [rows, dim] => (*rows, *dim),
             shape => return Err(bad(format!("an array of shape {shape:?}"))),
         };
+        if dim == 0 {
+            return Err(bad(format!("{rows} rows without numbers")));
+        }
         if npy.order() == npyz::Order::Fortran && rows > 1 && dim > 1 {
             return Err(bad("an array in Fortran order".into())
                 .with_hint("save it again with numpy.save(file, numpy.ascontiguousarray(array))"));
@@ -149,6 +152,8 @@ mod tests {
             (npy("<i8", "(2,)", &[0; 16]), "type"),
             (npy("<f4", "(2, 2, 2)", &[0; 32]), "shape"),
             (npy("<f4", "(1000, 1000)", &[0; 4]), "promises"),
+            // Without bytes to read, these rows would never end.
+            (npy("<f4", "(18446744073709551615, 0)", &[]), "without numbers"),
         ] {
             let message = NpyRows::open(file.path()).unwrap_err().to_string();
             assert!(message.contains(found), "{message}");

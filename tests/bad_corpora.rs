@@ -137,3 +137,22 @@ fn a_corpus_may_come_from_standard_input() {
     let run = common::finished(child.wait_with_output().unwrap());
     assert_eq!(run.succeeds().json()["new"], 2);
 }
+
+#[test]
+fn a_pipe_that_gives_half_a_line_at_first_is_read_as_a_file_is() {
+    let bench = Bench::external(DIM);
+    let npy = bench.npy("e.npy", 1, DIM);
+    let mut command = bench.command(&["--json", "ingest", "-", "--domain", "d", "--embeddings", &npy]);
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    // The first piece alone is no JSON line.
+    for piece in ["{\"capt", "ion\": \"Rain falls.\"}\n"] {
+        std::io::Write::write_all(&mut pipe, piece.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    drop(pipe);
+    let run = common::finished(child.wait_with_output().unwrap());
+    let report = run.succeeds().json();
+    assert_eq!((&report["new"], &report["rejected"]), (&1.into(), &0.into()));
+}

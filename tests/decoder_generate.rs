@@ -12,6 +12,7 @@ use echoic::{
     decoder::{Decoder, GenerateOptions, Generated, TrainOptions, Vocabulary, train},
     progress::Stop,
 };
+use safetensors::SafeTensors;
 
 /// A decoder that has half learned its texts, so that its choices are not clear-cut, and its file.
 fn trained() -> &'static (Vec<u8>, Decoder) {
@@ -154,4 +155,27 @@ fn a_damaged_file_is_an_error_and_never_a_panic() {
     infinite[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(load(&infinite).is_err());
     assert!(matches!(Decoder::load(&dir.path().join("absent")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn weights_that_overflow_on_the_way_are_survived() {
+    let mut bytes = trained().0.clone();
+    let table = SafeTensors::deserialize(&bytes).unwrap();
+    let positions = table.tensor("positions").unwrap();
+    let row = 4 * positions.shape()[1];
+    // Captions that ended before the sixth position keep their probability, the others have none from there on: among the
+    // candidates of a beam are numbers and no numbers, which have no order of their own.
+    let at = positions.data().as_ptr() as usize - bytes.as_ptr() as usize + 6 * row;
+    for (index, x) in bytes[at..at + row].chunks_exact_mut(4).enumerate() {
+        x.copy_from_slice(&if index % 2 == 0 { 3e38f32 } else { -2e38 }.to_le_bytes());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("decoder.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    let decoder = Decoder::load(&path).unwrap();
+    for options in [with(|o| o.beam = 64), with(|o| o.temperature = 2.0)] {
+        for caption in decoder.generate_batch(&set().embeddings, &options).unwrap() {
+            assert!(!caption.text.is_empty());
+        }
+    }
 }

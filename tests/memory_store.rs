@@ -109,10 +109,8 @@ fn a_removed_domain_is_gone_and_can_be_ingested_anew() {
     let mut writer = Memory::writer(&dir).unwrap();
     ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
     ingest(&mut writer, "b", &numbered("x", 7)).unwrap();
-    writer.set_progress("file", 5);
     let before = Memory::open(&dir).unwrap();
     assert_eq!(writer.remove_domain("a").unwrap(), 5);
-    assert_eq!(writer.progress_of("file"), None, "progress into a removed domain would hide its rows");
     assert!(matches!(writer.remove_domain("a"), Err(Error::NotFound { kind: "domain", .. })));
     let after = Memory::open(&dir).unwrap();
     assert_eq!((before.len(), after.len()), (12, 7));
@@ -221,16 +219,13 @@ fn decoders_are_published_replaced_and_removed() {
 }
 
 #[test]
-fn progress_and_history_last_from_writer_to_writer() {
+fn history_lasts_from_writer_to_writer() {
     let (_guard, dir) = empty_store();
     let mut writer = Memory::writer(&dir).unwrap();
-    assert_eq!(writer.progress_of("corpus.csv"), None);
-    writer.set_progress("corpus.csv", 400);
     writer.record("audit", serde_json::json!({"query": 1})).unwrap();
     writer.record("decoder", serde_json::json!({"name": "small"})).unwrap();
     drop(writer);
     let writer = Memory::writer(&dir).unwrap();
-    assert_eq!(writer.progress_of("corpus.csv"), Some(400));
     let kinds: Vec<String> = writer.history().unwrap().into_iter().map(|entry| entry.kind).collect();
     assert_eq!(kinds, ["audit", "decoder"]);
 }

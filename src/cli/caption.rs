@@ -6,12 +6,11 @@ use clap::Args;
 use echoic::bridge::Strategy;
 use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
 use echoic::decoder::GenerateOptions;
-use echoic::npy::NpyRows;
 use echoic::progress::Progress;
 use echoic::{Error, Result};
 
 use super::Context;
-use super::search::{chosen, describe};
+use super::search::{chosen, describe, each_row};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
@@ -86,18 +85,11 @@ pub fn each_file(context: &Context, captioner: &Captioner, files: &[PathBuf], op
 }
 
 fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &CaptionOptions) -> Result<()> {
-    let mut rows = NpyRows::open(file)?;
-    let many = rows.rows() > 1;
-    let mut embedding = Vec::new();
-    let mut row = 0;
-    while rows.next_into(&mut embedding)? {
-        context.stop.check()?;
-        let mut captioned = captioner.caption_embedding(&file.display().to_string(), &embedding, options)?;
-        captioned.row = many.then_some(row);
-        print(context, &captioned)?;
-        row += 1;
-    }
-    Ok(())
+    each_row(context, file, |row, embedding| {
+        let mut captioned = captioner.caption_embedding(&file.display().to_string(), embedding, options)?;
+        captioned.row = row;
+        print(context, &captioned)
+    })
 }
 
 fn print(context: &Context, captioned: &Captioned) -> Result<()> {

@@ -92,17 +92,27 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn by_rows(context: &Context, memory: &Memory, file: &Path, options: &RetrievalOptions) -> Result<()> {
+    each_row(context, file, |row, query| {
+        let mut found = answer(memory, query, options)?;
+        found.path = Some(file.display().to_string());
+        found.row = row;
+        print(context, &found)
+    })
+}
+
+/// Calls `answer` with each row of a `.npy` file, and its number where there are several.
+pub fn each_row(
+    context: &Context,
+    file: &Path,
+    mut answer: impl FnMut(Option<usize>, &[f32]) -> Result<()>,
+) -> Result<()> {
     let mut rows = NpyRows::open(file)?;
     let many = rows.rows() > 1;
-    let mut query = Vec::new();
-    let mut row = 0;
-    while rows.next_into(&mut query)? {
+    let (mut row, mut number) = (Vec::new(), 0);
+    while rows.next_into(&mut row)? {
         context.stop.check()?;
-        let mut found = answer(memory, &query, options)?;
-        found.path = Some(file.display().to_string());
-        found.row = many.then_some(row);
-        print(context, &found)?;
-        row += 1;
+        answer(many.then_some(number), &row)?;
+        number += 1;
     }
     Ok(())
 }

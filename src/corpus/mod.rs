@@ -21,7 +21,7 @@ mod shipped;
 mod text;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -32,6 +32,9 @@ use crate::{Error, Result};
 
 /// The longest row that a reader takes, in bytes; longer ones are rejected.
 pub const MAX_ROW_BYTES: usize = 1 << 20;
+
+/// How much of the beginning of a file detection sees, in bytes.
+const HEAD_BYTES: usize = 1 << 16;
 
 /// The layout of a corpus file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -160,16 +163,22 @@ pub fn open(path: &Path, options: &Options) -> Result<Corpus> {
 /// # Errors
 /// As [`open`].
 pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Result<Corpus> {
-    let mut reader = BufReader::with_capacity(1 << 16, source);
-    let head = reader.fill_buf().map_err(Error::io("read", name))?;
+    let mut reader = BufReader::with_capacity(HEAD_BYTES, source);
+    // A pipe may give less than a line at a time; what is detected must not depend on that.
+    let mut head = Vec::new();
+    match reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head) {
+        Err(error) if head.is_empty() => return Err(Error::io("read", name)(error)),
+        _ => {} // who goes on reading meets the error again, behind the rows before it
+    }
     if head.is_empty() {
         return Err(Error::input(name, "an empty file", "a caption corpus")
             .with_hint("give a CSV, JSON lines, WavCaps JSON or text file with one caption a line"));
     }
     let format = match options.format {
-        Format::Auto => detect::detect(name, head),
+        Format::Auto => detect::detect(name, &head),
         given => given,
     };
+    let reader = Cursor::new(head).chain(reader);
     let column = options.column.as_deref();
     let items: Box<dyn Iterator<Item = Item>> = match format {
         Format::Clotho | Format::Audiocaps | Format::Csv => Box::new(csv::rows(name, reader, format, column)?),

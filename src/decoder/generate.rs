@@ -1,6 +1,6 @@
 //! A trained decoder: from an embedding to a caption.
 
-use std::{cmp::Ordering, path::Path};
+use std::path::Path;
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -246,7 +246,7 @@ fn search<'a>(draft: Draft<'a>, limit: usize, options: &GenerateOptions) -> Draf
         if choices.is_empty() {
             break; // the guard leaves no token: keep what there is
         }
-        choices.sort_by(|a, b| b.2.partial_cmp(&a.2).unwrap_or(Ordering::Equal));
+        choices.sort_by(|a, b| b.2.total_cmp(&a.2));
         choices.truncate(options.beam);
         let extend = |(index, token, _): &(usize, Option<u32>, f64)| {
             let mut draft = drafts[*index].clone();
@@ -257,10 +257,7 @@ fn search<'a>(draft: Draft<'a>, limit: usize, options: &GenerateOptions) -> Draf
         };
         drafts = choices.iter().map(extend).collect();
     }
-    let best = drafts
-        .iter()
-        .enumerate()
-        .max_by(|(i, a), (j, b)| a.score().partial_cmp(&b.score()).unwrap_or(Ordering::Equal).then(j.cmp(i)));
+    let best = drafts.iter().enumerate().max_by(|(i, a), (j, b)| a.score().total_cmp(&b.score()).then(j.cmp(i)));
     let best = best.map_or(0, |(index, _)| index);
     drafts.swap_remove(best)
 }
@@ -272,7 +269,7 @@ fn sample<'a>(mut draft: Draft<'a>, limit: usize, options: &GenerateOptions, ind
         let mut tokens: Vec<u32> =
             (0..draft.next.len() as u32).filter(|t| draft.allows(*t, options.no_repeat)).collect();
         let logit = |token: &u32| draft.next[*token as usize];
-        tokens.sort_by(|a, b| logit(b).partial_cmp(&logit(a)).unwrap_or(Ordering::Equal));
+        tokens.sort_by(|a, b| logit(b).total_cmp(&logit(a)));
         let Some(top) = tokens.first().map(logit) else { break };
         let weights: Vec<f64> =
             tokens.iter().map(|t| f64::from((logit(t) - top) / options.temperature).exp()).collect();

@@ -1,4 +1,4 @@
-//! The writer's catalogue: which rows and texts are stored, how far each source was ingested, and a history. Derived.
+//! The writer's catalogue: which rows and texts are stored, and a history. Derived.
 //!
 //! It lives in sled, which is known to lose or damage data when its process is killed and panics on some damaged files. So every call
 //! goes through a guard, and what sled says is believed only if the last writer closed it properly; otherwise it is filled again from
@@ -24,7 +24,6 @@ const GATHERED: usize = 1 << 18;
 
 const ROW: u8 = b'r';
 const TEXT: u8 = b't';
-const PROGRESS: u8 = b'p';
 const HISTORY: u8 = b'h';
 const STATE: &[u8] = b"state";
 
@@ -266,26 +265,11 @@ impl Catalogue {
         parts.map(Some).ok_or_else(|| Trouble::Sled(format!("a caption of {} bytes", value.len())))
     }
 
-    pub(super) fn progress_of(&self, source: &str) -> Result<Option<u64>, Trouble> {
-        self.number(&[&[PROGRESS], source.as_bytes()].concat())
-    }
-
     fn number(&self, key: &[u8]) -> Result<Option<u64>, Trouble> {
         let Some(value) = self.0.get(key)? else { return Ok(None) };
         let bytes =
             value.as_slice().try_into().map_err(|_| Trouble::Sled(format!("a number of {} bytes", value.len())))?;
         Ok(Some(u64::from_le_bytes(bytes)))
-    }
-
-    pub(super) fn set_progress(&mut self, source: &str, rows: u64) -> Result<(), Trouble> {
-        let key = [&[PROGRESS], source.as_bytes()].concat();
-        Ok(self.0.insert([(key, rows.to_le_bytes().to_vec())])?)
-    }
-
-    /// Forgets all progress, durably: rows that are about to be removed must not be taken for ingested.
-    pub(super) fn clear_progress(&mut self) -> Result<(), Trouble> {
-        self.0.remove_prefix(&[PROGRESS])?;
-        Ok(self.0.flush()?)
     }
 
     /// Forgets captions, unless their keys lead to others by now.

@@ -1,6 +1,6 @@
 //! The manifest: the one file that says what the store holds. Replacing it is the commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use bincode::{Decode, Encode};
@@ -15,6 +15,8 @@ pub const FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"ECHOICMF";
 /// Magic, version and header checksum keep these places in every format version, so that any build can name the version it met.
 const HEADER: usize = 32;
+/// Ids, commits and bytes of decoders stay below: more than any store comes to, and little enough that sums of them do not overflow.
+const COUNTS: u64 = 1 << 48;
 
 /// What a store holds.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -164,8 +166,14 @@ impl Manifest {
                 return Err(format!("segment {} before {}", pair[0].id, pair[1].id));
             }
         }
+        let decoders = self.decoders.iter().try_fold(0u64, |sum, decoder| sum.checked_add(decoder.len));
+        let counts = [self.commit, self.next_caption, self.next_segment, decoders.unwrap_or(u64::MAX)];
+        if let Some(count) = counts.into_iter().find(|count| *count >= COUNTS) {
+            return Err(format!("a count of {count}"));
+        }
+        let domains: HashSet<u32> = self.domains.iter().map(|domain| domain.id).collect();
         for segment in &self.segments {
-            let known = self.domains.iter().any(|domain| domain.id == segment.domain);
+            let known = domains.contains(&segment.domain);
             let ordered = segment.first_id <= segment.last_id && segment.last_id < self.next_caption;
             if !known || !ordered || segment.id >= self.next_segment {
                 return Err(format!("segment {} out of range", segment.id));
@@ -233,4 +241,43 @@ pub(super) fn check_crc(path: &Path, offset: u64, found: u32, expected: u32) -> 
         return Ok(());
     }
     Err(Error::damaged(path, offset, format!("checksum {found:08x}"), format!("{expected:08x}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_whose_sums_would_overflow_are_refused() {
+        let decoder = DecoderRecord {
+            name: "a".into(),
+            file: "a-0123456789ab.safetensors".into(),
+            sha256: [0; 32],
+            len: 1 << 40,
+            created: 0,
+            details: String::new(),
+        };
+        let sound = Manifest {
+            store: [0; 16],
+            commit: 1,
+            space: EmbeddingSpace::external(2),
+            next_caption: 1,
+            next_segment: 1,
+            next_domain: 1,
+            domains: Vec::new(),
+            segments: Vec::new(),
+            tombstones: Vec::new(),
+            decoders: vec![decoder.clone()],
+        };
+        assert_eq!(sound.check(), Ok(()));
+        let heavy = vec![DecoderRecord { len: u64::MAX / 2 + 1, ..decoder }; 2];
+        for bad in [
+            Manifest { commit: u64::MAX, ..sound.clone() },
+            Manifest { next_caption: u64::MAX, ..sound.clone() },
+            Manifest { next_segment: 1 << 48, ..sound.clone() },
+            Manifest { decoders: heavy, ..sound },
+        ] {
+            assert!(bad.check().is_err_and(|reason| reason.contains("count")));
+        }
+    }
 }

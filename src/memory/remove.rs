@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::append::write_segment;
 use super::captions::Record;
-use super::catalogue::{Additions, Catalogue, Removals};
+use super::catalogue::{Additions, Removals};
 use super::manifest::{Manifest, SegmentEntry};
 use super::plan::row_hash;
 use super::segment::Segment;
@@ -211,8 +211,6 @@ impl Writer {
 
     /// Commits a manifest from which something is gone.
     fn commit_removal(&mut self, manifest: Manifest) -> Result<()> {
-        // Rows that are about to be removed must not be taken for ingested.
-        self.with_catalogue(Catalogue::clear_progress)?;
         self.commit(manifest)?;
         self.last_removal = self.memory.commit();
         Ok(())

@@ -75,19 +75,6 @@ impl Writer {
         InDomain { writer: self, domain: self.memory.0.manifest.domain(name).map(|entry| entry.id) }
     }
 
-    /// How many rows of a source have been ingested, as noted by [`Writer::set_progress`]. Advisory: it is forgotten when the
-    /// catalogue is built again or a domain is removed, and then rows are planned once more and found to be duplicates.
-    pub fn progress_of(&self, source: &str) -> Option<u64> {
-        self.with_catalogue(|catalogue| catalogue.progress_of(source)).ok().flatten()
-    }
-
-    /// Notes how many rows of a source have been ingested.
-    pub fn set_progress(&mut self, source: &str, rows: u64) {
-        if let Err(error) = self.with_catalogue(|catalogue| catalogue.set_progress(source, rows)) {
-            tracing::debug!("progress was not noted: {error}");
-        }
-    }
-
     /// The history of decoders and audits, oldest first. Advisory: a catalogue that is lost takes its history along.
     ///
     /// # Errors

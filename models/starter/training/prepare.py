@@ -21,7 +21,7 @@ import concepts as table
 import debian
 import sounds
 
-Clip = collections.namedtuple("Clip", "path source concept group split captions")
+Clip = collections.namedtuple("Clip", "path name source concept group split captions")
 TEST_FOLD = "fold4"
 LIMITS = {"animal_sounds_yashnita": 60, "donateacry": 25, "debian_0ad": 5, "dirt_samples": 5, "debian_wesnoth": 4,
           "fsdkaggle2018_instruments": 15, "nsynth_test_acoustic": 10, "philharmonia": 10}
@@ -58,7 +58,7 @@ def read_index(folder, val_fold):
             val = r["split"] == "fold%d" % val_fold
         else:
             val = hashed(group, 12) == 0
-        clips.append(Clip(os.path.join(folder, r["path"]), r["source"], concept, group, "val" if val else "train", own))
+        clips.append(Clip(os.path.join(folder, r["path"]), r["path"], r["source"], concept, group, "val" if val else "train", own))
     return clips
 
 
@@ -153,7 +153,7 @@ def keep(work, name, source, concept, group, build):
     path = os.path.join(work, "clips", name + ".wav")
     if not os.path.exists(path):
         sounds.write(path, build())
-    return Clip(path, source, concept, group, "val" if hashed(group, 12) == 0 else "train", [])
+    return Clip(path, "clips/" + name, source, concept, group, "val" if hashed(group, 12) == 0 else "train", [])
 
 
 def pick(pools, rng):
@@ -205,7 +205,7 @@ def copies(work, clips, count, seed):
     """Disturbed copies of single clips of the training split; yields (clip, path)."""
     for c in clips:
         for i in range(int(np.ceil(count))):
-            name = "copy%d_%s" % (i, hashlib.sha256(c.path.encode()).hexdigest()[:10])
+            name = "copy%d_%s" % (i, hashlib.sha256(c.name.encode()).hexdigest()[:10])
             rng = generator(seed, name)
             if c.split != "train" or rng.random() > count - i:
                 continue
