@@ -1,0 +1,279 @@
+"""Asks every contestant the same questions in turns and writes the table; `run.py` calls it."""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is imported
+import numpy as np  # noqa: E402
+import psutil  # noqa: E402
+
+from contestants import CONTESTANTS  # noqa: E402
+
+EFS = [10, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 448, 512, 640, 768, 1024]
+TARGETS = (0.95, 0.99)
+K = 10
+SLOW = {"lancedb": 100, "qdrant-local": 30, "faiss-flat": 100}  # queries they are asked a round
+UNFIT_ABOVE = {"qdrant-local": 200_000}  # its documentation says: not for more than 20,000 points
+
+
+class Contestant:
+    def __init__(self, name, command, threads=2):
+        self.name = name
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, op, **question):
+        self.process.stdin.write(json.dumps({"op": op, **question}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} ended at {op}")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def size_of(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def truth(vectors, queries):
+    best = np.empty((len(queries), K), dtype=np.int64)
+    for at in range(0, len(queries), 50):
+        similarity = queries[at:at + 50] @ vectors.T
+        best[at:at + 50] = np.argpartition(-similarity, K, axis=1)[:, :K]
+    return best
+
+
+def recall(rows, best):
+    return float(np.mean([len(set(found) & set(true)) / K for found, true in zip(rows, best.tolist())]))
+
+
+class Race:
+    def __init__(self, vectors, binary, rounds, only):
+        self.vectors_path, self.binary, self.rounds = vectors, binary, rounds
+        self.vectors = np.load(vectors, mmap_mode="r")
+        self.work = Path.cwd() / f"stores-{len(self.vectors)}"
+        self.queries = {kind: Path.cwd() / f"{kind}-queries.npy" for kind in ("audio", "text")}
+        self.truth = {kind: truth(self.vectors, np.load(path)) for kind, path in self.queries.items()}
+        names = only.split(",") if only else list(CONTESTANTS)
+        self.names = ["echoic"] + [n for n in names if len(self.vectors) <= UNFIT_ABOVE.get(n, 1 << 60)]
+        self.result = {"rows": len(self.vectors), "dim": self.vectors.shape[1], "contestants": {}}
+
+    def start(self, name):
+        here = Path(__file__).resolve().parent
+        command = [self.binary, "serve"]
+        if name != "echoic":
+            command = [sys.executable, here / "contestants.py", name, self.vectors_path, self.work / name]
+        return Contestant(name, [str(part) for part in command])
+
+    def ask(self, contestant, op, **question):
+        return contestant(op, store=str(self.work / contestant.name), vectors=str(self.vectors_path), **question)
+
+    def build(self):
+        """What an earlier run has built of the same vectors is kept, with what it took."""
+        self.work.mkdir(exist_ok=True)
+        for name in self.names:
+            noted = self.work / f"{name}.json"
+            if not noted.exists():
+                shutil.rmtree(self.work / name, ignore_errors=True)
+                noted.write_text(json.dumps(self.build_one(name)))
+            entry = self.result["contestants"][name] = json.loads(noted.read_text())
+            print(name, entry, file=sys.stderr, flush=True)
+
+    def build_one(self, name):
+        contestant = self.start(name)
+        processor = psutil.Process(contestant.process.pid)
+        built = self.ask(contestant, "build", threads=2)
+        used = sum(processor.cpu_times()[:2])
+        contestant.close()
+        entry = {"build_s": built["index_s"], "build_cpu_s": used, "disk": size_of(self.work / name)}
+        if "ingest_s" in built:
+            entry["ingest_rows_s"] = len(self.vectors) / built["ingest_s"]
+        return entry
+
+    def open(self):
+        self.running = {}
+        for name in self.names:
+            times = []
+            for _ in range(3):
+                if name in self.running:
+                    self.running.pop(name).close()
+                contestant = self.running[name] = self.start(name)
+                opened = self.ask(contestant, "open", queries=str(self.queries["audio"]))
+                times.append(opened["first_s"])
+            self.result["contestants"][name].update(open_s=statistics.median(times), memory=opened["memory"])
+            print(name, "open", times, opened["memory"], file=sys.stderr, flush=True)
+
+    def search(self, name, kind, **question):
+        count = SLOW.get(name)
+        answer = self.ask(self.running[name], "search", queries=str(self.queries[kind]), k=K, count=count, **question)
+        answer["recall"] = recall(answer.pop("rows"), self.truth[kind][:count])
+        answer["qps"] = len(self.truth[kind][:count]) / answer["seconds"]
+        return answer
+
+    def walks(self):
+        """At the least number of candidates that reaches each recall."""
+        self.result["walks"] = []
+        for kind in self.queries:
+            for target in TARGETS:
+                chosen = {}
+                for name in self.names:
+                    if not getattr(CONTESTANTS.get(name), "exact", False):
+                        chosen[name] = self.least(name, kind, target)
+                chosen = {name: ef for name, ef in chosen.items() if ef}
+                self.turns({"kind": kind, "target": target}, chosen)
+
+    def least(self, name, kind, target):
+        for ef in EFS:
+            if self.search(name, kind, ef=ef)["recall"] >= target:
+                return ef
+        return None
+
+    def turns(self, entry, chosen):
+        taken = {name: {"ef": ef, "qps": [], "qps2": [], "times": []} for name, ef in chosen.items()}
+        for turn in range(self.rounds):
+            names = list(chosen)
+            for name in names[turn % len(names):] + names[:turn % len(names)]:
+                one = self.search(name, entry["kind"], ef=chosen[name])
+                taken[name]["qps"].append(one["qps"])
+                taken[name]["times"] += one["times"]
+                taken[name]["recall"] = one["recall"]
+                two = self.search(name, entry["kind"], ef=chosen[name], threads=2)
+                taken[name]["qps2"].append(two["qps"])
+        for name, t in taken.items():
+            times = sorted(t.pop("times"))
+            t["p50_us"], t["p99_us"] = (1e6 * times[int(len(times) * q)] for q in (0.5, 0.99))
+        for threads in ("qps", "qps2"):
+            peers = [t[threads] for name, t in taken.items() if name != "echoic"]
+            if "echoic" in taken and peers:
+                ours = taken["echoic"][threads]
+                entry[f"ratio_{threads}"] = statistics.median(o / max(p) for o, p in zip(ours, zip(*peers)))
+        for t in taken.values():
+            t["qps"], t["qps2"] = statistics.median(t["qps"]), statistics.median(t["qps2"])
+        self.result["walks"].append({**entry, "contestants": taken})
+        print(json.dumps(self.result["walks"][-1]), file=sys.stderr, flush=True)
+
+    def exact(self):
+        """One thread: query by query, and a hundred at once."""
+        self.result["exact"] = {}
+        names = [name for name in self.names if name == "echoic" or getattr(CONTESTANTS[name], "exact", False)]
+        for how in ("single", "batch"):
+            taken = {name: [] for name in names}
+            for _ in range(self.rounds):
+                for name in names:
+                    found = self.search(name, "audio", exact=True, batch=how == "batch")
+                    taken[name].append(found["qps"])
+            entry = {name: statistics.median(qps) for name, qps in taken.items()}
+            if len(names) > 1:
+                best = zip(*(qps for name, qps in taken.items() if name != "echoic"))
+                entry["ratio"] = statistics.median(o / max(p) for o, p in zip(taken["echoic"], best))
+            self.result["exact"][how] = entry
+            print("exact", how, entry, file=sys.stderr, flush=True)
+
+    def projection(self):
+        """The softmax over all rows, and the sum that it weighs."""
+        vectors, queries = np.array(self.vectors), np.load(self.queries["audio"])[:20]
+        ours, theirs = [], []
+        for _ in range(self.rounds):
+            answer = self.ask(self.running["echoic"], "project", queries=str(self.queries["audio"]), count=len(queries))
+            ours.append(sum(answer["times"]))
+            begun = time.perf_counter()
+            for index, query in enumerate(queries):
+                logits = (vectors @ query) / np.float32(0.01)
+                weights = np.exp(logits - logits.max())
+                mixed = weights @ vectors
+                mixed /= np.linalg.norm(mixed)
+                assert np.abs(mixed - np.array(answer["embeddings"][index])).max() < 1e-4
+            theirs.append(time.perf_counter() - begun)
+        self.result["projection"] = {
+            "echoic_ms": 1e3 * statistics.median(ours) / len(queries),
+            "numpy_ms": 1e3 * statistics.median(theirs) / len(queries),
+            "ratio": statistics.median(t / o for o, t in zip(ours, theirs)),
+        }
+        print("projection", self.result["projection"], file=sys.stderr, flush=True)
+
+    def domains(self):
+        """A domain among others against a store of that domain alone."""
+        listed = json.loads((Path.cwd() / "domains.json").read_text())
+        if sum(domain["rows"] for domain in listed) != len(self.vectors):
+            return
+        together = self.work / "domains"
+        shutil.rmtree(together, ignore_errors=True)
+        builder = self.start("echoic")
+        builder("build", store=str(together), vectors=str(self.vectors_path), domains=listed, threads=2)
+        first, self.result["domains"] = 0, {}
+        for domain in listed:
+            rows = slice(first, first + domain["rows"])
+            first += domain["rows"]
+            if domain["name"] not in ("wavtext5k", "bbc_sound_effects", "audiocaps-train"):
+                continue
+            alone, part = self.work / f"only-{domain['name']}", self.work / f"{domain['name']}.npy"
+            shutil.rmtree(alone, ignore_errors=True)
+            np.save(part, self.vectors[rows])
+            builder("build", store=str(alone), vectors=str(part), domains=[domain], threads=2)
+            ratios = []
+            pair = [self.start("echoic"), self.start("echoic")]
+            for contestant, store in zip(pair, (together, alone)):
+                contestant("open", store=str(store), queries=str(self.queries["audio"]))
+            for _ in range(self.rounds):
+                seconds = [
+                    c("search", queries=str(self.queries["audio"]), k=K, domain=domain["name"])["seconds"] for c in pair
+                ]
+                ratios.append(seconds[0] / seconds[1])
+            for contestant in pair:
+                contestant.close()
+            self.result["domains"][domain["name"]] = {"rows": domain["rows"], "time_ratio": statistics.median(ratios)}
+        builder.close()
+        print("domains", self.result["domains"], file=sys.stderr, flush=True)
+
+
+def table(result):
+    out = [f"{result['rows']:,} rows of {result['dim']}, {result['threads']} processors", ""]
+    out += ["| | build, 2 threads | processor time of it | on disk | open to first answer | memory beside mapped files |", "|---|---|---|---|---|---|"]
+    for name, c in result["contestants"].items():
+        memory = c["memory"].get("anonymous", c["memory"]["resident"])
+        out.append(f"| {name} | {c['build_s']:.1f} s | {c['build_cpu_s']:.0f} s | {c['disk'] / 1e6:.0f} MB | {1e3 * c['open_s']:.1f} ms "
+                   f"| {memory / result['rows']:.0f} bytes a row |")
+    for walk in result["walks"]:
+        out += ["", f"{walk['kind']} queries, recall@10 of at least {walk['target']}: "
+                f"**{walk.get('ratio_qps', 0):.2f} ×** the best peer on one thread, "
+                f"**{walk.get('ratio_qps2', 0):.2f} ×** on two", "",
+                "| | ef | recall@10 | queries/s | p50 | p99 | queries/s, 2 threads |", "|---|---|---|---|---|---|---|"]
+        for name, c in sorted(walk["contestants"].items(), key=lambda item: -item[1]["qps"]):
+            out.append(f"| {name} | {c['ef']} | {c['recall']:.4f} | {c['qps']:,.0f} | {c['p50_us']:.0f} µs "
+                       f"| {c['p99_us']:.0f} µs | {c['qps2']:,.0f} |")
+    for how, entry in result["exact"].items():
+        ratio = entry.pop("ratio", 0)
+        figures = ", ".join(f"{name} {qps:,.0f}" for name, qps in entry.items())
+        out += ["", f"exact, one thread, {how}: **{ratio:.2f} ×** the best peer (queries/s: {figures})"]
+        entry["ratio"] = ratio
+    p = result["projection"]
+    out += ["", f"projection onto all rows: **{p['ratio']:.2f} ×** numpy ({p['echoic_ms']:.1f} ms, {p['numpy_ms']:.1f} ms)"]
+    for name, d in result.get("domains", {}).items():
+        out += ["", f"the domain {name} ({d['rows']:,} rows) among all: {d['time_ratio']:.2f} × the time of a store of it alone"]
+    return "\n".join(out) + "\n"
+
+
+def main():
+    vectors, binary, rounds, only = sys.argv[1:5]
+    race = Race(vectors, binary, int(rounds), only)
+    race.result["threads"] = os.cpu_count()
+    for step in (race.build, race.open, race.walks, race.exact, race.projection, race.domains):
+        step()
+    for contestant in race.running.values():
+        contestant.close()
+    name = f"result-{len(race.vectors)}"
+    Path(f"{name}.json").write_text(json.dumps(race.result, indent=1))
+    Path(f"{name}.md").write_text(table(race.result))
+    print(table(race.result))
+
+
+if __name__ == "__main__":
+    main()
