@@ -19,6 +19,9 @@ use crate::{Embeddings, Error, Result};
 /// Rows that one commit takes: few enough to lose little on interruption, enough to make its cost small.
 pub const CHUNK_ROWS: usize = 2048;
 
+/// Bytes of given embeddings that one commit takes at most: embedding costs nothing then, and a commit costs as much as thousands of rows.
+const CHUNK_BYTES: usize = 24 << 20;
+
 /// Where the embeddings of captions come from.
 #[derive(Debug)]
 pub enum Source<'a> {
@@ -78,7 +81,7 @@ impl IngestReport {
 
 /// Stores the captions of a corpus in a domain.
 ///
-/// Every chunk of [`CHUNK_ROWS`] rows is one commit. On `stop` the work ends behind a commit and the report says so.
+/// Every chunk of [`CHUNK_ROWS`] rows, or up to eight times as many where embeddings are given, is one commit. On `stop` the work ends behind a commit and the report says so.
 ///
 /// # Errors
 /// What [`Writer::plan`], [`Writer::append`] and [`Writer::retain`] return; [`Error::Input`] when given embeddings do not fit the store.
@@ -102,7 +105,7 @@ pub fn ingest(
             report.interrupted = true;
             break;
         }
-        let items: Vec<Item> = corpus.by_ref().take(CHUNK_ROWS).collect();
+        let items: Vec<Item> = corpus.by_ref().take(chunk_rows(&source)).collect();
         if let Some(edition) = &mut edition {
             for Row { text, clip, .. } in items.iter().flatten() {
                 let Some(clip) = clip else { continue };
@@ -127,6 +130,13 @@ pub fn ingest(
         report.replaced = writer.retain(domain, is_current)?.occurrences;
     }
     Ok(report)
+}
+
+fn chunk_rows(source: &Source<'_>) -> usize {
+    match source {
+        Source::Tower(_) => CHUNK_ROWS,
+        Source::Rows(rows) => (CHUNK_BYTES / (4 * rows.dim().max(1))).clamp(1, 8 * CHUNK_ROWS),
+    }
 }
 
 fn check_dimension(writer: &Writer, source: &Source<'_>) -> Result<()> {

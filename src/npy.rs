@@ -11,7 +11,10 @@ use crate::{Embeddings, Error, Result};
 /// Little- and big-endian `f4` and `f8` in C order are read; `f8` is rounded to `f32`.
 pub struct NpyRows {
     path: PathBuf,
-    numbers: Box<dyn Iterator<Item = std::io::Result<f32>>>,
+    /// Behind the header.
+    file: BufReader<File>,
+    number: Number,
+    bytes: Vec<u8>,
     rows: u64,
     dim: usize,
     read: u64,
@@ -33,7 +36,8 @@ impl NpyRows {
         let bad = |found: String| Error::input(path.display(), found, expected);
         let file = File::open(path).map_err(Error::io("read", path))?;
         let length = file.metadata().map_err(Error::io("read", path))?.len();
-        let npy = npyz::NpyFile::new(BufReader::with_capacity(1 << 18, file))
+        let mut file = BufReader::with_capacity(1 << 18, file);
+        let npy = npyz::NpyHeader::from_reader(&mut file)
             .map_err(|e| bad(format!("a file with no readable .npy header ({e})")))?;
         let (rows, dim) = match npy.shape() {
             [dim] => (1, *dim),
@@ -48,18 +52,29 @@ impl NpyRows {
                 .with_hint("save it again with numpy.save(file, numpy.ascontiguousarray(array))"));
         }
         let type_name = npy.dtype().descr();
-        let width = match type_name.trim_matches('\'').get(1..) {
-            Some("f4") => 4,
-            Some("f8") => 8,
+        let number = match type_name.trim_matches('\'') {
+            "<f4" => {
+                Number { width: 4, decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))) }
+            }
+            ">f4" => {
+                Number { width: 4, decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f32::from_be_bytes(*b))) }
+            }
+            "<f8" => Number {
+                width: 8,
+                decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
+            },
+            ">f8" => Number {
+                width: 8,
+                decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f64::from_be_bytes(*b) as f32)),
+            },
             _ => return Err(bad(format!("an array of type {type_name}"))),
         };
-        let needed = rows.checked_mul(dim).and_then(|n| n.checked_mul(width)).unwrap_or(u64::MAX);
+        let needed = rows.checked_mul(dim).and_then(|n| n.checked_mul(number.width as u64)).unwrap_or(u64::MAX);
         if needed > length {
             return Err(bad(format!("a file of {length} bytes whose header promises {rows} x {dim} numbers")));
         }
-        let numbers = if width == 4 { numbers::<f32, _>(npy, |x| x) } else { numbers::<f64, _>(npy, |x| x as f32) };
-        let numbers = numbers.map_err(|e| bad(format!("unreadable numbers ({e})")))?;
-        Ok(Self { path: path.to_path_buf(), numbers, rows, dim: dim as usize, read: 0 })
+        let bytes = Vec::new();
+        Ok(Self { path: path.to_path_buf(), file, number, bytes, rows, dim: dim as usize, read: 0 })
     }
 
     /// Number of rows in the file.
@@ -81,13 +96,16 @@ impl NpyRows {
         if self.read == self.rows {
             return Ok(false);
         }
-        for number in self.numbers.by_ref().take(self.dim) {
-            row.push(number.map_err(Error::io("read", &self.path))?);
+        self.bytes.resize(self.dim * self.number.width, 0);
+        match self.file.read_exact(&mut self.bytes) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                let found = format!("the end of the file in row {}", self.read + 1);
+                return Err(Error::input(self.path.display(), found, format!("{} rows of {}", self.rows, self.dim)));
+            }
+            Err(error) => return Err(Error::io("read", &self.path)(error)),
         }
-        if row.len() != self.dim {
-            let found = format!("the end of the file in row {}", self.read + 1);
-            return Err(Error::input(self.path.display(), found, format!("{} rows of {}", self.rows, self.dim)));
-        }
+        (self.number.decode)(&self.bytes, row);
         self.read += 1;
         Ok(true)
     }
@@ -106,14 +124,12 @@ impl NpyRows {
     }
 }
 
-type Numbers = Box<dyn Iterator<Item = std::io::Result<f32>>>;
-
-fn numbers<T, R>(npy: npyz::NpyFile<R>, convert: fn(T) -> f32) -> Result<Numbers, npyz::DTypeError>
-where
-    T: npyz::Deserialize + 'static,
-    R: Read + 'static,
-{
-    Ok(Box::new(npy.data::<T>()?.map(move |number| number.map(convert))))
+/// How the numbers of a file are written.
+struct Number {
+    /// Bytes of each.
+    width: usize,
+    /// Appends the numbers that bytes hold.
+    decode: fn(&[u8], &mut Vec<f32>),
 }
 
 #[cfg(test)]
