@@ -1,4 +1,4 @@
-//! The store's own speed: commit, open, scan, walk. Peers are compared elsewhere.
+//! The store's own speed: commit, open, scan, projection, walk. Peers are compared by `benches/peers/run.py`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
 #[path = "../tests/memory_support/mod.rs"]
@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use echoic::Embeddings;
+use echoic::bridge::project_all;
 use echoic::memory::{Memory, SearchOptions, Writer};
 use echoic::progress::Stop;
 use memory_support::{clustered, numbered, space};
@@ -72,11 +73,27 @@ fn read(c: &mut Criterion) {
         b.iter(|| single.install(|| search(&memory, &exact, &mut index)))
     });
 
+    c.bench_function("projection onto 50000 x 384, one thread", |b| {
+        let block = &memory.blocks(None).unwrap()[0];
+        let project = || project_all(block.vectors(), |row| block.multiplicity(row), &queries[0], 0.01).unwrap();
+        b.iter(|| single.install(project));
+    });
+
     let begun = Instant::now();
     writer.index(&(), &Stop::new()).unwrap();
     eprintln!("graph of {ROWS} x {DIM} built in {:.1} s", begun.elapsed().as_secs_f64());
     let memory = writer.snapshot().unwrap();
     assert_eq!(memory.stats().indexed, ROWS as u64);
+    c.bench_function("scan by codes 50000 x 384, one thread", |b| {
+        b.iter(|| single.install(|| search(&memory, &exact, &mut index)))
+    });
+    let together = Embeddings::from_vec(DIM, queries.concat()).unwrap();
+    c.bench_function("scan by codes 50000 x 384, 256 queries together, one thread", |b| {
+        b.iter(|| single.install(|| memory.search_batch(&together, &exact).unwrap()))
+    });
+    c.bench_function("open 50000 rows and answer", |b| {
+        b.iter(|| Memory::open(black_box(&dir)).unwrap().search(&queries[0], &SearchOptions::default()).unwrap())
+    });
     for ef in [32, 64, 128, 256, 512] {
         let options = SearchOptions { ef: Some(ef), ..SearchOptions::default() };
         let found = queries.iter().map(|query| {

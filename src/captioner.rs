@@ -24,6 +24,10 @@ pub struct RetrievalOptions {
     pub k: Option<usize>,
     /// Sum the projection over every stored text and search without an index.
     pub exact: bool,
+    /// The share of the true neighbours that a search through an index aims at; see [`SearchOptions::recall`].
+    pub recall: Option<f32>,
+    /// Candidates that a search through an index keeps; see [`SearchOptions::ef`].
+    pub ef: Option<usize>,
     /// The share of the projection's weight to cover where `k` is `None`, in `0..1`.
     pub mass: f32,
     /// Temperature of the softmax, above 0; the paper's 0.01 by default.
@@ -39,7 +43,15 @@ impl RetrievalOptions {
 
 impl Default for RetrievalOptions {
     fn default() -> Self {
-        Self { k: None, exact: false, mass: 0.99, temperature: PAPER_TEMPERATURE, domains: None }
+        Self {
+            k: None,
+            exact: false,
+            recall: None,
+            ef: None,
+            mass: 0.99,
+            temperature: PAPER_TEMPERATURE,
+            domains: None,
+        }
     }
 }
 
@@ -84,6 +96,10 @@ pub fn retrieve(memory: &Memory, query: &[f32], options: &RetrievalOptions) -> R
     if options.k == Some(0) {
         return Err(Error::input("-k", "0", "at least 1 neighbour"));
     }
+    if !(0.0..1.0).contains(&options.mass) {
+        return Err(Error::input("--mass", options.mass, "a share of at least 0 and below 1, such as 0.99")
+            .with_hint("for the whole weight, sum over every stored text: --exact"));
+    }
     let domains = options.domains.as_deref();
     let (rows, occurrences) = sizes(memory, domains)?;
     if options.exact {
@@ -121,8 +137,8 @@ fn sizes(memory: &Memory, domains: Option<&[String]>) -> Result<(u64, u64)> {
 }
 
 fn search(memory: &Memory, query: &[f32], k: usize, options: &RetrievalOptions) -> Result<Vec<Neighbour>> {
-    let search =
-        SearchOptions { k, domains: options.domains.clone(), exact: options.exact, ..SearchOptions::default() };
+    let RetrievalOptions { exact, recall, ef, .. } = *options;
+    let search = SearchOptions { k, domains: options.domains.clone(), exact, recall, ef };
     memory.search(query, &search)
 }
 

@@ -68,6 +68,7 @@ pub mod models;
 pub mod npy;
 pub mod progress;
 mod quiet;
+mod simd;
 pub mod training;
 
 pub use bridge::Strategy;

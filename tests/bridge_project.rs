@@ -130,14 +130,16 @@ proptest! {
         }
         let exact = whole.finish().unwrap();
         let (embedding, weights) = memory.plain(f64::from(tau));
-        prop_assert!(close(&exact.embedding, &embedding, 1e-5));
+        // The projector may round a similarity otherwise than this test does, and the temperature divides its last bits.
+        let tolerance = 1e-5 + 4.0 * f64::from(f32::EPSILON / tau);
+        prop_assert!(close(&exact.embedding, &embedding, tolerance));
         prop_assert_eq!(exact.occurrences, memory.copies.iter().map(|c| u64::from(*c)).sum::<u64>());
         for (i, weight) in weights.iter().enumerate() {
             let found = f64::from(exact.weight(memory.similarity(i), memory.copies[i]));
-            prop_assert!((found - weight).abs() < 1e-5);
+            prop_assert!((found - weight).abs() < tolerance);
         }
         let parallel = project_all(&memory.vectors, |i| memory.copies[i], &memory.query, tau).unwrap();
-        prop_assert!(close(&parallel.embedding, &embedding, 1e-5));
+        prop_assert!(close(&parallel.embedding, &embedding, tolerance));
     }
 
     #[test]

@@ -101,6 +101,27 @@ fn the_exact_projection_agrees_with_one_that_retrieves_everything() {
     }
 }
 
+/// The weight that is asked for drives how many texts are retrieved, and the bound says that it is covered.
+#[test]
+fn a_projection_widens_until_the_mass_is_covered() {
+    let Some((bench, _)) = trained() else { return };
+    let query = bench.npy("q.npy", 3, DIM);
+    for mass in ["0.5", "0.9", "0.999"] {
+        // A temperature at which many texts share the weight.
+        let ask = ["caption", "--embedding", &query, "--temperature", "0.1", "--mass", mass];
+        for answer in bench.run_json(&ask).succeeds().lines() {
+            let lost = answer["lost_mass"].as_f64().unwrap();
+            assert!(lost <= 1.0 - mass.parse::<f64>().unwrap() + 1e-6, "{lost} lost of {mass}");
+            assert_eq!(answer["neighbours"].as_array().unwrap().len(), 10, "as many are reported as ever");
+        }
+    }
+    bench.run(&["caption", "--embedding", &query, "--mass", "1"]).fails(1, &["--mass", "--exact"]);
+    bench.run(&["search", "--embedding", &query, "--recall", "2"]).fails(1, &["recall", "0.99"]);
+    bench.run(&["search", "--embedding", &query, "--recall", "0.99"]).succeeds();
+    bench.run(&["search", "--embedding", &query, "--ef", "64"]).succeeds();
+    bench.run(&["search", "--embedding", &query, "--ef", "64", "--exact"]).fails(1, &["--exact"]);
+}
+
 #[test]
 fn a_domain_can_be_singled_out_and_copies_of_a_text_count() {
     let Some((bench, _)) = trained() else { return };

@@ -3,11 +3,19 @@
 use rayon::prelude::*;
 
 use super::{check_temperature, unit};
-use crate::{Error, Result, embedding::dot};
+use crate::simd::Kernels;
+use crate::{Error, Result};
 
-/// Below this exponent relative to the best similarity so far a row is counted in the softmax but not added to the sum
-/// of vectors: exp(-50) = 2e-22, so even 10⁹ such rows together hold less than the rounding of the f32 result.
-const NEGLIGIBLE: f64 = -50.0;
+/// Below this exponent relative to the best similarity so far a row is left out of the softmax: exp(-40) = 4e-18, so even 10⁹ such rows
+/// together hold less than the rounding of the f32 result.
+const NEGLIGIBLE: f64 = -40.0;
+
+/// Below this share of the softmax so far a row is counted, but its vector is not added: a million such rows together move the sum by less
+/// than its rounding to f32.
+const FAINT: f64 = 1e-14;
+
+/// Rows whose similarities are taken together, before any is added.
+const STRIDE_ROWS: usize = 128;
 
 /// Rows of one parallel task in [`project_all`]; fixed, so that the result does not depend on the number of threads.
 const BLOCK_ROWS: usize = 4096;
@@ -74,31 +82,38 @@ impl ExactProjector {
                 block.len()
             )));
         }
-        for (index, row) in block.chunks_exact(dim).enumerate() {
-            let copies = multiplicity(index);
-            if copies > 0 {
-                self.add_row(row, copies, dot(row, query))?;
+        let mut similarities = [0f32; STRIDE_ROWS];
+        for (stride, rows) in block.chunks(STRIDE_ROWS * dim).enumerate() {
+            let similarities = &mut similarities[..rows.len() / dim];
+            Kernels::get().dots(query, rows, similarities);
+            for (index, (row, similarity)) in rows.chunks_exact(dim).zip(&*similarities).enumerate() {
+                let copies = multiplicity(stride * STRIDE_ROWS + index);
+                if copies > 0 {
+                    self.add_row(row, copies, *similarity)?;
+                }
             }
         }
         Ok(())
     }
 
+    #[inline]
     fn add_row(&mut self, row: &[f32], copies: u32, similarity: f32) -> Result<()> {
         if !similarity.is_finite() {
             return Err(Error::input("similarity", similarity, "a finite cosine")
                 .with_hint("the query or a stored embedding holds numbers that are not finite"));
         }
+        self.occurrences += u64::from(copies);
         let logit = f64::from(similarity) / self.tau;
+        if logit - self.max < NEGLIGIBLE {
+            return Ok(());
+        }
         if logit > self.max {
             self.rescale_to(logit);
         }
         let term = f64::from(copies) * (logit - self.max).exp();
         self.total += term;
-        self.occurrences += u64::from(copies);
-        if logit - self.max > NEGLIGIBLE {
-            for (sum, x) in self.sum.iter_mut().zip(row) {
-                *sum += term * f64::from(*x);
-            }
+        if term > self.total * FAINT {
+            Kernels::get().add_scaled(&mut self.sum, term, row);
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ fn kernel<const R: usize>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Numbers in -1..1 that are the same in every run.

@@ -26,4 +26,6 @@ pub mod sfx;
 pub mod windows;
 pub(crate) mod winograd;
 
+#[cfg(test)]
+pub(crate) use gemm::tests::noise;
 pub use model::{AudioEmbedding, Clap};

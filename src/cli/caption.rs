@@ -10,7 +10,7 @@ use echoic::progress::Progress;
 use echoic::{Error, Result};
 
 use super::Context;
-use super::search::{chosen, describe, each_row};
+use super::search::{Effort, chosen, describe, each_row};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
@@ -24,12 +24,14 @@ pub struct Arguments {
     /// How the gap between audio and text is bridged: direct, nearest or projection
     #[arg(long, value_name = "STRATEGY", default_value_t = Strategy::Projection)]
     strategy: Strategy,
-    /// Neighbours to retrieve; by default as many as cover 0.99 of the projection's weight
+    /// Neighbours to retrieve; by default as many as cover `--mass` of the projection's weight
     #[arg(short, value_name = "K", conflicts_with = "exact")]
     k: Option<usize>,
-    /// Sum the projection over every stored text
-    #[arg(long)]
-    exact: bool,
+    /// The share of the projection's weight to cover, below 1: the search widens until what it left out can hold no more than the rest
+    #[arg(long, value_name = "M", default_value_t = 0.99, conflicts_with_all = ["exact", "k"])]
+    mass: f32,
+    #[command(flatten)]
+    effort: Effort,
     /// Temperature of the projection's softmax
     #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
     temperature: f32,
@@ -50,10 +52,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         strategy: arguments.strategy,
         retrieval: RetrievalOptions {
             k: arguments.k,
-            exact: arguments.exact,
+            mass: arguments.mass,
             temperature: arguments.temperature,
             domains: chosen(&arguments.domains),
-            ..RetrievalOptions::default()
+            ..arguments.effort.retrieval()
         },
         generate: GenerateOptions { beam: arguments.beam, ..GenerateOptions::default() },
     };

@@ -24,12 +24,34 @@ pub struct Arguments {
     /// Search this domain only (may be given several times)
     #[arg(long = "domain", value_name = "D")]
     domains: Vec<String>,
-    /// Compare with every stored text, without an index
-    #[arg(long)]
-    exact: bool,
+    #[command(flatten)]
+    effort: Effort,
     /// Temperature of the softmax that the weights come from
     #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
     temperature: f32,
+}
+
+/// How hard an index is searched.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Effort {
+    /// Compare with, and sum over, every stored text
+    #[arg(long)]
+    exact: bool,
+    /// The share of the true neighbours to find, about; 0.95 by default
+    #[arg(long, value_name = "R")]
+    recall: Option<f32>,
+    /// Candidates that a walk through an index keeps: more finds more and takes longer
+    #[arg(long, value_name = "N")]
+    ef: Option<usize>,
+}
+
+impl Effort {
+    /// Retrieval with this effort, and defaults else.
+    pub fn retrieval(&self) -> RetrievalOptions {
+        let Self { exact, recall, ef } = *self;
+        RetrievalOptions { exact, recall, ef, ..RetrievalOptions::default() }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -64,10 +86,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let memory = Memory::open(&context.global.store)?;
     let options = RetrievalOptions {
         k: Some(arguments.k),
-        exact: arguments.exact,
         temperature: arguments.temperature,
         domains: chosen(&arguments.domains),
-        ..RetrievalOptions::default()
+        ..arguments.effort.retrieval()
     };
     let Query { text, audio, embedding } = &arguments.query;
     if let Some(file) = embedding {

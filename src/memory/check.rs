@@ -18,8 +18,8 @@ use super::vectors::Vectors;
 use super::writer::leftovers;
 use super::{decoders, layout, walk};
 use crate::digest::hex;
-use crate::embedding::dot;
 use crate::progress::{Progress, Stop};
+use crate::simd::Kernels;
 use crate::{Error, Result};
 
 /// How often checking begins anew because a writer went on meanwhile.
@@ -204,7 +204,7 @@ fn examine(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckRepo
     report.occurrences = memory.domains().iter().map(|domain| domain.occurrences).sum();
     for segment in &memory.0.segments {
         note(memory.verify_repeats(segment), false, &mut report.damage)?;
-        report.walked += verify_graph(dir, segment, memory.space().dim, progress, stop, &mut report.damage)?;
+        report.walked += verify_graph(dir, segment, progress, stop, &mut report.damage)?;
     }
     if report.damage.iter().all(|damage| damage.derived) {
         report.catalogue = catalogue_state(&memory);
@@ -243,7 +243,6 @@ fn segment_damage(dir: &Path, manifest: &Manifest, entry: &SegmentEntry, report:
 fn verify_graph(
     dir: &Path,
     segment: &Segment,
-    dim: usize,
     progress: &dyn Progress,
     stop: &Stop,
     damage: &mut Vec<Damage>,
@@ -257,13 +256,18 @@ fn verify_graph(
             return Ok(0);
         }
     };
+    if let Err(error) = graph.verify() {
+        damage.push(Damage::of(error, true)?);
+        return Ok(0);
+    }
     progress.begin("walking the graph", Some(segment.live() as u64));
     let vectors = segment.vectors.as_slice();
+    let kernels = Kernels::get();
     let is_lost = |row: &usize| {
         let vector = segment.vectors.row(*row);
-        let found = walk::search(&graph, vectors, dim, vector, 1, DEFAULT_EF);
+        let found = walk::search(&graph, vectors, vector, 1, DEFAULT_EF, None).unwrap_or_default();
         // Another row with the same vector, or one that rounding takes for it, is as good.
-        !found.iter().any(|best| best.row as usize == *row || best.similarity >= dot(vector, vector))
+        !found.iter().any(|best| best.row as usize == *row || best.similarity >= kernels.dot(vector, vector))
     };
     let rows: Vec<usize> = segment.live_rows().collect();
     let mut lost = Vec::new();
@@ -317,7 +321,7 @@ impl Memory {
             note(self.verify_repeats(segment), false, &mut damage)?;
             note(segment.vectors.verify(), false, &mut damage)?;
             let graph = Graph::open(&layout::graph(self.dir(), segment.entry.id), &segment.vectors, segment.rows());
-            note(graph.map(|_| ()), true, &mut damage)?;
+            note(graph.and_then(|graph| graph.map_or(Ok(()), |graph| graph.verify())), true, &mut damage)?;
             progress.advance(1);
         }
         for decoder in &snapshot.manifest.decoders {

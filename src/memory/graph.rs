@@ -1,15 +1,19 @@
-//! The graph file: a hierarchical navigable small world, flat and mapped. Derived; it can be built again from the vectors.
+//! The graph file: a hierarchical navigable small world with the codes of its vectors, flat and mapped. Derived; it can be built again
+//! from the vectors.
 
 use std::path::Path;
 
+use super::blocks::{self, BLOCK, Blocks};
 use super::codec::u32_at;
+use super::codes::{Codes, OwnedCodes};
 use super::manifest::check_crc;
-use super::mapping::{Mapped, bytes_of_u32};
+use super::mapping::{Mapped, bytes_of, bytes_of_codes, bytes_of_u32};
 use super::vectors::Vectors;
+use super::walk::Links;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"ECHOICGR";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: usize = 64;
 /// Fills the free slots behind a row's neighbours.
 pub(super) const NONE: u32 = u32::MAX;
@@ -30,55 +34,134 @@ pub(super) struct FlatGraph {
     pub twins: Vec<(u32, u32)>,
 }
 
-impl FlatGraph {
-    /// The graph as a file that belongs to `vectors`.
-    pub(super) fn encode(&self, vectors_crc: u32) -> Vec<u8> {
-        let rows = self.base.len() / self.degree;
-        let mut body: Vec<u32> = self.upper.iter().map(|(rows, _)| rows.len() as u32).collect();
-        body.extend_from_slice(&self.base);
-        for (rows, neighbours) in &self.upper {
-            body.extend_from_slice(rows);
-            body.extend_from_slice(neighbours);
+/// Of queries unlike the stored vectors: how many of the 10 best a walk with so many candidates finds, on average.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Calibrated {
+    pub ef: u32,
+    pub recall: f32,
+}
+
+/// What a graph file consists of.
+pub(super) struct Parts<'a> {
+    pub graph: &'a FlatGraph,
+    pub codes: &'a OwnedCodes,
+    pub calibration: &'a [Calibrated],
+}
+
+/// Where the sections of the body lie, in bytes from its start.
+#[derive(Debug, Clone, PartialEq)]
+struct Sections {
+    codes: usize,
+    losses: usize,
+    /// Each level above 0: where it begins, and its number of rows.
+    upper: Vec<(usize, usize)>,
+    twins: usize,
+    end: usize,
+}
+
+/// The numbers of the header.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    rows: usize,
+    dim: usize,
+    degree: usize,
+    upper_degree: usize,
+    twins: usize,
+}
+
+impl Sections {
+    /// `None` when the numbers are too large for any file.
+    fn of(shape: Shape, levels: &[u32]) -> Option<Self> {
+        let after = |start: usize, count: usize, size: usize| {
+            start.checked_add(count.checked_mul(size)?)?.checked_next_multiple_of(64)
+        };
+        let codes = after(0, shape.rows, shape.degree.checked_mul(4)?)?;
+        let losses = after(codes, shape.rows, shape.dim)?;
+        let mut end = after(losses, shape.rows, 4)?;
+        let mut upper = Vec::with_capacity(levels.len());
+        for rows in levels {
+            upper.push((end, *rows as usize));
+            end = after(end, *rows as usize, shape.upper_degree.checked_add(1)?.checked_mul(4)?)?;
         }
-        body.extend(self.twins.iter().flat_map(|(row, twin)| [*row, *twin]));
-        let mut file = Vec::with_capacity(HEADER + body.len() * 4);
-        file.extend_from_slice(MAGIC);
+        let twins = end;
+        let end = twins.checked_add(shape.twins.checked_mul(8)?)?;
+        Some(Self { codes, losses, upper, twins, end })
+    }
+}
+
+impl Parts<'_> {
+    /// The file that belongs to vectors with that checksum.
+    pub(super) fn encode(&self, vectors_crc: u32) -> Result<Vec<u8>> {
+        let (graph, codes) = (self.graph, self.codes);
+        let shape = Shape {
+            rows: graph.base.len() / graph.degree,
+            dim: codes.scales.len(),
+            degree: graph.degree,
+            upper_degree: graph.upper_degree,
+            twins: graph.twins.len(),
+        };
+        let levels: Vec<u32> = graph.upper.iter().map(|(rows, _)| rows.len() as u32).collect();
+        let sections =
+            Sections::of(shape, &levels).ok_or_else(|| Error::Internal("a graph beyond all sizes".into()))?;
+        let mut body = vec![0; sections.end];
+        let mut put = |at: usize, bytes: &[u8]| body[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, bytes_of_u32(&graph.base));
+        put(sections.codes, bytes_of_codes(&codes.codes));
+        put(sections.losses, bytes_of(&codes.losses));
+        for ((rows, neighbours), (at, count)) in graph.upper.iter().zip(&sections.upper) {
+            put(*at, bytes_of_u32(rows));
+            put(at + 4 * count, bytes_of_u32(neighbours));
+        }
+        let twins: Vec<u32> = graph.twins.iter().flat_map(|(row, twin)| [*row, *twin]).collect();
+        put(sections.twins, bytes_of_u32(&twins));
+
+        let mut table = bytes_of_u32(&levels).to_vec();
+        for calibrated in self.calibration {
+            table.extend_from_slice(&calibrated.ef.to_le_bytes());
+            table.extend_from_slice(&calibrated.recall.to_le_bytes());
+        }
+        table.extend_from_slice(bytes_of(&codes.scales));
+        table.extend_from_slice(bytes_of_u32(&blocks::checksums(&body)));
+
+        let mut file = MAGIC.to_vec();
         let numbers = [
             VERSION,
-            rows as u32,
-            self.degree as u32,
-            self.upper_degree as u32,
-            self.upper.len() as u32,
-            self.entry,
-            self.twins.len() as u32,
+            shape.rows as u32,
+            shape.degree as u32,
+            shape.upper_degree as u32,
+            levels.len() as u32,
+            graph.entry,
+            shape.twins as u32,
             vectors_crc,
-            crc32fast::hash(bytes_of_u32(&body)),
+            crc32fast::hash(&table),
+            shape.dim as u32,
+            self.calibration.len() as u32,
         ];
         file.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         file.resize(HEADER - 4, 0);
         file.extend_from_slice(&crc32fast::hash(&file).to_le_bytes());
-        file.extend_from_slice(bytes_of_u32(&body));
-        file
+        file.extend_from_slice(&table);
+        file.resize(file.len().next_multiple_of(BLOCK), 0);
+        file.extend_from_slice(&body);
+        Ok(file)
     }
 }
 
-/// A mapped graph. Every number in it has been checked to name a row.
+/// A mapped graph. Header and tables have been checked; the rest is when it is first read.
 pub(super) struct Graph {
-    map: Mapped,
+    body: Blocks,
     pub entry: u32,
-    degree: usize,
-    upper_degree: usize,
-    rows: usize,
-    /// Where in the body each level above 0 begins, and its number of rows; level 1 first.
-    upper: Vec<(usize, usize)>,
-    twins: (usize, usize),
+    shape: Shape,
+    sections: Sections,
+    scales: Vec<f32>,
+    calibration: Vec<Calibrated>,
 }
 
 impl Graph {
-    /// Maps and checks a graph; `None` when there is no file.
+    /// Maps a graph and checks its header and tables; `None` when there is no file, or one of version 1, which is built anew.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for a file that is not wholly sound, or that was built on other vectors.
+    /// [`Error::Damaged`] for a file that is not sound, or that was built on other vectors.
     pub(super) fn open(path: &Path, vectors: &Vectors, rows: usize) -> Result<Option<Self>> {
         let map = match Mapped::open(path) {
             Ok(map) => map,
@@ -90,81 +173,142 @@ impl Graph {
             return Err(Error::damaged(path, 0, "another kind of file", "the magic number ECHOICGR"));
         }
         check_crc(path, 60, crc32fast::hash(&bytes[..60]), u32_at(bytes, 60))?;
-        let identity = (u32_at(bytes, 8), u32_at(bytes, 12) as usize, u32_at(bytes, 36));
-        if identity != (VERSION, rows, vectors.data_crc()) {
-            let expected = format!("{:?}", (VERSION, rows, vectors.data_crc()));
-            return Err(Error::damaged(path, 8, format!("{identity:?}"), expected));
+        if u32_at(bytes, 8) == 1 {
+            return Ok(None);
         }
-        check_crc(path, HEADER as u64, crc32fast::hash(&bytes[HEADER..]), u32_at(bytes, 40))?;
-        Self::check(map, rows)
-            .map(Some)
-            .ok_or_else(|| Error::damaged(path, HEADER as u64, "numbers that make no graph", "links between rows"))
+        let [degree, upper_degree, levels, entry, twins, dim, calibrated] =
+            [16, 20, 24, 28, 32, 44, 48].map(|at| u32_at(bytes, at) as usize);
+        let identity = (u32_at(bytes, 8), u32_at(bytes, 12) as usize, dim, u32_at(bytes, 36));
+        let expected = (VERSION, rows, vectors.dim(), vectors.data_crc());
+        if identity != expected {
+            return Err(Error::damaged(path, 8, format!("{identity:?}"), format!("{expected:?}")));
+        }
+        let shape = Shape { rows, dim, degree, upper_degree, twins };
+        let misfit = || Error::damaged(path, 12, "sizes that do not make up the file", "the sizes of its sections");
+        let known = levels.checked_add(2 * calibrated).and_then(|n| n.checked_add(dim)).ok_or_else(misfit)?;
+        let level_rows: Vec<u32> = integers(bytes.get(HEADER..).unwrap_or_default(), levels).ok_or_else(misfit)?;
+        let sections = Sections::of(shape, &level_rows).ok_or_else(misfit)?;
+        let words = known + blocks::count(sections.end);
+        let table = bytes.get(HEADER..HEADER + 4 * words).ok_or_else(misfit)?;
+        let start = (HEADER + table.len()).next_multiple_of(BLOCK);
+        if bytes.len() != start + sections.end || entry >= rows || degree == 0 {
+            return Err(misfit());
+        }
+        check_crc(path, HEADER as u64, crc32fast::hash(table), u32_at(bytes, 40))?;
+        if let Some(at) = bytes[HEADER + table.len()..start].iter().position(|byte| *byte != 0) {
+            return Err(Error::damaged(path, (HEADER + table.len() + at) as u64, "a byte in the padding", "0"));
+        }
+        let numbers = integers(table, words).ok_or_else(misfit)?;
+        let pairs = numbers[levels..levels + 2 * calibrated].as_chunks::<2>().0;
+        let calibration = pairs.iter().map(|[ef, recall]| Calibrated { ef: *ef, recall: f32::from_bits(*recall) });
+        let calibration = calibration.collect();
+        let scales = numbers[levels + 2 * calibrated..known].iter().map(|scale| f32::from_bits(*scale)).collect();
+        let checksums = numbers[known..].to_vec();
+        let body = Blocks::new(map, start, checksums);
+        Ok(Some(Self { body, entry: entry as u32, shape, sections, scales, calibration }))
     }
 
-    /// Finds the parts of the body; `None` when they do not fill it exactly or name rows that do not exist.
-    fn check(map: Mapped, rows: usize) -> Option<Self> {
-        let header = &map.bytes()[..HEADER];
-        let [degree, upper_degree, levels, entry, twins] = [16, 20, 24, 28, 32].map(|at| u32_at(header, at) as usize);
-        let body = map.integers(HEADER);
-        let is_row = |number: &u32| (*number as usize) < rows;
-        let is_slot = |number: &u32| is_row(number) || *number == NONE;
-        let base_end = levels.checked_add(rows.checked_mul(degree)?)?;
-        let mut upper = Vec::new();
-        let mut at = base_end;
-        for count in body.get(..levels)? {
-            let count = *count as usize;
-            let ids = body.get(at..at.checked_add(count)?)?;
-            let links = body.get(at + count..(at + count).checked_add(count.checked_mul(upper_degree)?)?)?;
-            if !ids.iter().all(is_row) || !ids.is_sorted() || !links.iter().all(is_slot) {
-                return None;
+    /// Compares every checksum, and that every number names a row.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] with the place.
+    pub(super) fn verify(&self) -> Result<()> {
+        self.body.verify()?;
+        let is_row = |number: &u32| (*number as usize) < self.shape.rows || *number == NONE;
+        let links = &self.body.integers()[..self.shape.rows * self.shape.degree];
+        let rest = self.sections.upper.first().map_or(self.sections.twins, |first| first.0) / 4;
+        let odd = links.iter().chain(&self.body.integers()[rest..self.sections.end / 4]).any(|number| !is_row(number));
+        match odd {
+            true => {
+                Err(Error::damaged(self.body.path(), BLOCK as u64, "numbers that make no graph", "links between rows"))
             }
-            upper.push((at, count));
-            at += count + links.len();
+            false => Ok(()),
         }
-        let pairs = body.get(at..)?;
-        let fits = degree > 0 && is_row(&(entry as u32)) && pairs.len() == twins.checked_mul(2)?;
-        if !fits || !body.get(levels..base_end)?.iter().all(is_slot) || !pairs.iter().all(is_row) {
-            return None;
+    }
+
+    /// True once a walk met a block without its checksum: what it found then is not to be used.
+    pub(super) fn is_broken(&self) -> bool {
+        self.body.is_broken()
+    }
+
+    /// How good walks are; ascending.
+    pub(super) fn calibration(&self) -> &[Calibrated] {
+        &self.calibration
+    }
+
+    /// The codes. Those of rows that [`Links::is_sound`] has not looked at may be damaged.
+    pub(super) fn codes(&self) -> Codes<'_> {
+        let Shape { rows, dim, .. } = self.shape;
+        let losses = &self.body.floats()[self.sections.losses / 4..][..rows];
+        let codes = &self.body.bytes()[self.sections.codes..][..rows * dim];
+        Codes { codes: super::mapping::codes_of(codes), scales: &self.scales, losses }
+    }
+
+    /// Compares the codes and losses of these rows with their checksums.
+    pub(super) fn codes_are_sound(&self, rows: std::ops::Range<usize>) -> bool {
+        let Sections { codes, losses, .. } = self.sections;
+        let dim = self.shape.dim;
+        self.body.is_sound(codes + rows.start * dim..codes + rows.end * dim)
+            && self.body.is_sound(losses + 4 * rows.start..losses + 4 * rows.end)
+    }
+
+    /// The numbers from a byte of the body on, if they are sound; else none.
+    fn numbers(&self, at: usize, count: usize) -> &[u32] {
+        if count > 0 && self.body.is_sound(at..at + 4 * count) {
+            &self.body.integers()[at / 4..at / 4 + count]
+        } else {
+            &[]
         }
-        let twins = (at, twins);
-        Some(Self { map, entry: entry as u32, degree, upper_degree, rows, upper, twins })
     }
+}
 
-    fn body(&self) -> &[u32] {
-        self.map.integers(HEADER)
+impl Links for Graph {
+    fn rows(&self) -> usize {
+        self.shape.rows
     }
+    fn entry(&self) -> u32 {
+        self.entry
+    }
+    fn levels(&self) -> usize {
+        self.sections.upper.len()
+    }
+    fn base(&self, row: u32) -> &[u32] {
+        filled(self.numbers(row as usize * self.shape.degree * 4, self.shape.degree))
+    }
+    fn upper(&self, level: usize, row: u32) -> &[u32] {
+        let (at, count) = self.sections.upper[level - 1];
+        let Ok(index) = self.numbers(at, count).binary_search(&row) else { return &[] };
+        filled(self.numbers(at + 4 * (count + index * self.shape.upper_degree), self.shape.upper_degree))
+    }
+    fn twins(&self, row: u32) -> impl Iterator<Item = u32> {
+        let numbers = self.numbers(self.sections.twins, 2 * self.shape.twins);
+        let rows = self.shape.rows;
+        twins_of(numbers.as_chunks::<2>().0, row, |pair| pair[0])
+            .map(|pair| pair[1])
+            .filter(move |row| (*row as usize) < rows)
+    }
+    fn is_sound(&self, row: u32) -> bool {
+        let (start, dim) = (self.sections.codes, self.shape.dim);
+        self.body.is_sound(start + row as usize * dim..start + (row as usize + 1) * dim)
+    }
+    fn prefetch(&self, row: u32) {
+        let degree = self.shape.degree;
+        if let Some(slots) = self.body.integers().get(row as usize * degree..(row as usize + 1) * degree) {
+            crate::simd::prefetch(slots);
+        }
+    }
+}
 
-    /// Rows of the segment.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
+/// The first `count` little-endian integers; `None` when there are fewer.
+fn integers(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
+    let (words, _) = bytes.get(..count.checked_mul(4)?)?.as_chunks::<4>();
+    Some(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
+}
 
-    /// Levels above level 0.
-    pub(super) fn levels(&self) -> usize {
-        self.upper.len()
-    }
-
-    /// The neighbours of a row on level 0.
-    pub(super) fn neighbours(&self, row: u32) -> &[u32] {
-        let start = self.upper.len() + row as usize * self.degree;
-        filled(&self.body()[start..start + self.degree])
-    }
-
-    /// The neighbours of a row on a level above 0; none when the row is not there.
-    pub(super) fn upper_neighbours(&self, level: usize, row: u32) -> &[u32] {
-        let (at, count) = self.upper[level - 1];
-        let Ok(index) = self.body()[at..at + count].binary_search(&row) else { return &[] };
-        let start = at + count + index * self.upper_degree;
-        filled(&self.body()[start..start + self.upper_degree])
-    }
-
-    /// The rows that have the same vector as `row` and stand behind it in the graph.
-    pub(super) fn twins(&self, row: u32) -> impl Iterator<Item = u32> {
-        let (at, count) = self.twins;
-        let pairs = self.body()[at..at + 2 * count].as_chunks::<2>().0;
-        let first = pairs.partition_point(|pair| pair[0] < row);
-        pairs[first..].iter().take_while(move |pair| pair[0] == row).map(|pair| pair[1])
-    }
+/// The pairs of `row`, of pairs in ascending order.
+pub(super) fn twins_of<T>(pairs: &[T], row: u32, of: impl Fn(&T) -> u32) -> impl Iterator<Item = &T> {
+    let first = pairs.partition_point(|pair| of(pair) < row);
+    pairs[first..].iter().take_while(move |pair| of(pair) == row)
 }
 
 /// The neighbours before the free slots.

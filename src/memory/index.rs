@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::commit::write_durably;
+use super::graph::{Graph, Parts};
 use super::segment::Segment;
 use super::snapshot::Memory;
 use super::writer::Writer;
@@ -28,7 +29,7 @@ impl Writer {
     /// As [`Writer::index`].
     pub fn index_above(&mut self, rows: usize, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
         self.check_poison()?;
-        let wanting = |segment: &&Arc<Segment>| segment.rows() >= rows.max(1) && segment.graph().is_none();
+        let wanting = |segment: &&Arc<Segment>| segment.rows() >= rows.max(1) && !segment.graph().is_some_and(is_sound);
         let wanting = self.memory.0.segments.iter().filter(wanting).map(Arc::clone).collect();
         self.build_graphs(wanting, progress, stop)
     }
@@ -60,11 +61,21 @@ impl Writer {
     fn build_graph(&self, segment: &Segment, progress: &dyn Progress, stop: &Stop) -> Result<()> {
         let build = || graph_build::build(segment.vectors.as_slice(), self.space().dim, progress, stop);
         // hnsw_rs asserts where it is surprised.
-        let graph =
+        let built =
             quietly(build).map_err(|reason| Error::Internal(format!("building the graph failed: {reason}")))??;
         let path = layout::graph(self.memory.dir(), segment.entry.id);
         let new = path.with_extension("graph.new");
-        write_durably(&new, &[&graph.encode(segment.vectors.data_crc())], &*self.storage)?;
+        let parts = Parts { graph: &built.graph, codes: &built.codes, calibration: &built.calibration };
+        write_durably(&new, &[&parts.encode(segment.vectors.data_crc())?], &*self.storage)?;
         self.storage.rename(&new, &path).map_err(Error::io("replace", &path))
     }
+}
+
+/// Reads the whole graph, because a search reads only what it walks over.
+fn is_sound(graph: &Graph) -> bool {
+    let verified = graph.verify();
+    if let Err(error) = &verified {
+        tracing::warn!("{error}; the graph is built again");
+    }
+    verified.is_ok()
 }

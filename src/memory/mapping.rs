@@ -83,3 +83,15 @@ pub(super) fn bytes_of_u32(numbers: &[u32]) -> &[u8] {
     debug_assert!(before.is_empty() && after.is_empty());
     bytes
 }
+
+/// The bytes of `codes` as they lie in a file.
+pub(super) fn bytes_of_codes(codes: &[i8]) -> &[u8] {
+    // SAFETY: `i8` and `u8` have one size and alignment, and every bit pattern is a value of both.
+    unsafe { codes.align_to::<u8>().1 }
+}
+
+/// Bytes of a file as codes.
+pub(super) fn codes_of(bytes: &[u8]) -> &[i8] {
+    // SAFETY: as in `bytes_of_codes`.
+    unsafe { bytes.align_to::<i8>().1 }
+}

@@ -37,14 +37,18 @@ compile_error!("the store's files are mapped as little-endian numbers; big-endia
 
 mod append;
 mod backup;
+mod blocks;
+mod calibrate;
 mod captions;
 mod catalogue;
 mod check;
 mod codec;
+mod codes;
 mod commit;
 mod decoders;
 mod graph;
 mod graph_build;
+mod graph_refine;
 mod index;
 mod layout;
 mod ledger;
@@ -55,6 +59,7 @@ mod mapping;
 mod merge;
 mod plan;
 mod planner;
+mod pool;
 mod remove;
 mod scan;
 mod search;

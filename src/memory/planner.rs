@@ -1,17 +1,23 @@
 //! The rule that chooses between scan and graph, and the sizes behind it.
 
+use super::graph::Calibrated;
 use super::search::SearchOptions;
 
 /// Segments of fewer rows get no graph and are scanned.
 ///
-/// Measured with `benches/memory.rs` on a busy machine of 2 cores, 50,000 × 384: a scan takes 7 ms on one thread, so 0.14 ms for a
-/// thousand rows; a walk with 128 candidates 0.7 ms; building 2 to 4 ms a row. A walk is thus faster from about 5,000 rows on, but a
-/// query comes with the encoding of a sound or a text, which takes tens of milliseconds and more, and below this size the graph would
-/// save less than 4 ms of it for a minute of building and 128 bytes a row.
+/// Measured with `benches/memory.rs` on a busy machine of 2 cores, 50,000 × 384: a scan of vectors takes 7 ms on one thread, so 0.14 ms for
+/// a thousand rows. A walk takes 0.1 to 0.2 ms, so it is faster from some 1,500 rows on; but a query comes with the encoding of a sound or a
+/// text, which takes tens of milliseconds, and below this size the graph would save less than 5 ms of it for half a kilobyte a row.
 pub(super) const GRAPH_ROWS: usize = 32_768;
 
-/// Candidates that a walk keeps when the caller names no `ef`.
+/// Candidates that a walk keeps at least when the caller names neither `ef` nor `recall`. Each row is sure to find itself with so many.
 pub(super) const DEFAULT_EF: usize = 128;
+
+/// The recall that is aimed at when the caller names none.
+const DEFAULT_RECALL: f32 = 0.95;
+
+/// Neighbours that a calibration counts.
+pub(super) const CALIBRATED_K: usize = 10;
 
 /// How a segment answers a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +31,49 @@ pub(super) enum Method {
     },
 }
 
-/// Chooses for a segment of `rows` rows that has a graph.
+/// Chooses for a segment of `rows` rows whose graph has that calibration.
 ///
-/// A walk computes some 20 to 40 similarities for each candidate it keeps, at random places in memory, where a scan streams; so past
-/// a candidate for every 64 rows the scan is as fast and exact besides.
-pub(super) fn choose(options: &SearchOptions, rows: usize) -> Method {
-    let ef = options.ef.unwrap_or(DEFAULT_EF).max(options.k);
-    let ef = if options.ef.is_none() { ef.max(options.k.saturating_mul(2)) } else { ef };
-    if options.exact || ef > rows / 64 { Method::Scan } else { Method::Walk { ef } }
+/// Measured in one run on 102,760 captions, one thread (`benches/peers`): a scan by codes takes 46 ns a row, a walk 1.3 µs for each candidate it
+/// keeps, as much as 28 rows. At a candidate for every 64 rows a scan thus takes twice as long as a walk, and is exact: past that it is preferred.
+pub(super) fn choose(options: &SearchOptions, rows: usize, calibration: &[Calibrated]) -> Method {
+    let wanted = options.recall.unwrap_or(DEFAULT_RECALL);
+    let ef = match options.ef {
+        Some(ef) => Some(ef.max(options.k)),
+        None => calibrated(calibration, wanted, options.k).map(|ef| match options.recall {
+            Some(_) => ef,
+            None => ef.max(DEFAULT_EF),
+        }),
+    };
+    match ef {
+        Some(ef) if !options.exact && ef <= rows / 64 => Method::Walk { ef },
+        _ => Method::Scan,
+    }
+}
+
+/// The candidates that reach a recall; `None` where no calibrated number does.
+fn calibrated(calibration: &[Calibrated], recall: f32, k: usize) -> Option<usize> {
+    let ef = calibration.iter().find(|point| point.recall >= recall)?.ef as usize;
+    // More neighbours want candidates in proportion.
+    Some(if k > CALIBRATED_K { ef.saturating_mul(k).div_ceil(CALIBRATED_K) } else { ef })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_decides() {
+        let calibration = [(16, 0.6), (64, 0.9), (256, 0.97), (512, 0.992)];
+        let calibration = calibration.map(|(ef, recall)| Calibrated { ef, recall });
+        let choose = |options: SearchOptions, rows| choose(&options, rows, &calibration);
+        let default = SearchOptions::default;
+        assert_eq!(choose(default(), 100_000), Method::Walk { ef: 256 });
+        assert_eq!(choose(default(), 10_000), Method::Scan);
+        assert_eq!(choose(SearchOptions { exact: true, ..default() }, 100_000), Method::Scan);
+        assert_eq!(choose(SearchOptions { ef: Some(3), ..default() }, 100_000), Method::Walk { ef: 10 });
+        assert_eq!(choose(SearchOptions { recall: Some(0.5), ..default() }, 100_000), Method::Walk { ef: 16 });
+        assert_eq!(choose(SearchOptions { recall: Some(0.99), ..default() }, 100_000), Method::Walk { ef: 512 });
+        assert_eq!(choose(SearchOptions { recall: Some(0.999), ..default() }, 100_000), Method::Scan);
+        assert_eq!(choose(SearchOptions { k: 30, ..default() }, 100_000), Method::Walk { ef: 768 });
+    }
 }

@@ -4,14 +4,18 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::planner::{self, Method};
-use super::scan::scan;
+use super::scan::{Rows, scan};
 use super::segment::Segment;
 use super::snapshot::{Memory, unit_query};
+use super::top::Scored;
 use super::walk;
 use crate::{Embeddings, Error, Result};
 
+/// Queries that are answered together.
+const BATCH: usize = 256;
+
 /// What to look for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SearchOptions {
     /// How many neighbours.
     pub k: usize,
@@ -19,13 +23,17 @@ pub struct SearchOptions {
     pub domains: Option<Vec<String>>,
     /// Compare with every vector, even where there is a graph.
     pub exact: bool,
-    /// Candidates that a walk keeps; more finds more and takes longer.
+    /// The share of the true neighbours to find, above 0 and at most 1: each segment keeps as many candidates as found that many when its
+    /// graph was built, of the 10 nearest to queries unlike the stored vectors; where none did, it is scanned. An aim, not a promise.
+    /// `None` aims at 0.95.
+    pub recall: Option<f32>,
+    /// Candidates that a walk keeps, whatever `recall` says; more finds more and takes longer.
     pub ef: Option<usize>,
 }
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        Self { k: 10, domains: None, exact: false, ef: None }
+        Self { k: 10, domains: None, exact: false, recall: None, ef: None }
     }
 }
 
@@ -54,44 +62,57 @@ impl Memory {
     /// unknown domain; [`Error::Damaged`] when the record of a winner is.
     pub fn search(&self, query: &[f32], options: &SearchOptions) -> Result<Vec<Neighbour>> {
         let segments = self.prepare(options)?;
-        self.answer(&segments, &unit_query(query, self.space().dim)?, options)
+        let dim = self.space().dim;
+        let query = unit_query(query, dim)?;
+        let live = segments.iter().filter(|segment| segment.live() > 0);
+        let found: Vec<_> =
+            live.map(|segment| (*segment, nearest(segment, dim, &[&query], options).concat())).collect();
+        self.winners(found.iter().map(|(segment, found)| (*segment, found.as_slice())), options.k)
     }
 
-    /// [`Memory::search`] for many queries, in parallel.
+    /// [`Memory::search`] for many queries, in parallel. Where vectors are scanned, each is read once for many queries.
     ///
     /// # Errors
     /// As [`Memory::search`], for the first query that has one.
     pub fn search_batch(&self, queries: &Embeddings, options: &SearchOptions) -> Result<Vec<Vec<Neighbour>>> {
         let segments = self.prepare(options)?;
-        let queries: Vec<Vec<f32>> =
-            queries.rows().map(|query| unit_query(query, self.space().dim)).collect::<Result<_>>()?;
-        queries.par_iter().map(|query| self.answer(&segments, query, options)).collect()
+        let dim = self.space().dim;
+        let queries: Vec<Vec<f32>> = queries.rows().map(|query| unit_query(query, dim)).collect::<Result<_>>()?;
+        let answers = queries.chunks(BATCH).map(|queries| {
+            let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
+            let live = segments.iter().filter(|segment| segment.live() > 0);
+            let found: Vec<_> = live.map(|segment| (*segment, nearest(segment, dim, &queries, options))).collect();
+            let of_query = |index: usize| found.iter().map(move |(segment, found)| (*segment, found[index].as_slice()));
+            (0..queries.len()).map(|index| self.winners(of_query(index), options.k)).collect::<Result<Vec<_>>>()
+        });
+        Ok(answers.collect::<Result<Vec<_>>>()?.concat())
     }
 
     fn prepare(&self, options: &SearchOptions) -> Result<Vec<&Segment>> {
         if options.k == 0 {
             return Err(Error::input("the number of neighbours", 0, "at least 1"));
         }
+        if let Some(recall) = options.recall.filter(|recall| !(*recall > 0.0 && *recall <= 1.0)) {
+            return Err(Error::input("the recall", recall, "a share above 0 and at most 1, such as 0.99"));
+        }
         self.0.selected(options.domains.as_deref())
     }
 
-    fn answer(&self, segments: &[&Segment], query: &[f32], options: &SearchOptions) -> Result<Vec<Neighbour>> {
-        let dim = self.space().dim;
-        let mut best: Vec<(f32, u64, &Segment, usize)> = Vec::new();
-        for segment in segments.iter().filter(|segment| segment.live() > 0) {
-            let found = match &segment.removed {
-                None => nearest(segment, dim, query, options),
-                Some(removed) => removed.nearest_live(segment.rows(), options.k, |k| {
-                    nearest(segment, dim, query, &SearchOptions { k, domains: None, ..*options })
-                }),
-            };
-            best.extend(found.iter().map(|scored| {
+    /// The best of what was found in each segment, with their captions.
+    fn winners<'a>(
+        &'a self,
+        found: impl Iterator<Item = (&'a Segment, &'a [Scored])>,
+        k: usize,
+    ) -> Result<Vec<Neighbour>> {
+        let scored = found.flat_map(|(segment, found)| {
+            found.iter().map(move |scored| {
                 let row = scored.row as usize;
-                (scored.similarity, segment.captions.id(row), *segment, row)
-            }));
-        }
+                (scored.similarity, segment.captions.id(row), segment, row)
+            })
+        });
+        let mut best: Vec<(f32, u64, &Segment, usize)> = scored.collect();
         best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        best.truncate(options.k);
+        best.truncate(k);
         let neighbour = |(similarity, id, segment, row): (f32, u64, &Segment, usize)| {
             let (caption, clip) = segment.text(row)?;
             let multiplicity = self.0.multiplicity(segment, row);
@@ -103,13 +124,25 @@ impl Memory {
     }
 }
 
-fn nearest(segment: &Segment, dim: usize, query: &[f32], options: &SearchOptions) -> Vec<super::top::Scored> {
+/// The nearest rows of a segment to each of `queries`.
+fn nearest(segment: &Segment, dim: usize, queries: &[&[f32]], options: &SearchOptions) -> Vec<Vec<Scored>> {
     let vectors = segment.vectors.as_slice();
-    // The graph is asked for last, because the first to ask reads it.
-    if let Method::Walk { ef } = planner::choose(options, segment.rows())
-        && let Some(graph) = segment.graph()
-    {
-        return walk::search(graph, vectors, dim, query, options.k, ef);
+    let rows = Rows { dead: segment.removed.as_ref(), ..Rows::new(vectors, dim) };
+    let graph = segment.graph();
+    let Some((graph, ef)) =
+        graph.and_then(|graph| match planner::choose(options, segment.rows(), graph.calibration()) {
+            Method::Walk { ef } => Some((graph, ef)),
+            Method::Scan => None,
+        })
+    else {
+        return scan(rows.with_graph(graph), queries, options.k);
+    };
+    let walk = |query: &&[f32]| {
+        let walked = walk::search(graph, vectors, query, options.k, ef, rows.dead);
+        walked.unwrap_or_else(|| scan(rows, &[query], options.k).concat())
+    };
+    match queries {
+        [query] => vec![walk(query)],
+        queries => queries.par_iter().map(walk).collect(),
     }
-    scan(vectors, dim, query, options.k)
 }

@@ -97,6 +97,6 @@ impl Segment {
                 None
             }
         };
-        self.graph.get_or_init(load).as_ref()
+        self.graph.get_or_init(load).as_ref().filter(|graph| !graph.is_broken())
     }
 }

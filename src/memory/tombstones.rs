@@ -8,7 +8,6 @@ use super::commit::write_durably;
 use super::layout;
 use super::manifest::{FileEntry, TombstoneEntry, check_crc};
 use super::storage::Storage;
-use super::top::Scored;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"ECHOICTO";
@@ -100,22 +99,11 @@ impl Tombstones {
         set.flat_map(|(index, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit))
     }
 
-    /// The `k` best of the segment's `rows` that are not removed, where `nearest` answers with the best of all.
-    ///
-    /// Neither scan nor walk needs to know of removals: they are asked for more until enough remain. As removed rows are few (`compact`
-    /// is advised from a fifth on), the first question nearly always does; where a whole subject was removed, and the query lies in it,
-    /// the last is a scan.
-    pub(super) fn nearest_live(&self, rows: usize, k: usize, nearest: impl Fn(usize) -> Vec<Scored>) -> Vec<Scored> {
-        let enough = k.min(rows - self.len());
-        let mut asked = k.saturating_add(self.len().min(k));
-        loop {
-            let mut found = nearest(asked.min(rows).max(1));
-            found.retain(|scored| !self.contains(scored.row as usize));
-            if found.len() >= enough || asked >= rows {
-                found.truncate(k);
-                return found;
-            }
-            asked = asked.saturating_mul(4);
-        }
+    /// A list of rows that no file holds.
+    #[cfg(test)]
+    pub(super) fn of_words(words: Vec<u64>) -> Self {
+        let rows = words.iter().map(|word| word.count_ones()).sum();
+        let file = FileEntry { len: 0, crc: 0 };
+        Self { entry: TombstoneEntry { segment: 0, generation: 0, rows, file }, words }
     }
 }

@@ -36,14 +36,17 @@ impl Top {
         Self { k, heap: BinaryHeap::new() }
     }
 
-    /// True while anything would be kept, or `candidate` is better than the worst kept.
-    pub(super) fn admits(&self, candidate: &Scored) -> bool {
-        self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| *candidate > worst.0)
+    /// True when a row with this similarity may be kept.
+    #[inline]
+    pub(super) fn admits(&self, similarity: f32) -> bool {
+        // What cannot be compared is let in, and `offer` decides.
+        let is_less = |worst: &Reverse<Scored>| similarity < worst.0.similarity;
+        self.heap.len() < self.k || !self.heap.peek().is_some_and(is_less)
     }
 
-    /// True when all `k` places are taken by better ones.
-    pub(super) fn is_behind(&self, candidate: &Scored) -> bool {
-        self.heap.len() >= self.k && self.heap.peek().is_some_and(|worst| *candidate < worst.0)
+    /// How many are kept.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     /// Keeps `candidate` if it is among the best so far.

@@ -75,6 +75,11 @@ impl Vectors {
         &self.map.floats(HEADER)[..self.rows * self.dim]
     }
 
+    /// Components of a vector.
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// Row `row`; panics past the end, like a slice.
     pub(super) fn row(&self, row: usize) -> &[f32] {
         &self.as_slice()[row * self.dim..(row + 1) * self.dim]

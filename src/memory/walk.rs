@@ -1,11 +1,14 @@
 //! The best-first walk over a graph: from the entry down the levels, then outward on level 0 while anything gets nearer.
+//!
+//! A walk compares codes, which are a quarter of the vectors; [`search`] then compares the best of what it found with the vectors
+//! themselves.
 
-use std::collections::BinaryHeap;
-
+use super::codes::{CodedQuery, Codes};
 use super::graph::Graph;
+use super::pool::{Scratch, with_scratch};
+use super::tombstones::Tombstones;
 use super::top::{Scored, Top};
-use super::visited::{Visited, with_visited};
-use crate::embedding::dot;
+use crate::simd::{Kernels, prefetch};
 
 /// What a walk needs to know of a graph; the builder walks its graph before it is a file.
 pub(super) trait Links {
@@ -19,84 +22,117 @@ pub(super) trait Links {
     fn base(&self, row: u32) -> &[u32];
     /// Neighbours on a level above 0.
     fn upper(&self, level: usize, row: u32) -> &[u32];
+    /// The rows that have the same vector as `row` and stand behind it in the graph.
+    fn twins(&self, row: u32) -> impl Iterator<Item = u32>;
+    /// False when the codes of this row are known to be damaged; they are then passed over.
+    fn is_sound(&self, _row: u32) -> bool {
+        true
+    }
+    /// Asks for the neighbours of a row ahead of their use.
+    fn prefetch(&self, _row: u32) {}
 }
 
-impl Links for Graph {
-    fn rows(&self) -> usize {
-        self.rows()
-    }
-    fn entry(&self) -> u32 {
-        self.entry
-    }
-    fn levels(&self) -> usize {
-        self.levels()
-    }
-    fn base(&self, row: u32) -> &[u32] {
-        self.neighbours(row)
-    }
-    fn upper(&self, level: usize, row: u32) -> &[u32] {
-        self.upper_neighbours(level, row)
-    }
+/// The `k` most similar rows that a walk with `ef` candidates finds, best first, twins included and `dead` rows left out; `None` when
+/// the graph turns out to be damaged, or to lead to fewer than `k` rows.
+pub(super) fn search(
+    graph: &Graph,
+    vectors: &[f32],
+    query: &[f32],
+    k: usize,
+    ef: usize,
+    dead: Option<&Tombstones>,
+) -> Option<Vec<Scored>> {
+    let is_live = |row: u32| dead.is_none_or(|dead| !dead.contains(row as usize));
+    let top = walk_and_rescore(graph, graph.codes(), vectors, query, k, ef, is_live);
+    let enough = top.len() >= k.min(graph.rows() - dead.map_or(0, |dead| dead.len()));
+    (enough && !graph.is_broken()).then(|| top.into_sorted())
 }
 
-/// The `k` most similar rows that a walk with `ef` candidates finds, best first, twins included.
-pub(super) fn search(graph: &Graph, vectors: &[f32], dim: usize, query: &[f32], k: usize, ef: usize) -> Vec<Scored> {
+/// Rows that are compared with the vectors beyond twice as many as are wanted.
+const SPARE: usize = 32;
+
+/// The `k` best by vectors among the best by codes that a walk finds. Codes order nearly as vectors do.
+pub(super) fn walk_and_rescore(
+    links: &impl Links,
+    codes: Codes<'_>,
+    vectors: &[f32],
+    query: &[f32],
+    k: usize,
+    ef: usize,
+    is_live: impl Fn(u32) -> bool,
+) -> Top {
+    let coded = codes.query(query);
+    let vector = |row: u32| &vectors[row as usize * query.len()..][..query.len()];
     let mut top = Top::new(k);
-    for scored in walk(graph, vectors, dim, query, ef.max(k)) {
-        top.offer(scored);
-        for row in graph.twins(scored.row) {
-            top.offer(Scored { row, ..scored });
+    with_scratch(|scratch| {
+        walk(links, codes, &coded, ef.max(k), scratch);
+        let Scratch { pool, fresh, .. } = scratch;
+        let with_twins = pool.rows().flat_map(|row| std::iter::once(row).chain(links.twins(row)));
+        fresh.clear();
+        fresh.extend(with_twins.filter(|row| is_live(*row)).take(2 * k + SPARE));
+        for (index, row) in fresh.iter().enumerate() {
+            if let Some(next) = fresh.get(index + 2) {
+                prefetch(vector(*next));
+            }
+            top.offer(Scored { similarity: Kernels::get().dot(query, vector(*row)), row: *row });
+        }
+    });
+    top
+}
+
+/// Leaves the best `ef` rows on the way in the pool of `scratch`.
+pub(super) fn walk(links: &impl Links, codes: Codes<'_>, query: &CodedQuery, ef: usize, scratch: &mut Scratch) {
+    scratch.begin(links.rows(), ef);
+    if links.rows() == 0 || !links.is_sound(links.entry()) {
+        return;
+    }
+    let entry = descend(links, codes, query, scratch);
+    scratch.visited.insert(entry.1);
+    scratch.pool.offer(entry.0, entry.1);
+    while let Some(row) = scratch.pool.next() {
+        let rows = links.rows();
+        scratch.fresh.clear();
+        for &near in links.base(row) {
+            if (near as usize) < rows && scratch.visited.insert(near) && links.is_sound(near) {
+                prefetch(codes.row(near));
+                scratch.fresh.push(near);
+            }
+        }
+        offer_fresh(codes, query, scratch);
+        if let Some(next) = scratch.pool.peek() {
+            links.prefetch(next);
         }
     }
-    top.into_sorted()
 }
 
-/// The best `ef` rows on the way, best first.
-pub(super) fn walk(links: &impl Links, vectors: &[f32], dim: usize, query: &[f32], ef: usize) -> Vec<Scored> {
-    if links.rows() == 0 {
-        return Vec::new();
+fn offer_fresh(codes: Codes<'_>, query: &CodedQuery, scratch: &mut Scratch) {
+    let Scratch { pool, fresh, sums, .. } = scratch;
+    sums.resize(fresh.len(), 0);
+    query.gather(codes, fresh, sums);
+    for (row, sum) in fresh.iter().zip(sums.iter()) {
+        pool.offer(*sum, *row);
     }
-    let score = |row: u32| {
-        let start = row as usize * dim;
-        Scored { similarity: dot(query, &vectors[start..start + dim]), row }
-    };
-    let mut best = score(links.entry());
+}
+
+/// The nearest row, and its sum, that greedy steps through the upper levels lead to.
+fn descend(links: &impl Links, codes: Codes<'_>, query: &CodedQuery, scratch: &mut Scratch) -> (i32, u32) {
+    let Scratch { fresh, sums, .. } = scratch;
+    let mut sum = [0];
+    query.gather(codes, &[links.entry()], &mut sum);
+    let mut best = (sum[0], links.entry());
     for level in (1..=links.levels()).rev() {
         // Each step is strictly better, so this ends.
-        while let Some(next) =
-            links.upper(level, best.row).iter().map(|row| score(*row)).max().filter(|next| *next > best)
-        {
-            best = next;
-        }
-    }
-    with_visited(links.rows(), |visited| outward(links, &score, best, ef, visited))
-}
-
-fn outward(
-    links: &impl Links,
-    score: &impl Fn(u32) -> Scored,
-    start: Scored,
-    ef: usize,
-    visited: &mut Visited,
-) -> Vec<Scored> {
-    let mut found = Top::new(ef);
-    let mut frontier = BinaryHeap::with_capacity(ef);
-    visited.insert(start.row);
-    found.offer(start);
-    frontier.push(start);
-    while let Some(nearest) = frontier.pop() {
-        if found.is_behind(&nearest) {
-            break;
-        }
-        for &row in links.base(nearest.row) {
-            if visited.insert(row) {
-                let candidate = score(row);
-                if found.admits(&candidate) {
-                    found.offer(candidate);
-                    frontier.push(candidate);
-                }
+        loop {
+            fresh.clear();
+            let near = links.upper(level, best.1).iter().copied();
+            fresh.extend(near.filter(|row| (*row as usize) < links.rows() && links.is_sound(*row)));
+            sums.resize(fresh.len(), 0);
+            query.gather(codes, fresh, sums);
+            match sums.iter().copied().zip(fresh.iter().copied()).max_by_key(|(sum, row)| (*sum, !*row)) {
+                Some(next) if next.0 > best.0 => best = next,
+                _ => break,
             }
         }
     }
-    found.into_sorted()
+    best
 }

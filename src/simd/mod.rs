@@ -1,0 +1,155 @@
+//! The few loops that a search spends its time in, chosen at run time for the instruction set at hand.
+//!
+//! With AVX2 and FMA they are written by hand (`avx2.rs`); elsewhere the plain twin (`plain.rs`) serves, which compilers turn
+//! into NEON or SSE. Either adds in one fixed order, so a similarity has the same bits alone, in a batch and on any thread.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod plain;
+
+/// Queries that [`Kernels::tile`] takes at once, and rows.
+pub(crate) const TILE_QUERIES: usize = 4;
+/// Rows that [`Kernels::tile`] takes at once.
+pub(crate) const TILE_ROWS: usize = 3;
+
+/// The dot products of each row of a tile with each of its queries.
+pub(crate) type Tile = [[i32; TILE_QUERIES]; TILE_ROWS];
+
+/// The loops for one instruction set.
+#[allow(clippy::type_complexity, reason = "they are the signatures of the methods below")]
+pub(crate) struct Kernels {
+    /// The dot product.
+    dot: fn(&[f32], &[f32]) -> f32,
+    dots: fn(&[f32], &[f32], &mut [f32]),
+    code_dots: fn(&[i16], &[i8], &mut [i32]),
+    gather: fn(&[i16], &[i8], &[u32], &mut [i32]),
+    widen: fn(&[i8], &mut [i16]),
+    tile: fn(&[i16], &[i16], usize) -> Tile,
+    add_scaled: fn(&mut [f64], f64, &[f32]),
+}
+
+impl Kernels {
+    /// The fastest for this machine.
+    pub(crate) fn get() -> &'static Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(kernels) = avx2::kernels() {
+            return kernels;
+        }
+        &plain::KERNELS
+    }
+
+    /// The dot product of two vectors of one length.
+    pub(crate) fn dot(&self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len());
+        (self.dot)(a, b)
+    }
+
+    /// The dot products of `query` with rows that follow each other; the same bits as [`Kernels::dot`] one by one.
+    pub(crate) fn dots(&self, query: &[f32], rows: &[f32], out: &mut [f32]) {
+        assert_eq!(rows.len(), query.len() * out.len());
+        (self.dots)(query, rows, out);
+    }
+
+    /// The dot products of a query with rows of codes that follow each other. No sum of theirs may exceed an `i32`.
+    pub(crate) fn code_dots(&self, query: &[i16], codes: &[i8], out: &mut [i32]) {
+        assert_eq!(codes.len(), query.len() * out.len());
+        (self.code_dots)(query, codes, out);
+    }
+
+    /// [`Kernels::code_dots`] with the rows named, wherever they are.
+    ///
+    /// # Panics
+    /// When a row lies outside the codes.
+    pub(crate) fn gather(&self, query: &[i16], codes: &[i8], rows: &[u32], out: &mut [i32]) {
+        let count = codes.len() / query.len().max(1);
+        assert!(out.len() == rows.len() && rows.iter().all(|row| (*row as usize) < count));
+        (self.gather)(query, codes, rows, out);
+    }
+
+    /// Codes as 16-bit numbers.
+    pub(crate) fn widen(&self, codes: &[i8], out: &mut [i16]) {
+        assert_eq!(codes.len(), out.len());
+        (self.widen)(codes, out);
+    }
+
+    /// The dot products of [`TILE_ROWS`] widened rows with [`TILE_QUERIES`] queries, all of `dim`.
+    pub(crate) fn tile(&self, queries: &[i16], rows: &[i16], dim: usize) -> Tile {
+        assert!(queries.len() == TILE_QUERIES * dim && rows.len() == TILE_ROWS * dim);
+        (self.tile)(queries, rows, dim)
+    }
+
+    /// `sum += weight · row`.
+    pub(crate) fn add_scaled(&self, sum: &mut [f64], weight: f64, row: &[f32]) {
+        assert_eq!(sum.len(), row.len());
+        (self.add_scaled)(sum, weight, row);
+    }
+}
+
+/// Asks for the cache lines of `bytes` ahead of their use. A hint; it changes nothing.
+#[inline(always)]
+pub(crate) fn prefetch<T>(bytes: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    avx2::prefetch(bytes);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(len: usize, seed: u32) -> Vec<f32> {
+        crate::clap::noise(len, seed)
+    }
+
+    fn integers(len: usize, seed: u32, scale: f32) -> Vec<i16> {
+        noise(len, seed).iter().map(|x| (x * scale) as i16).collect()
+    }
+
+    /// At lengths around every width, and with the largest numbers that the codes may have.
+    #[test]
+    fn the_machines_kernels_agree_with_their_plain_twins() {
+        let (fast, plain) = (Kernels::get(), &plain::KERNELS);
+        for dim in (1..70).chain([128, 384, 512, 1024, 1031]) {
+            let rows = noise(7 * dim, 5);
+            let query = noise(dim, 6);
+            let (mut ours, mut theirs) = (vec![0.0; 7], vec![0.0; 7]);
+            fast.dots(&query, &rows, &mut ours);
+            plain.dots(&query, &rows, &mut theirs);
+            for (row, (a, b)) in ours.iter().zip(&theirs).enumerate() {
+                assert!((a - b).abs() < 1e-5 * dim as f32, "row {row} of {dim}: {a} and {b}");
+                let alone = fast.dot(&query, &rows[row * dim..(row + 1) * dim]);
+                assert_eq!(alone.to_bits(), a.to_bits(), "row {row} of {dim} alone");
+            }
+            let (mut ours, mut theirs) = (vec![0.5; dim], vec![0.5; dim]);
+            fast.add_scaled(&mut ours, 0.3, &query);
+            plain.add_scaled(&mut theirs, 0.3, &query);
+            assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-15), "{dim}");
+        }
+    }
+
+    #[test]
+    fn the_machines_kernels_agree_with_their_plain_twins_on_codes() {
+        let (fast, plain) = (Kernels::get(), &plain::KERNELS);
+        for dim in (1..70).chain([128, 384, 512, 1024, 1031]) {
+            let codes: Vec<i8> = integers(9 * dim, 7, 127.0).iter().map(|x| *x as i8).collect();
+            let limit = 32767.0f32.min(i32::MAX as f32 / (127.0 * dim as f32));
+            let query = integers(dim, 8, limit);
+            let (mut ours, mut theirs) = (vec![0; 9], vec![0; 9]);
+            fast.code_dots(&query, &codes, &mut ours);
+            plain.code_dots(&query, &codes, &mut theirs);
+            assert_eq!(ours, theirs, "{dim}");
+            let rows = [8, 0, 3, 3, 7, 1];
+            let (mut ours, mut theirs) = (vec![0; 6], vec![0; 6]);
+            fast.gather(&query, &codes, &rows, &mut ours);
+            plain.gather(&query, &codes, &rows, &mut theirs);
+            assert_eq!(ours, theirs, "{dim}");
+            let mut wide = vec![0; 9 * dim];
+            fast.widen(&codes, &mut wide);
+            assert!(wide.iter().zip(&codes).all(|(a, b)| *a == i16::from(*b)));
+            let queries = integers(TILE_QUERIES * dim, 9, limit);
+            let tile = fast.tile(&queries, &wide[..TILE_ROWS * dim], dim);
+            assert_eq!(tile, plain.tile(&queries, &wide[..TILE_ROWS * dim], dim), "{dim}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The plain twins of the kernels.
+
+use super::{Kernels, Tile};
+
+pub(super) const KERNELS: Kernels = Kernels { dot, dots, code_dots, gather, widen, tile, add_scaled };
+
+/// Sixteen running sums let the compiler use SIMD registers; the order of additions is fixed, so results repeat.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; 16];
+    let (a_chunks, a_rest) = a.as_chunks::<16>();
+    let (b_chunks, b_rest) = b.as_chunks::<16>();
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
+        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += x * y;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
+fn dots(query: &[f32], rows: &[f32], out: &mut [f32]) {
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(query.len())) {
+        *out = dot(query, row);
+    }
+}
+
+fn code_dot(query: &[i16], codes: &[i8]) -> i32 {
+    query.iter().zip(codes).map(|(q, c)| i32::from(*q) * i32::from(*c)).sum()
+}
+
+fn code_dots(query: &[i16], codes: &[i8], out: &mut [i32]) {
+    for (out, row) in out.iter_mut().zip(codes.chunks_exact(query.len())) {
+        *out = code_dot(query, row);
+    }
+}
+
+fn gather(query: &[i16], codes: &[i8], rows: &[u32], out: &mut [i32]) {
+    let dim = query.len();
+    for (out, row) in out.iter_mut().zip(rows) {
+        *out = code_dot(query, &codes[*row as usize * dim..][..dim]);
+    }
+}
+
+fn widen(codes: &[i8], out: &mut [i16]) {
+    for (out, code) in out.iter_mut().zip(codes) {
+        *out = i16::from(*code);
+    }
+}
+
+fn tile(queries: &[i16], rows: &[i16], dim: usize) -> Tile {
+    let dot = |a: &[i16], b: &[i16]| a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
+    std::array::from_fn(|r| std::array::from_fn(|q| dot(&queries[q * dim..][..dim], &rows[r * dim..][..dim])))
+}
+
+fn add_scaled(sum: &mut [f64], weight: f64, row: &[f32]) {
+    for (sum, x) in sum.iter_mut().zip(row) {
+        *sum += weight * f64::from(*x);
+    }
+}
