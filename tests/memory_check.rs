@@ -4,6 +4,7 @@
 mod memory_support;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use echoic::memory::{CatalogueState, Memory, SearchOptions, check, repair};
 use echoic::progress::Stop;
@@ -100,15 +101,22 @@ fn a_graph_that_leads_astray_is_found_by_walking_it() {
     let path = dir.join("segments/00000001.graph");
     let mut bad = std::fs::read(&path).unwrap();
     let number = |at: usize| u32::from_le_bytes(bad[at..at + 4].try_into().unwrap()) as usize;
-    let (slots, levels) = (number(16), number(24));
+    let (slots, levels, dim, calibrated) = (number(16), number(24), number(44), number(48));
+    let checksums = 64 + 4 * levels + 8 * calibrated + 4 * dim;
+    // The tables end where the zeros before the body begin; the body is whole blocks but for its end.
+    let body = (checksums + 4).next_multiple_of(4096);
     // Each row keeps one neighbour, so that nothing leads to most.
-    let base = 64 + 4 * levels;
     for row in 0..ROWS {
-        let at = base + 4 * slots * row;
+        let at = body + 4 * slots * row;
         bad[at + 4..at + 4 * slots].fill(0xff);
     }
-    let body = crc32fast::hash(&bad[64..]);
-    bad[40..44].copy_from_slice(&body.to_le_bytes());
+    let blocks: Vec<u32> = bad[body..].chunks(4096).map(crc32fast::hash).collect();
+    assert!(checksums + 4 * blocks.len() <= body, "the tables of this small graph fit before one block");
+    for (index, checksum) in blocks.iter().enumerate() {
+        bad[checksums + 4 * index..][..4].copy_from_slice(&checksum.to_le_bytes());
+    }
+    let tables = crc32fast::hash(&bad[64..checksums + 4 * blocks.len()]);
+    bad[40..44].copy_from_slice(&tables.to_le_bytes());
     let header = crc32fast::hash(&bad[..60]);
     bad[60..64].copy_from_slice(&header.to_le_bytes());
     std::fs::write(&path, &bad).unwrap();
@@ -121,7 +129,15 @@ fn a_graph_that_leads_astray_is_found_by_walking_it() {
 #[test]
 fn a_catalogue_that_forgot_a_row_is_found_out_and_built_again() {
     let (_guard, dir) = store();
-    let database = sled::open(dir.join("catalogue")).unwrap();
+    // The threads of the one that was just dropped let go of its lock a little later.
+    let opened = std::iter::from_fn(|| Some(sled::open(dir.join("catalogue"))));
+    let pause = |tried: &sled::Result<_>| {
+        tried.is_ok() || {
+            std::thread::sleep(Duration::from_millis(20));
+            false
+        }
+    };
+    let database = opened.take(500).find(pause).unwrap().unwrap();
     let key = database.scan_prefix("t").keys().next().unwrap().unwrap();
     database.remove(key).unwrap();
     database.flush().unwrap();
