@@ -53,6 +53,7 @@ mod lock;
 mod manifest;
 mod mapping;
 mod merge;
+mod pages;
 mod plan;
 mod planner;
 mod remove;
