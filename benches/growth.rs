@@ -17,16 +17,17 @@ use rand_chacha::ChaCha8Rng;
 /// Ends of the stretches, in rows.
 const ENDS: [usize; 9] = [10_000, 30_000, 100_000, 200_000, 400_000, 700_000, 1_000_000, 1_500_000, 2_000_000];
 
+/// Rows `first` and on.
+fn keys(first: usize, rows: usize) -> Vec<RowKey> {
+    let key =
+        |i| RowKey { text: format!("Sound {i} rings out over the yard."), clip: Some(format!("{i}.wav")), ordinal: 0 };
+    (first..first + rows).map(key).collect()
+}
+
 /// Appends a commit of `rows` rows that are all new; returns the time of planning, and of appending.
 fn append(writer: &mut Writer, first: usize, rows: usize, rng: &mut ChaCha8Rng) -> [Duration; 2] {
     let dim = writer.space().dim;
-    let keys: Vec<RowKey> = (first..first + rows)
-        .map(|i| RowKey {
-            text: format!("Sound {i} rings out over the yard."),
-            clip: Some(format!("{i}.wav")),
-            ordinal: 0,
-        })
-        .collect();
+    let keys = keys(first, rows);
     let vectors = (0..rows * dim).map(|_| rng.random_range(-1.0..1.0)).collect();
     let vectors = Embeddings::from_vec(dim, vectors).unwrap();
     let begun = Instant::now();
@@ -84,15 +85,24 @@ fn main() {
         begun.elapsed().as_secs_f64()
     };
     let merge = timed(&mut || _ = writer.merge(&(), &Stop::new()).unwrap());
+    // Rows that are all stored already, spread over the whole store.
+    let again = |part: usize| keys(part * (rows / 64), CHUNK_ROWS.min(rows));
+    let mut again = (0..64usize).map(again).collect::<Vec<_>>();
+    let known = again.iter().map(Vec::len).sum::<usize>();
+    let replan = timed(&mut || {
+        again.drain(..).for_each(|keys| assert!(writer.plan("bench", &keys).unwrap().is_empty()));
+    });
     let removed = timed(&mut || _ = writer.remove_captions(&(1..=1000).collect::<Vec<u64>>()).unwrap());
     let mut open_writer = Some(writer);
     let close = timed(&mut || drop(open_writer.take()));
+    let bytes = Memory::open(&dir).unwrap().stats().bytes.catalogue;
     let open = timed(&mut || _ = Memory::open(&dir).unwrap());
     let reopen = timed(&mut || drop(Memory::writer(&dir).unwrap()));
     std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
     let rebuild = timed(&mut || drop(Memory::writer(&dir).unwrap()));
     let figures = serde_json::json!({
         "rows": rows, "dim": dim, "stretches": stretches, "final_merge_s": merge, "remove_1000_captions_s": removed,
+        "plan_stored_us_a_row": replan * 1e6 / known as f64, "catalogue_bytes": bytes,
         "close_s": close, "open_s": open, "open_writer_s": reopen, "open_writer_without_catalogue_s": rebuild,
     });
     println!("\n{figures}");

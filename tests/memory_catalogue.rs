@@ -6,7 +6,8 @@ mod memory_support;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use echoic::memory::Memory;
+use echoic::memory::{CatalogueState, Memory};
+use echoic::progress::Stop;
 use memory_support::*;
 use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
@@ -72,14 +73,36 @@ fn a_lost_catalogue_is_built_again() {
 }
 
 #[test]
-fn an_interrupted_writer_makes_the_next_one_look_for_itself() {
+fn what_an_interrupted_writer_left_is_believed() {
     let (_guard, dir) = store();
     let writer = Memory::writer(&dir).unwrap();
     let copy = dir.with_extension("copy");
     copy_tree(&dir, &copy); // as kill -9 would leave it
     drop(writer);
     let log = logged(|| check(&copy, "interrupted"));
-    assert!(log.contains("WARN") && log.contains("interrupted"), "{log}");
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn a_page_that_is_lost_or_damaged_is_built_again() {
+    let (_guard, dir) = store();
+    for damage in ["removed", "flipped", "swapped"] {
+        let database = sled::open(dir.join("catalogue")).unwrap();
+        let pages: Vec<_> = database.scan_prefix("p").map(Result::unwrap).collect();
+        let (key, value) = &pages[0];
+        let mut bad = value.to_vec();
+        bad[3] ^= 4;
+        match damage {
+            "removed" => database.remove(key).unwrap(),
+            "flipped" => database.insert(key, bad).unwrap(),
+            _ => database.insert(key, &pages[1].1).unwrap(),
+        };
+        database.flush().unwrap();
+        drop(database);
+        let log = logged(|| check(&dir, damage));
+        assert!(log.contains("WARN") && log.contains("segment 1 are built again"), "{damage}: {log}");
+        assert!(!logged(|| check(&dir, "mended")).contains("WARN"), "{damage}");
+    }
 }
 
 #[test]
@@ -91,15 +114,16 @@ fn a_catalogue_that_is_ahead_or_of_another_store_is_not_believed() {
     ingest(&mut writer, "a", &numbered("later", 5)).unwrap();
     writer.record("audit", serde_json::json!(1)).unwrap();
     drop(writer);
-    // The store goes back to a backup, the catalogue does not.
+    // The store goes back to a backup and takes another way from there; the catalogue does not.
+    ingest(&mut Memory::writer(&old).unwrap(), "a", &numbered("instead", 5)).unwrap();
     lose_catalogue(&old);
     copy_tree(&dir.join("catalogue"), &old.join("catalogue"));
-    let log = logged(|| {
-        let mut writer = Memory::writer(&old).unwrap();
-        assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().new, 5);
-        assert_eq!(writer.history().unwrap().len(), 1, "history is taken along");
-    });
-    assert!(log.contains("ahead"), "{log}");
+    let mut writer = Memory::writer(&old).unwrap();
+    assert_eq!(ingest(&mut writer, "a", &numbered("instead", 5)).unwrap().duplicates, 5);
+    assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().new, 5);
+    assert_eq!(writer.history().unwrap().len(), 1, "history is taken along");
+    drop(writer);
+    assert_eq!(echoic::memory::check(&old, &(), &Stop::new()).unwrap().catalogue, CatalogueState::Agrees);
     let (_guard, other) = empty_store();
     copy_tree(&dir.join("catalogue"), &other.join("catalogue"));
     let log = logged(|| {
@@ -107,6 +131,25 @@ fn a_catalogue_that_is_ahead_or_of_another_store_is_not_believed() {
         assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().new, 5);
     });
     assert!(log.contains("another store"), "{log}");
+}
+
+#[test]
+fn the_catalogue_of_an_older_layout_is_built_again_and_its_history_kept() {
+    let (_guard, dir) = store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    writer.record("audit", serde_json::json!(1)).unwrap();
+    drop(writer);
+    let database = sled::open(dir.join("catalogue")).unwrap();
+    let store = database.get("state").unwrap().unwrap()[..16].to_vec();
+    // As layout 2 had it: commit, closed properly, layout.
+    database.insert("state", [&store[..], &6u64.to_le_bytes(), &[1, 2]].concat()).unwrap();
+    database.flush().unwrap();
+    drop(database);
+    let log = logged(|| {
+        check(&dir, "older");
+        assert_eq!(Memory::writer(&dir).unwrap().history().unwrap().len(), 1);
+    });
+    assert!(log.contains("another layout"), "{log}");
 }
 
 #[test]

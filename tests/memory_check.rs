@@ -138,18 +138,44 @@ fn a_catalogue_that_forgot_a_row_is_found_out_and_built_again() {
         }
     };
     let database = opened.take(500).find(pause).unwrap().unwrap();
-    let key = database.scan_prefix("t").keys().next().unwrap().unwrap();
-    database.remove(key).unwrap();
+    let (key, page) = database.scan_prefix("p").next().unwrap().unwrap();
+    // The first page of segment 1 loses an entry, and gets a checksum that fits.
+    let captions = std::fs::read(dir.join("segments/00000001.captions")).unwrap();
+    let covered = [&key[..], &captions[captions.len() - 4..], &page[8..page.len() - 4]].concat();
+    let crc = crc32fast::hash(&covered).to_le_bytes();
+    database.insert(&key, [&page[8..page.len() - 4], &crc].concat()).unwrap();
     database.flush().unwrap();
     drop(database);
     let report = check(&dir, &(), &Stop::new()).unwrap();
-    assert!(matches!(&report.catalogue, CatalogueState::Wrong(found) if found.contains("no row of")), "{report:?}");
+    assert!(
+        matches!(&report.catalogue, CatalogueState::Wrong(found) if found.contains("all rows of segment 1")),
+        "{report:?}"
+    );
     assert!(report.damage.len() == 1 && report.damage[0].derived, "{report:?}");
     let report = repair(&dir, &(), &Stop::new()).unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert!(matches!(report.catalogue, CatalogueState::Agrees), "{report:?}");
     let mut writer = Memory::writer(&dir).unwrap();
     assert_eq!(ingest(&mut writer, "a", &numbered("row", ROWS)).unwrap().duplicates, ROWS as u64 - 2);
+}
+
+#[test]
+fn a_lost_page_is_no_damage_and_is_repaired() {
+    let (_guard, dir) = store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    writer.record("audit", serde_json::json!(1)).unwrap();
+    drop(writer);
+    let database = sled::open(dir.join("catalogue")).unwrap();
+    let key = database.scan_prefix("p").keys().next().unwrap().unwrap();
+    database.remove(key).unwrap();
+    database.flush().unwrap();
+    drop(database);
+    let report = check(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.is_sound(), "a writer that is killed may leave it so: {report:?}");
+    assert!(matches!(&report.catalogue, CatalogueState::Outdated(_)), "{report:?}");
+    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    assert!(report.catalogue == CatalogueState::Agrees && report.repaired.len() == 1, "{report:?}");
+    assert_eq!(Memory::writer(&dir).unwrap().history().unwrap().len(), 1, "what cannot be derived is kept");
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::captions::{CaptionsWriter, Record};
-use super::catalogue::Additions;
 use super::layout;
 use super::manifest::{DomainEntry, FileEntry, Manifest, SegmentEntry};
 use super::plan::{self, Decision, Plan};
@@ -83,7 +82,6 @@ impl Writer {
         manifest.next_segment += 1;
         manifest.next_caption += count;
         self.commit(manifest)?;
-        self.keep_up(chunk.additions(&plan, domain));
         // The rows are durable; that old segments cannot be merged is no failure of this append.
         if let Err(error) = self.merge_when_many() {
             tracing::warn!("small segments could not be merged: {error}");
@@ -113,13 +111,12 @@ struct Chunk {
     records: Vec<Record>,
     /// Which row of the embeddings belongs to each caption.
     rows: Vec<usize>,
-    /// The caption id of each text of the plan; 0 for one that is stored already.
-    ids: Vec<u64>,
     appended: Appended,
 }
 
 impl Chunk {
     fn new(plan: &Plan, first_id: u64) -> Result<Self> {
+        // The caption id of each text of the plan; 0 for one that is stored already.
         let mut ids = vec![0; plan.texts.len()];
         let (mut captions, mut repeats, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut duplicates = 0;
@@ -142,20 +139,7 @@ impl Chunk {
         }
         let appended = Appended { new: captions.len() as u64, repeats: repeats.len() as u64, duplicates };
         captions.append(&mut repeats);
-        Ok(Self { records: captions, rows, ids, appended })
-    }
-
-    fn additions(&self, plan: &Plan, domain: u32) -> Additions {
-        let mut additions = Additions::default();
-        for row in &plan.rows {
-            match row.decision {
-                Decision::New(index) => additions.caption(domain, &plan.texts[index], self.ids[index], &row.key),
-                Decision::Repeat(id) => additions.repeat(domain, id, &row.key),
-                Decision::RepeatOfNew(index) => additions.repeat(domain, self.ids[index], &row.key),
-                Decision::Duplicate => {}
-            }
-        }
-        additions
+        Ok(Self { records: captions, rows, appended })
     }
 }
 

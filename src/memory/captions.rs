@@ -240,6 +240,15 @@ impl Captions {
         first < self.local + self.foreign && self.repeat_entry(first).0 == id
     }
 
+    /// The record of the repeat at `place` of the table: first those of captions of this segment, then the others.
+    pub(super) fn repeat(&self, place: usize) -> Result<Record> {
+        let (id, offset) = self.repeat_entry(place);
+        match self.record(offset)? {
+            record @ Record::Repeat { .. } if record.id() == id => Ok(record),
+            other => Err(Error::damaged(self.map.path(), offset, format!("{other:?}"), format!("repeat {place}"))),
+        }
+    }
+
     /// Number of repeats.
     pub(super) fn repeats(&self) -> usize {
         self.local + self.foreign

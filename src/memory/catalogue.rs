@@ -1,9 +1,11 @@
-//! The writer's catalogue: which rows and texts are stored, and a history. Derived.
+//! The writer's catalogue: where a text or a row is stored, and a history. Derived.
 //!
-//! It lives in sled, which is known to lose or damage data when its process is killed and panics on some damaged files. So every call
-//! goes through a guard, and what sled says is believed only if the last writer closed it properly; otherwise it is filled again from
-//! the segments. Where sled cannot be used at all, the same is kept in memory.
+//! For each segment it holds pages (see [`pages`](super::pages)) and, written after them, a marker. It lives in sled, which is known to
+//! lose or damage data when its process is killed and panics on some damaged files. So every call goes through a guard, a segment is
+//! known only while a marker of its own says so, a page is believed only with its checksum, and what is missing is made again from the
+//! segment. Where sled cannot be used at all, the same is kept in memory.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -11,26 +13,22 @@ use serde::{Deserialize, Serialize};
 use super::captions::Record;
 use super::check::CatalogueState;
 use super::layout;
-use super::ledger::{Broken, Entry, Ledger};
-use super::plan::{Hash, row_hash, text_hash};
+use super::ledger::{Broken, Ledger};
+use super::pages::{self, Kind, Page};
+use super::plan::{Known, Occurrence};
 use super::segment::Segment;
 use super::snapshot::Memory;
 use crate::{Error, Result};
 
-/// Entries written at once.
-const BATCH: usize = 16_384;
-/// Entries gathered, and sorted, before they are written, when the catalogue is built again.
-const GATHERED: usize = 1 << 18;
+/// Pages written at once, about 8 KB each.
+const BATCH: usize = 256;
+/// Bytes of pages kept in memory, 8 a row; when they are more, all are let go and those in use read again.
+const KEPT: usize = 64 << 20;
 
-const ROW: u8 = b'r';
-const TEXT: u8 = b't';
 const HISTORY: u8 = b'h';
 const STATE: &[u8] = b"state";
-
-/// The key of a row or a text.
-fn key(kind: u8, domain: u32, hash: &[u8]) -> Vec<u8> {
-    [&[kind], &domain.to_be_bytes()[..], hash].concat()
-}
+/// Layout of keys and values; a catalogue of another layout is built again.
+const LAYOUT: u8 = 3;
 
 /// One remark in the history of a store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,65 +41,19 @@ pub struct HistoryEntry {
     pub detail: serde_json::Value,
 }
 
-/// What a commit added, for the catalogue.
+pub(super) struct Catalogue {
+    ledger: Ledger,
+    /// The segments whose pages are written, with those of their pages that are in memory.
+    known: BTreeMap<u64, Kept>,
+    /// Bytes of the pages in memory.
+    kept: usize,
+    /// The commit whose segments these are; `None` before the first.
+    commit: Option<u64>,
+}
+
+/// Pages of a segment by their numbers, of captions and of repeats; empty until one is read.
 #[derive(Default)]
-pub(super) struct Additions(Vec<Entry>);
-
-impl Additions {
-    /// A further occurrence of caption `id`.
-    pub(super) fn repeat(&mut self, domain: u32, id: u64, row: &Hash) {
-        self.0.push((key(ROW, domain, row), id.to_le_bytes().to_vec()));
-    }
-
-    /// A caption, and the row that brought it. One entry does for both, because most rows of a corpus bring a new caption.
-    pub(super) fn caption(&mut self, domain: u32, text: &str, id: u64, row: &Hash) {
-        self.0.push((key(TEXT, domain, &text_hash(text)), [&id.to_le_bytes()[..], row].concat()));
-    }
-}
-
-/// What a commit removed, for the catalogue: keys whose values begin with these ids.
-#[derive(Default)]
-pub(super) struct Removals(Vec<(Vec<u8>, u64)>);
-
-impl Removals {
-    /// A further occurrence of caption `id`.
-    pub(super) fn repeat(&mut self, domain: u32, row: &Hash, id: u64) {
-        self.0.push((key(ROW, domain, row), id));
-    }
-
-    /// A caption.
-    pub(super) fn caption(&mut self, domain: u32, text: &Hash, id: u64) {
-        self.0.push((key(TEXT, domain, text), id));
-    }
-}
-
-pub(super) struct Catalogue(Ledger);
-
-/// Layout of keys and values; a catalogue of another layout is built again.
-const LAYOUT: u8 = 2;
-
-/// What the catalogue says of itself: whose it is, which commit it has taken in, and whether it was closed properly.
-struct State {
-    store: [u8; 16],
-    commit: u64,
-    closed: bool,
-}
-
-impl State {
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.store.to_vec();
-        bytes.extend_from_slice(&self.commit.to_le_bytes());
-        bytes.extend([u8::from(self.closed), LAYOUT]);
-        bytes
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (store, rest) = bytes.split_first_chunk()?;
-        let (commit, rest) = rest.split_first_chunk()?;
-        let [closed @ (0 | 1), LAYOUT] = *rest else { return None };
-        Some(Self { store: *store, commit: u64::from_le_bytes(*commit), closed: closed == 1 })
-    }
-}
+struct Kept([Vec<Option<Page>>; 2]);
 
 impl Catalogue {
     /// Opens the catalogue of `memory`'s store and brings it up to its commit.
@@ -112,10 +64,13 @@ impl Catalogue {
         let path = layout::catalogue(memory.dir());
         let mut history = Vec::new();
         let reason = match Self::resume(&path, memory, &mut history) {
-            Ok(Resumed::Ready(catalogue)) => return Ok(catalogue),
+            Ok(Resumed::Ready(mut catalogue)) => match catalogue.follow(memory) {
+                Ok(()) => return Ok(catalogue),
+                Err(trouble) => Some(trouble.to_string()),
+            },
             Ok(Resumed::Empty) => None,
             Ok(Resumed::Stale(reason)) => Some(reason.to_owned()),
-            Err(trouble) => Some(trouble.to_string()),
+            Err(reason) => Some(reason),
         };
         if let Some(reason) = reason {
             tracing::warn!("the catalogue at {} is built again from the segments: {reason}", path.display());
@@ -123,184 +78,268 @@ impl Catalogue {
                 tracing::debug!("cannot remove {}: {error}", path.display());
             }
         }
-        let rebuilt = Ledger::open(&path).map_err(Trouble::Sled).and_then(|ledger| {
-            let mut catalogue = Self(ledger);
-            catalogue.fill(memory, 0)?;
-            history.iter().try_for_each(|entry| catalogue.record(entry))?;
-            catalogue.mark(memory, false)?;
-            Ok(catalogue)
-        });
-        match rebuilt {
+        match Ledger::open(&path).map_err(Trouble::Sled).and_then(|ledger| Self::build(ledger, memory, &history)) {
             Ok(catalogue) => Ok(catalogue),
             Err(Trouble::Store(error)) => Err(error),
             Err(Trouble::Sled(reason)) => {
                 // Half a catalogue is of no use, and the disk may be full.
                 let _ = std::fs::remove_dir_all(&path);
-                let mut catalogue = Self::in_memory(memory, &reason)?;
-                let _ = history.iter().try_for_each(|entry| catalogue.record(entry));
-                Ok(catalogue)
+                Self::in_memory(memory, &history, &reason)
             }
         }
     }
 
     /// A catalogue that lasts as long as the writer.
-    pub(super) fn in_memory(memory: &Memory, reason: &str) -> Result<Self> {
+    pub(super) fn in_memory(memory: &Memory, history: &[HistoryEntry], reason: &str) -> Result<Self> {
         tracing::warn!("the catalogue is kept in memory while this writer is open: {reason}");
-        let mut catalogue = Self(Ledger::in_memory());
-        match catalogue.fill(memory, 0) {
-            Ok(()) => Ok(catalogue),
-            Err(Trouble::Store(error)) => Err(error),
-            Err(Trouble::Sled(reason)) => Err(Error::Internal(reason)),
-        }
+        Self::build(Ledger::in_memory(), memory, history).map_err(Trouble::into_error)
     }
 
     /// A catalogue that knows nothing.
     pub(super) fn empty() -> Self {
-        Self(Ledger::in_memory())
+        Self::on(Ledger::in_memory())
+    }
+
+    fn on(ledger: Ledger) -> Self {
+        Self { ledger, known: BTreeMap::new(), kept: 0, commit: None }
+    }
+
+    fn build(ledger: Ledger, memory: &Memory, history: &[HistoryEntry]) -> Result<Self, Trouble> {
+        let mut catalogue = Self::on(ledger);
+        let state = [&memory.0.manifest.store[..], &[LAYOUT]].concat();
+        catalogue.ledger.insert([(STATE.to_vec(), state)])?;
+        history.iter().try_for_each(|entry| catalogue.record(entry))?;
+        catalogue.follow(memory)?;
+        Ok(catalogue)
+    }
+
+    /// What is on disk, as it is.
+    fn resume(path: &Path, memory: &Memory, history: &mut Vec<HistoryEntry>) -> Result<Resumed, Broken> {
+        let mut catalogue = Self::on(Ledger::open(path)?);
+        let Some(state) = catalogue.ledger.get(STATE)? else { return Ok(Resumed::Empty) };
+        let Some(layout) = state.strip_prefix(&memory.0.manifest.store) else {
+            return Ok(Resumed::Stale("it belongs to another store"));
+        };
+        // History is in no segment, so what can still be read is taken along.
+        *history = catalogue.history()?;
+        if layout != [LAYOUT] {
+            return Ok(Resumed::Stale("it has another layout"));
+        }
+        let markers: HashSet<_> = catalogue.ledger.with_prefix(pages::MARKERS)?.into_iter().collect();
+        let segments = memory.0.segments.iter().map(|segment| &segment.entry);
+        let known: BTreeMap<_, _> = segments
+            .filter(|segment| markers.contains(&pages::marker(segment)))
+            .map(|segment| (segment.id, Kept::default()))
+            .collect();
+        // Of a segment that is no more, or of one that had the same id before the store went back to a backup.
+        for segment in markers.iter().filter_map(|(key, _)| pages::marked(key)).filter(|id| !known.contains_key(id)) {
+            catalogue.forget(segment)?;
+        }
+        catalogue.known = known;
+        Ok(Resumed::Ready(catalogue))
     }
 
     /// Compares what is on disk with the segments; the caller holds the writer's lock.
     pub(super) fn inspect(memory: &Memory) -> CatalogueState {
-        // What sled itself cannot read claims nothing: a writer that was killed may leave it so.
-        let unreadable = |trouble: Trouble| CatalogueState::Outdated(trouble.to_string());
-        let mut catalogue = match Self::resume(&layout::catalogue(memory.dir()), memory, &mut Vec::new()) {
+        let catalogue = match Self::resume(&layout::catalogue(memory.dir()), memory, &mut Vec::new()) {
             Ok(Resumed::Ready(catalogue)) => catalogue,
             Ok(Resumed::Empty) => return CatalogueState::Absent,
             Ok(Resumed::Stale(reason)) => return CatalogueState::Outdated(reason.to_owned()),
-            Err(trouble) => return unreadable(trouble),
+            // What sled itself cannot read claims nothing: a writer that was killed may leave it so.
+            Err(reason) => return CatalogueState::Outdated(reason),
         };
-        let compared = catalogue.first_unknown(memory);
-        // It was closed properly before, and has only been read.
-        let compared = compared.and_then(|unknown| catalogue.mark(memory, true).map(|()| unknown));
-        match compared {
-            Ok(None) => CatalogueState::Agrees,
-            Ok(Some(unknown)) => CatalogueState::Wrong(unknown),
-            Err(trouble) => unreadable(trouble),
-        }
+        let states = memory.0.segments.iter().map(|segment| catalogue.compare(segment));
+        let differing =
+            states.map(|state| state.unwrap_or_else(|trouble| CatalogueState::Outdated(trouble.to_string())));
+        differing.into_iter().find(|state| *state != CatalogueState::Agrees).unwrap_or(CatalogueState::Agrees)
     }
 
-    /// The first stored row that the catalogue does not know, in words.
-    fn first_unknown(&self, memory: &Memory) -> Result<Option<String>, Trouble> {
-        for segment in &memory.0.segments {
-            for (index, record) in segment.captions.records().enumerate() {
-                let (record, mut expected) = (record?, Additions::default());
-                add_record(memory, segment, index, &record, &mut expected)?;
-                for (key, value) in expected.0 {
-                    if self.0.get(&key)?.as_ref() != Some(&value) {
-                        return Ok(Some(format!("no row of caption {}", record.id())));
+    /// Compares the pages of a segment with what they should be. Only one with the right checksum claims to be right.
+    fn compare(&self, segment: &Segment) -> Result<CatalogueState, Trouble> {
+        let id = segment.entry.id;
+        if !self.known.contains_key(&id) {
+            return Ok(CatalogueState::Outdated(format!("it does not know segment {id}")));
+        }
+        for (key, expected) in pages::of(segment)? {
+            match self.ledger.get(&key)? {
+                Some(value) if value == expected => {}
+                Some(value) if Page::decode(&segment.entry, &key, &value).is_some() => {
+                    return Ok(CatalogueState::Wrong(format!("a page that does not lead to all rows of segment {id}")));
+                }
+                _ => return Ok(CatalogueState::Outdated(format!("a page of segment {id} is damaged"))),
+            }
+        }
+        Ok(CatalogueState::Agrees)
+    }
+
+    /// Takes in the segments of `memory` that are new, and lets go of those that are no more. Removed captions are no matter of the
+    /// catalogue: whoever asks it for one also asks the snapshot.
+    pub(super) fn follow(&mut self, memory: &Memory) -> Result<(), Trouble> {
+        if self.commit == Some(memory.commit()) {
+            return Ok(());
+        }
+        let segments = &memory.0.segments;
+        for segment in segments.iter().filter(|segment| !self.known.contains_key(&segment.entry.id)).collect::<Vec<_>>()
+        {
+            self.add(segment)?;
+        }
+        let current: HashSet<u64> = segments.iter().map(|segment| segment.entry.id).collect();
+        for gone in self.known.keys().copied().filter(|id| !current.contains(id)).collect::<Vec<_>>() {
+            self.forget(gone)?;
+        }
+        self.commit = Some(memory.commit());
+        Ok(())
+    }
+
+    /// Writes the pages of a segment, then its marker.
+    fn add(&mut self, segment: &Segment) -> Result<(), Trouble> {
+        let mut entries = pages::of(segment)?.chain([pages::marker(&segment.entry)]).peekable();
+        while entries.peek().is_some() {
+            self.ledger.insert(entries.by_ref().take(BATCH))?;
+        }
+        self.known.insert(segment.entry.id, Kept::default());
+        Ok(())
+    }
+
+    /// Drops the pages of a segment, then its marker: where that is cut short, the next writer drops the rest.
+    fn forget(&mut self, segment: u64) -> Result<(), Broken> {
+        self.ledger.remove_prefix(&pages::key_prefix(segment))?;
+        self.ledger.remove_prefix(&pages::marker_key(segment))?;
+        let kept = self.known.remove(&segment).unwrap_or_default();
+        self.kept -= kept.0.iter().flatten().flatten().map(Page::bytes).sum::<usize>();
+        Ok(())
+    }
+
+    /// Makes all that was taken in durable.
+    pub(super) fn close(&mut self, memory: &Memory) -> Result<(), Trouble> {
+        self.follow(memory)?;
+        Ok(self.ledger.flush()?)
+    }
+
+    /// The captions of a domain that have these texts.
+    pub(super) fn captions(
+        &mut self,
+        memory: &Memory,
+        domain: u32,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Known>>, Trouble> {
+        let mut found = vec![None; texts.len()];
+        let hashes = texts.iter().map(|text| pages::caption_hash(text));
+        self.look_up(memory, domain, Kind::Captions, hashes, |segment, row, text| {
+            if !segment.is_live(row) {
+                return Ok(());
+            }
+            if let Record::Caption { id, text: stored, clip, ordinal } = segment.captions.caption(row)?
+                && stored == texts[text]
+            {
+                found[text] = Some(Known { id, clip, ordinal });
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// For each of these rows of a domain, whether it is stored as a repeat of its caption.
+    pub(super) fn repeats(
+        &mut self,
+        memory: &Memory,
+        domain: u32,
+        rows: &[Occurrence<'_>],
+    ) -> Result<Vec<bool>, Trouble> {
+        let mut found = vec![false; rows.len()];
+        let hashes = rows.iter().map(|row| pages::repeat_hash(row.id, row.clip, row.ordinal));
+        self.look_up(memory, domain, Kind::Repeats, hashes, |segment, place, row| {
+            let record = segment.captions.repeat(place)?;
+            if let Record::Repeat { id, clip, ordinal } = &record {
+                found[row] |= Occurrence { id: *id, clip: clip.as_deref(), ordinal: *ordinal } == rows[row];
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `f` with every record of the domain that one of the hashes may lead to: segment, row or place, number of the hash.
+    fn look_up(
+        &mut self,
+        memory: &Memory,
+        domain: u32,
+        kind: Kind,
+        hashes: impl Iterator<Item = u64>,
+        mut f: impl FnMut(&Segment, usize, usize) -> Result<()>,
+    ) -> Result<(), Trouble> {
+        // In the order of the pages, so that each is looked for once.
+        let mut hashes: Vec<(u64, usize)> = hashes.zip(0..).collect();
+        hashes.sort_unstable();
+        for segment in memory.0.segments.iter().filter(|segment| segment.entry.domain == domain) {
+            let count = kind.pages(&segment.entry);
+            if count == 0 {
+                continue;
+            }
+            for asked in hashes.chunk_by(|a, b| pages::page_of(a.0, count) == pages::page_of(b.0, count)) {
+                let page = self.page(segment, kind, pages::page_of(asked[0].0, count))?;
+                for (hash, number) in asked {
+                    for place in page.find(*hash, count) {
+                        f(segment, place, *number)?;
                     }
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
-    fn resume(path: &Path, memory: &Memory, history: &mut Vec<HistoryEntry>) -> Result<Resumed, Trouble> {
-        let mut catalogue = Self(Ledger::open(path)?);
-        let Some(state) = catalogue.0.get(STATE)? else { return Ok(Resumed::Empty) };
-        let Some(state) = State::decode(&state) else { return Ok(Resumed::Stale("it has another layout")) };
-        let manifest = &memory.0.manifest;
-        if state.store != manifest.store {
-            return Ok(Resumed::Stale("it belongs to another store"));
-        }
-        // History is in no segment, so what can still be read is taken along.
-        *history = catalogue.history()?;
-        if !state.closed {
-            return Ok(Resumed::Stale("the last writer was interrupted"));
-        }
-        if state.commit > manifest.commit {
-            return Ok(Resumed::Stale("it is ahead of the store"));
-        }
-        catalogue.fill(memory, state.commit)?;
-        catalogue.mark(memory, false)?;
-        Ok(Resumed::Ready(catalogue))
-    }
-
-    /// Takes in all segments that came after `commit`. Segments made by merging hold rows it knows; to add them again does no harm.
-    /// What was removed meanwhile it need not forget: whoever asks it for a caption also asks the snapshot.
-    fn fill(&mut self, memory: &Memory, commit: u64) -> Result<(), Trouble> {
-        for segment in memory.0.segments.iter().filter(|segment| segment.entry.commit > commit) {
-            let mut additions = Additions::default();
-            for (index, record) in segment.captions.records().enumerate() {
-                add_record(memory, segment, index, &record?, &mut additions)?;
-                if additions.0.len() >= GATHERED {
-                    self.add(std::mem::take(&mut additions))?;
+    /// A page of a segment. If it is lost or damaged, all pages of the segment are made again.
+    fn page(&mut self, segment: &Segment, kind: Kind, number: usize) -> Result<&Page, Trouble> {
+        let id = segment.entry.id;
+        let is_kept = |known: &BTreeMap<u64, Kept>| known.get(&id).is_some_and(|kept| kept.get(kind, number).is_some());
+        if !is_kept(&self.known) {
+            let key = pages::key(id, kind, number);
+            let read = |catalogue: &Self| -> Result<Option<Page>, Broken> {
+                Ok(catalogue.ledger.get(&key)?.and_then(|value| Page::decode(&segment.entry, &key, &value)))
+            };
+            let page = match read(self)? {
+                Some(page) => page,
+                None => {
+                    tracing::warn!("a page of the catalogue is damaged; those of segment {id} are built again");
+                    self.add(segment)?;
+                    read(self)?.ok_or_else(|| Trouble::Sled("a page that was just written is damaged".into()))?
                 }
+            };
+            if self.kept > KEPT {
+                self.known.values_mut().for_each(|kept| *kept = Kept::default());
+                self.kept = 0;
             }
-            self.add(additions)?;
+            self.kept += page.bytes();
+            self.known.entry(id).or_default().put(kind, number, kind.pages(&segment.entry), page);
         }
-        Ok(())
-    }
-
-    /// Notes the commit that the catalogue has taken in, durably: that it is in use, or that it was `closed` properly.
-    pub(super) fn mark(&mut self, memory: &Memory, closed: bool) -> Result<(), Trouble> {
-        let state = State { store: memory.0.manifest.store, commit: memory.commit(), closed };
-        if closed {
-            // The mark must not reach the disk before what it vouches for.
-            self.0.flush()?;
-        }
-        self.0.insert([(STATE.to_vec(), state.encode())])?;
-        Ok(self.0.flush()?)
-    }
-
-    pub(super) fn add(&mut self, mut additions: Additions) -> Result<(), Trouble> {
-        // Neighbouring keys share pages, and a page that is written once costs less than one that is written often.
-        additions.0.sort_unstable();
-        let mut entries = additions.0.into_iter().peekable();
-        while entries.peek().is_some() {
-            self.0.insert(entries.by_ref().take(BATCH))?;
-        }
-        Ok(())
-    }
-
-    /// The caption that this row repeats.
-    pub(super) fn repeated_by(&self, domain: u32, row: &Hash) -> Result<Option<u64>, Trouble> {
-        self.number(&key(ROW, domain, row))
-    }
-
-    pub(super) fn caption_of(&self, domain: u32, text: &Hash) -> Result<Option<(u64, Hash)>, Trouble> {
-        let Some(value) = self.0.get(&key(TEXT, domain, text))? else { return Ok(None) };
-        let parts =
-            value.split_first_chunk().and_then(|(id, row)| Some((u64::from_le_bytes(*id), row.try_into().ok()?)));
-        parts.map(Some).ok_or_else(|| Trouble::Sled(format!("a caption of {} bytes", value.len())))
-    }
-
-    fn number(&self, key: &[u8]) -> Result<Option<u64>, Trouble> {
-        let Some(value) = self.0.get(key)? else { return Ok(None) };
-        let bytes =
-            value.as_slice().try_into().map_err(|_| Trouble::Sled(format!("a number of {} bytes", value.len())))?;
-        Ok(Some(u64::from_le_bytes(bytes)))
-    }
-
-    /// Forgets captions, unless their keys lead to others by now.
-    pub(super) fn forget(&mut self, removals: &Removals) -> Result<(), Trouble> {
-        for (key, id) in &removals.0 {
-            if self.0.get(key)?.is_some_and(|value| value.starts_with(&id.to_le_bytes())) {
-                self.0.remove(key)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets a domain. Only for the space that it takes: its id is never given to another.
-    pub(super) fn forget_domain(&mut self, domain: u32) -> Result<(), Trouble> {
-        self.0.remove_prefix(&key(ROW, domain, &[]))?;
-        Ok(self.0.remove_prefix(&key(TEXT, domain, &[]))?)
+        let kept = self.known.get(&id).and_then(|kept| kept.get(kind, number));
+        kept.ok_or_else(|| Trouble::Sled("a page that was just kept is gone".into()))
     }
 
     pub(super) fn record(&mut self, entry: &HistoryEntry) -> Result<(), Trouble> {
         let json = serde_json::to_vec(entry).map_err(|error| Trouble::Sled(error.to_string()))?;
-        let last = self.0.with_prefix(&[HISTORY])?.pop();
+        let last = self.ledger.with_prefix(&[HISTORY])?.pop();
         let last =
             last.and_then(|(key, _)| key.get(1..).and_then(|rest| rest.try_into().ok())).map_or(0, u64::from_be_bytes);
         let key = [&[HISTORY], &last.saturating_add(1).to_be_bytes()[..]].concat();
-        Ok(self.0.insert([(key, json)])?)
+        Ok(self.ledger.insert([(key, json)])?)
     }
 
     /// The history, oldest first. Entries that cannot be read are left out.
-    pub(super) fn history(&self) -> Result<Vec<HistoryEntry>, Trouble> {
-        let entries = self.0.with_prefix(&[HISTORY])?;
+    pub(super) fn history(&self) -> Result<Vec<HistoryEntry>, Broken> {
+        let entries = self.ledger.with_prefix(&[HISTORY])?;
         Ok(entries.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect())
+    }
+}
+
+impl Kept {
+    fn get(&self, kind: Kind, number: usize) -> Option<&Page> {
+        self.0[kind as usize].get(number)?.as_ref()
+    }
+
+    fn put(&mut self, kind: Kind, number: usize, pages: usize, page: Page) {
+        let kept = &mut self.0[kind as usize];
+        kept.resize_with(pages, || None);
+        kept[number] = Some(page);
     }
 }
 
@@ -313,8 +352,17 @@ enum Resumed {
 /// Why the catalogue cannot go on: sled failed, or the store itself is damaged.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    Sled(String),
+    Sled(Broken),
     Store(Error),
+}
+
+impl Trouble {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Store(error) => error,
+            Self::Sled(reason) => Error::Internal(reason),
+        }
+    }
 }
 
 impl std::fmt::Display for Trouble {
@@ -336,33 +384,4 @@ impl From<Broken> for Trouble {
     fn from(reason: Broken) -> Self {
         Self::Sled(reason)
     }
-}
-
-/// What the record of that index in a segment means to the catalogue: nothing, when its caption is removed.
-fn add_record(
-    memory: &Memory,
-    segment: &Segment,
-    index: usize,
-    record: &Record,
-    additions: &mut Additions,
-) -> Result<()> {
-    let domain = segment.entry.domain;
-    match record {
-        // Captions come first, in the order of the rows.
-        Record::Caption { id, text, clip, ordinal } => {
-            if segment.is_live(index) {
-                additions.caption(domain, text, *id, &row_hash(text, clip.as_deref(), *ordinal));
-            }
-        }
-        Record::Repeat { id, clip, ordinal } => {
-            let (home, row) = memory.0.find_stored(*id).ok_or_else(|| {
-                let found = format!("a repeat of caption {id}");
-                Error::damaged(segment.captions.path(), 0, found, "a caption that is stored")
-            })?;
-            if home.is_live(row) {
-                additions.repeat(domain, *id, &row_hash(&home.text(row)?.0, clip.as_deref(), *ordinal));
-            }
-        }
-    }
-    Ok(())
 }

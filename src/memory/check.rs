@@ -141,10 +141,8 @@ pub fn repair(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckR
     writer.rebuild_graphs(&graphs, progress, stop)?;
     repaired.extend(graphs.iter().map(|id| format!("built {} again", layout::graph(dir, *id).display())));
     let outdated = matches!(before.catalogue, CatalogueState::Outdated(_) | CatalogueState::Absent);
-    if is_damaged(&layout::catalogue(dir)) {
-        writer.rebuild_catalogue()?;
-    }
     if outdated || is_damaged(&layout::catalogue(dir)) {
+        writer.rebuild_catalogue()?;
         repaired.push(format!("built {} again", layout::catalogue(dir).display()));
     }
     drop(writer);

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::quiet::quietly;
 
-/// Bytes that sled may cache; its own default is a gigabyte. They are taken as the catalogue needs them: with 64 MB, planning and building
-/// it again became three to four times slower from a million rows on (`benches/growth.rs`).
-const CACHE: u64 = 512 * 1024 * 1024;
+/// Bytes that sled may cache; its own default is a gigabyte. The catalogue keeps the pages that it needs in memory itself.
+const CACHE: u64 = 32 * 1024 * 1024;
 
 /// How often, and after what pause, a database is tried again whose last user in this process was just dropped: sled's threads let go of
 /// its lock a little later. The store's own lock keeps everybody else away.
@@ -91,14 +90,6 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) -> Result<(), Broken> {
-        match self {
-            Self::Memory(map) => _ = map.remove(key),
-            Self::Sled(db) => _ = db.call(|db| db.remove(key))?,
-        }
-        Ok(())
-    }
-
     /// All entries whose keys begin with `prefix`, in the order of their keys.
     pub(super) fn with_prefix(&self, prefix: &[u8]) -> Result<Vec<Entry>, Broken> {
         match self {
@@ -116,10 +107,11 @@ impl Ledger {
         match self {
             Self::Memory(map) => map.retain(|key, _| !key.starts_with(prefix)),
             Self::Sled(db) => db.call(|db| {
+                let mut batch = sled::Batch::default();
                 for key in db.scan_prefix(prefix).keys() {
-                    db.remove(key?)?;
+                    batch.remove(key?);
                 }
-                Ok(())
+                db.apply_batch(batch)
             })?,
         }
         Ok(())

@@ -57,6 +57,7 @@ mod lock;
 mod manifest;
 mod mapping;
 mod merge;
+mod pages;
 mod plan;
 mod planner;
 mod pool;

@@ -69,7 +69,6 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub(super) struct PlannedRow {
     pub decision: Decision,
-    pub key: Hash,
     pub clip: Option<String>,
     pub ordinal: u32,
 }
@@ -91,71 +90,141 @@ impl Plan {
     }
 }
 
-/// What is stored of a domain, as far as planning asks.
-pub(super) trait Stored {
-    /// True when the row is stored as a repeat of caption `id`.
-    fn has_row(&mut self, key: &Hash, id: u64) -> Result<bool>;
-    /// The caption with this text: its id, and the key of the row that brought it.
-    fn caption_of(&mut self, text: &Hash) -> Result<Option<(u64, Hash)>>;
+/// A stored caption, and the row that brought it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub id: u64,
+    pub clip: Option<String>,
+    pub ordinal: u32,
 }
 
-/// The decision for a row whose text is stored.
-fn known_text(key: &Hash, (id, first): (u64, Hash), stored: &mut impl Stored) -> Result<Decision> {
-    let known = *key == first || stored.has_row(key, id)?;
-    Ok(if known { Decision::Duplicate } else { Decision::Repeat(id) })
+/// A row that has the text of caption `id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Occurrence<'a> {
+    pub id: u64,
+    pub clip: Option<&'a str>,
+    pub ordinal: u32,
+}
+
+/// What is stored of a domain, as far as planning asks; many at once, because that costs less.
+pub(super) trait Stored {
+    /// The captions with these texts.
+    fn captions(&mut self, texts: &[&str]) -> Result<Vec<Option<Known>>>;
+    /// For each of these rows, whether it is stored as a repeat of its caption.
+    fn repeats(&mut self, rows: &[Occurrence<'_>]) -> Result<Vec<bool>>;
+}
+
+/// Rows whose texts are stored, to be asked for.
+#[derive(Default)]
+struct Asked<'a> {
+    positions: Vec<usize>,
+    rows: Vec<Occurrence<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    fn push(&mut self, position: usize, row: Occurrence<'a>) {
+        self.positions.push(position);
+        self.rows.push(row);
+    }
+
+    /// The decisions, by position.
+    fn decide(self, stored: &mut impl Stored) -> Result<Vec<(usize, Decision)>> {
+        let known = if self.rows.is_empty() { Vec::new() } else { stored.repeats(&self.rows)? };
+        let decide =
+            |(row, known): (&Occurrence<'_>, bool)| if known { Decision::Duplicate } else { Decision::Repeat(row.id) };
+        Ok(self.positions.into_iter().zip(self.rows.iter().zip(known).map(decide)).collect())
+    }
+}
+
+impl Known {
+    /// True for the row that brought the caption.
+    fn is_brought_by(&self, clip: Option<&str>, ordinal: u32) -> bool {
+        self.clip.as_deref() == clip && self.ordinal == ordinal
+    }
 }
 
 /// Decides for each row.
 pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl Stored) -> Result<Plan> {
     limits::check_name("domain", domain)?;
-    let mut seen = HashSet::with_capacity(rows.len());
-    let mut fresh: HashMap<&str, usize> = HashMap::new();
-    let mut texts = Vec::new();
-    let mut planned = Vec::with_capacity(rows.len());
+    let mut keys = Vec::with_capacity(rows.len());
+    let (mut numbers, mut texts) = (HashMap::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
     for row in rows {
         limits::check_caption(&row.text)?;
         let text = row.text.trim();
         let clip = row.clip.as_deref().filter(|clip| !clip.is_empty());
         clip.map_or(Ok(()), limits::check_clip)?;
-        let key = row_hash(text, clip, row.ordinal);
-        let decision = if !seen.insert(key) {
-            Decision::Duplicate
-        } else if let Some(caption) = stored.caption_of(&text_hash(text))? {
-            known_text(&key, caption, stored)?
-        } else if let Some(index) = fresh.get(text) {
-            Decision::RepeatOfNew(*index)
-        } else {
-            fresh.insert(text, texts.len());
-            texts.push(text.to_owned());
-            Decision::New(texts.len() - 1)
-        };
-        planned.push(PlannedRow { decision, key, clip: clip.map(str::to_owned), ordinal: row.ordinal });
+        let number = *numbers.entry(text).or_insert_with(|| {
+            texts.push(text);
+            texts.len() - 1
+        });
+        keys.push((number, clip, row.ordinal));
     }
-    Ok(Plan { domain: domain.to_owned(), commit, texts, rows: planned })
+    let known = stored.captions(&texts)?;
+    let mut fresh: Vec<Option<usize>> = vec![None; texts.len()];
+    let (mut new_texts, mut asked) = (Vec::new(), Asked::default());
+    let mut seen = HashSet::with_capacity(rows.len());
+    let mut decisions = Vec::with_capacity(rows.len());
+    for (position, key) in keys.iter().enumerate() {
+        let (number, clip, ordinal) = *key;
+        decisions.push(if !seen.insert(key) {
+            Decision::Duplicate
+        } else if let Some(caption) = &known[number] {
+            if !caption.is_brought_by(clip, ordinal) {
+                asked.push(position, Occurrence { id: caption.id, clip, ordinal });
+            }
+            Decision::Duplicate
+        } else if let Some(index) = fresh[number] {
+            Decision::RepeatOfNew(index)
+        } else {
+            fresh[number] = Some(new_texts.len());
+            new_texts.push(texts[number].to_owned());
+            Decision::New(new_texts.len() - 1)
+        });
+    }
+    for (position, decision) in asked.decide(stored)? {
+        decisions[position] = decision;
+    }
+    let planned = keys.iter().zip(decisions).map(|((_, clip, ordinal), decision)| PlannedRow {
+        decision,
+        clip: clip.map(str::to_owned),
+        ordinal: *ordinal,
+    });
+    Ok(Plan { domain: domain.to_owned(), commit, texts: new_texts, rows: planned.collect() })
 }
 
 /// Compares a plan that was made before the last commit with what is stored now. Nothing may have been removed since.
 pub(super) fn renew(plan: &mut Plan, stored: &mut impl Stored) -> Result<()> {
-    let texts = plan.texts.iter().map(|text| stored.caption_of(&text_hash(text)));
-    let texts: Vec<Option<(u64, Hash)>> = texts.collect::<Result<_>>()?;
-    for row in &mut plan.rows {
-        row.decision = match row.decision {
-            Decision::New(index) | Decision::RepeatOfNew(index) => match texts[index] {
-                Some(caption) => known_text(&row.key, caption, stored)?,
-                None => row.decision,
+    let texts = stored.captions(&plan.texts())?;
+    let mut decisions: Vec<Decision> = plan.decisions().collect();
+    let mut asked = Asked::default();
+    for (position, row) in plan.rows.iter().enumerate() {
+        let (clip, ordinal) = (row.clip.as_deref(), row.ordinal);
+        let id = match row.decision {
+            Decision::New(index) | Decision::RepeatOfNew(index) => match &texts[index] {
+                Some(caption) if caption.is_brought_by(clip, ordinal) => {
+                    decisions[position] = Decision::Duplicate;
+                    continue;
+                }
+                Some(caption) => caption.id,
+                None => continue,
             },
-            Decision::Repeat(id) if stored.has_row(&row.key, id)? => Decision::Duplicate,
-            other => other,
+            Decision::Repeat(id) => id,
+            Decision::Duplicate => continue,
         };
+        asked.push(position, Occurrence { id, clip, ordinal });
     }
+    for (position, decision) in asked.decide(stored)? {
+        decisions[position] = decision;
+    }
+    plan.rows.iter_mut().zip(decisions).for_each(|(row, decision)| row.decision = decision);
     Ok(())
 }
 
 /// 128 bits of SHA-256: that two of a billion rows share one is less likely than 1 in 10²⁰.
-pub(super) type Hash = [u8; 16];
+type Hash = [u8; 16];
 
-/// Identifies a row inside its domain.
-pub(super) fn row_hash(text: &str, clip: Option<&str>, ordinal: u32) -> Hash {
+/// Identifies a row of a source.
+fn row_hash(text: &str, clip: Option<&str>, ordinal: u32) -> Hash {
     let clip = clip.unwrap_or_default();
     let mut sha = Sha256::new();
     sha.update((text.len() as u64).to_le_bytes());
@@ -163,15 +232,6 @@ pub(super) fn row_hash(text: &str, clip: Option<&str>, ordinal: u32) -> Hash {
     sha.update((clip.len() as u64).to_le_bytes());
     sha.update(clip);
     sha.update(ordinal.to_le_bytes());
-    shorten(sha)
-}
-
-/// Identifies a text inside its domain.
-pub(super) fn text_hash(text: &str) -> Hash {
-    shorten(Sha256::new_with_prefix(text))
-}
-
-fn shorten(sha: Sha256) -> Hash {
     let digest: [u8; 32] = sha.finalize().into();
     *digest.first_chunk().unwrap_or(&[0; 16])
 }
@@ -182,11 +242,11 @@ mod tests {
 
     struct Nothing;
     impl Stored for Nothing {
-        fn has_row(&mut self, _: &Hash, _: u64) -> Result<bool> {
-            Ok(false)
+        fn captions(&mut self, texts: &[&str]) -> Result<Vec<Option<Known>>> {
+            Ok(vec![None; texts.len()])
         }
-        fn caption_of(&mut self, _: &Hash) -> Result<Option<(u64, Hash)>> {
-            Ok(None)
+        fn repeats(&mut self, rows: &[Occurrence<'_>]) -> Result<Vec<bool>> {
+            Ok(vec![false; rows.len()])
         }
     }
 

@@ -6,13 +6,11 @@ use serde::Serialize;
 
 use super::append::write_segment;
 use super::captions::Record;
-use super::catalogue::{Additions, Removals};
+use super::layout;
 use super::manifest::{Manifest, SegmentEntry};
-use super::plan::row_hash;
 use super::segment::Segment;
 use super::tombstones::Tombstones;
 use super::writer::Writer;
-use super::{layout, plan};
 use crate::{Error, Result};
 
 /// What a removal took away.
@@ -45,10 +43,6 @@ impl Writer {
         manifest.segments.retain(|segment| segment.domain != id);
         manifest.tombstones.retain(|tombstones| manifest.segments.iter().any(|s| s.id == tombstones.segment));
         self.commit_removal(manifest)?;
-        // The removal is committed, whatever becomes of the catalogue.
-        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget_domain(id)) {
-            tracing::debug!("the catalogue still knows the domain {name}: {error}");
-        }
         Ok(captions)
     }
 
@@ -60,7 +54,7 @@ impl Writer {
     pub fn remove_captions(&mut self, ids: &[u64]) -> Result<Removed> {
         self.check_poison()?;
         let mut rows = Rows::new();
-        let (mut removed, mut forgotten) = (Removed::default(), Removals::default());
+        let mut removed = Removed::default();
         for id in ids {
             let found = self.memory.0.find(*id);
             let unknown = || Error::NotFound { kind: "caption", name: id.to_string(), known: Vec::new() };
@@ -68,7 +62,6 @@ impl Writer {
             if rows.entry(segment.entry.id).or_default().insert(row) {
                 removed.captions += 1;
                 removed.occurrences += u64::from(self.memory.0.multiplicity(segment, row));
-                self.note_forgotten(segment, row, &mut forgotten)?;
             }
         }
         if rows.is_empty() {
@@ -76,7 +69,6 @@ impl Writer {
         }
         let manifest = self.bury(self.memory.0.manifest.clone(), &rows)?;
         self.commit_removal(manifest)?;
-        self.forget(&forgotten);
         Ok(removed)
     }
 
@@ -91,7 +83,7 @@ impl Writer {
         let mut manifest = memory.0.manifest.clone();
         let domain = manifest.domain(domain).ok_or_else(|| manifest.no_domain(domain))?.id;
         let mut rows = Rows::new();
-        let (mut removed, mut forgotten) = (Removed::default(), Removals::default());
+        let mut removed = Removed::default();
         let mut renewed: Vec<(&Segment, usize, String, Vec<Occurrence>)> = Vec::new();
         for segment in memory.0.segments.iter().filter(|segment| segment.entry.domain == domain) {
             for row in segment.live_rows() {
@@ -104,7 +96,6 @@ impl Writer {
                 removed.occurrences += (count - kept.len()) as u64;
                 removed.captions += u64::from(kept.is_empty());
                 rows.entry(segment.entry.id).or_default().insert(row);
-                self.note_forgotten(segment, row, &mut forgotten)?;
                 if !kept.is_empty() {
                     renewed.push((segment, row, text, kept));
                 }
@@ -115,11 +106,9 @@ impl Writer {
         }
         // New ids follow the order of the old ones.
         renewed.sort_by_key(|(segment, row, _, _)| segment.captions.id(*row));
-        let additions = self.store_anew(&mut manifest, domain, &renewed)?;
+        self.store_anew(&mut manifest, domain, &renewed)?;
         let manifest = self.bury(manifest, &rows)?;
         self.commit_removal(manifest)?;
-        self.forget(&forgotten);
-        self.keep_up(additions);
         Ok(removed)
     }
 
@@ -145,21 +134,17 @@ impl Writer {
         manifest: &mut Manifest,
         domain: u32,
         renewed: &[(&Segment, usize, String, Vec<Occurrence>)],
-    ) -> Result<Additions> {
-        let mut additions = Additions::default();
+    ) -> Result<()> {
         if renewed.is_empty() {
-            return Ok(additions);
+            return Ok(());
         }
         let (mut captions, mut repeats) = (Vec::new(), Vec::new());
         for ((_, _, text, kept), id) in renewed.iter().zip(manifest.next_caption..) {
             for (index, (clip, ordinal)) in kept.iter().enumerate() {
                 let (clip, ordinal) = (clip.clone(), *ordinal);
-                let key = row_hash(text, clip.as_deref(), ordinal);
                 if index == 0 {
-                    additions.caption(domain, text, id, &key);
                     captions.push(Record::Caption { id, text: text.clone(), clip, ordinal });
                 } else {
-                    additions.repeat(domain, id, &key);
                     repeats.push(Record::Repeat { id, clip, ordinal });
                 }
             }
@@ -183,7 +168,7 @@ impl Writer {
         });
         manifest.next_segment += 1;
         manifest.next_caption += rows;
-        Ok(additions)
+        Ok(())
     }
 
     /// Writes the tombstones of `rows`, beside those that there are, and names them in `manifest`.
@@ -214,23 +199,5 @@ impl Writer {
         self.commit(manifest)?;
         self.last_removal = self.memory.commit();
         Ok(())
-    }
-
-    /// What the catalogue knows of a caption.
-    fn note_forgotten(&self, segment: &Segment, row: usize, removals: &mut Removals) -> Result<()> {
-        let (domain, id) = (segment.entry.domain, segment.captions.id(row));
-        let (text, occurrences) = self.occurrences_of(segment, row)?;
-        removals.caption(domain, &plan::text_hash(&text), id);
-        for (clip, ordinal) in &occurrences[1..] {
-            removals.repeat(domain, &row_hash(&text, clip.as_deref(), *ordinal), id);
-        }
-        Ok(())
-    }
-
-    /// Frees what the catalogue keeps of captions that are gone. What it still says of them does no harm: the snapshot is asked, too.
-    fn forget(&self, removals: &Removals) {
-        if let Err(error) = self.with_catalogue(|catalogue| catalogue.forget(removals)) {
-            tracing::debug!("the catalogue still knows removed captions: {error}");
-        }
     }
 }

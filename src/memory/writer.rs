@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::catalogue::{Additions, Catalogue, HistoryEntry, Trouble};
+use super::catalogue::{Catalogue, HistoryEntry, Trouble};
 use super::lock::Lock;
 use super::manifest::Manifest;
-use super::plan::{self, Hash, Plan, RowKey, Stored};
+use super::plan::{self, Known, Occurrence, Plan, RowKey, Stored};
 use super::snapshot::Memory;
 use super::storage::Storage;
 use super::{commit, layout};
@@ -80,7 +80,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Damaged`] when the catalogue had to be built again and a segment is damaged.
     pub fn history(&self) -> Result<Vec<HistoryEntry>> {
-        self.with_catalogue(|catalogue| catalogue.history())
+        self.with_catalogue(|catalogue| Ok(catalogue.history()?))
     }
 
     /// Adds to the history.
@@ -119,43 +119,30 @@ impl Writer {
         }
     }
 
-    /// Tells the catalogue of a commit. It is derived, so its troubles are no failure of the commit.
-    pub(super) fn keep_up(&mut self, additions: Additions) {
-        // A catalogue that takes the place of a broken one is made from the new commit and knows them already.
-        let mut additions = Some(additions);
-        let told =
-            self.with_catalogue(|catalogue| additions.take().map_or(Ok(()), |additions| catalogue.add(additions)));
-        if let Err(error) = told {
-            // Neither sled nor the segments can be read: planning would go wrong, so there must be none.
-            tracing::warn!("the catalogue cannot be kept: {error}");
-            self.poisoned = true;
-        }
-    }
-
-    /// Calls the catalogue; if it fails, one in memory takes its place, made from the segments.
-    pub(super) fn with_catalogue<T>(&self, mut f: impl FnMut(&mut Catalogue) -> Result<T, Trouble>) -> Result<T> {
+    /// Calls the catalogue, which takes in now what was committed since it was called last: segments that an append made and a merge
+    /// took away again it never hears of. If it fails, one in memory takes its place, made from the segments.
+    fn with_catalogue<T>(&self, mut f: impl FnMut(&mut Catalogue) -> Result<T, Trouble>) -> Result<T> {
         let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = match f(&mut catalogue) {
+        let reason = match catalogue.follow(&self.memory).and_then(|()| f(&mut catalogue)) {
             Ok(value) => return Ok(value),
             Err(Trouble::Store(error)) => return Err(error),
             Err(Trouble::Sled(reason)) => reason,
         };
-        *catalogue = Catalogue::in_memory(&self.memory, &reason)?;
-        f(&mut catalogue).map_err(|trouble| match trouble {
-            Trouble::Store(error) => error,
-            Trouble::Sled(reason) => Error::Internal(reason),
-        })
+        let history = catalogue.history().unwrap_or_default();
+        *catalogue = Catalogue::in_memory(&self.memory, &history, &reason)?;
+        f(&mut catalogue).map_err(Trouble::into_error)
     }
 
-    /// Throws the catalogue away and builds it from the segments.
+    /// Throws the catalogue away, but for its history, and builds it from the segments.
     pub(super) fn rebuild_catalogue(&mut self) -> Result<()> {
         let catalogue = self.catalogue.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let history = catalogue.history().unwrap_or_default();
         // Closes the old one, which must not be open while it is removed.
         *catalogue = Catalogue::empty();
         let path = layout::catalogue(self.memory.dir());
         fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
         *catalogue = Catalogue::open(&self.memory)?;
-        Ok(())
+        history.iter().try_for_each(|entry| catalogue.record(entry)).map_err(Trouble::into_error)
     }
 
     pub(super) fn check_poison(&self) -> Result<()> {
@@ -188,9 +175,9 @@ impl Drop for Writer {
         let catalogue = self.catalogue.get_mut().unwrap_or_else(PoisonError::into_inner);
         // A poisoned writer does not know what is stored, so the next one shall look for itself.
         if !self.poisoned
-            && let Err(trouble) = catalogue.mark(&self.memory, true)
+            && let Err(trouble) = catalogue.close(&self.memory)
         {
-            tracing::warn!("the catalogue was not closed properly and will be built again: {trouble}");
+            tracing::warn!("the catalogue does not know the last commits; the next writer sees to it: {trouble}");
         }
     }
 }
@@ -203,17 +190,14 @@ struct InDomain<'a> {
 }
 
 impl Stored for InDomain<'_> {
-    fn has_row(&mut self, key: &Hash, id: u64) -> Result<bool> {
-        let Some(domain) = self.domain else { return Ok(false) };
-        let repeated = self.writer.with_catalogue(|catalogue| catalogue.repeated_by(domain, key))?;
-        Ok(repeated == Some(id))
+    fn captions(&mut self, texts: &[&str]) -> Result<Vec<Option<Known>>> {
+        let Self { writer, domain: Some(domain) } = *self else { return Ok(vec![None; texts.len()]) };
+        writer.with_catalogue(|catalogue| catalogue.captions(&writer.memory, domain, texts))
     }
 
-    fn caption_of(&mut self, text: &Hash) -> Result<Option<(u64, Hash)>> {
-        let Some(domain) = self.domain else { return Ok(None) };
-        let caption = self.writer.with_catalogue(|catalogue| catalogue.caption_of(domain, text))?;
-        // The catalogue may remember what has been removed since.
-        Ok(caption.filter(|(id, _)| self.writer.memory.0.find(*id).is_some()))
+    fn repeats(&mut self, rows: &[Occurrence<'_>]) -> Result<Vec<bool>> {
+        let Self { writer, domain: Some(domain) } = *self else { return Ok(vec![false; rows.len()]) };
+        writer.with_catalogue(|catalogue| catalogue.repeats(&writer.memory, domain, rows))
     }
 }
 
