@@ -1,10 +1,14 @@
 //! Reading NumPy `.npy` files of embeddings, row by row, without loading them whole.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use crate::quiet::quietly;
 use crate::{Embeddings, Error, Result};
+
+/// The longest header that is read; that of an array of numbers takes about 100 bytes.
+const HEADER_BYTES: u64 = 1 << 20;
 
 /// A `.npy` file of shape `[rows, dim]` (or `[dim]`: one row) being read from its beginning.
 ///
@@ -34,10 +38,16 @@ impl NpyRows {
     pub fn open(path: &Path) -> Result<Self> {
         let expected = "a .npy file of shape [rows, dim], float32 or float64, in C order";
         let bad = |found: String| Error::input(path.display(), found, expected);
-        let file = File::open(path).map_err(Error::io("read", path))?;
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
         let length = file.metadata().map_err(Error::io("read", path))?.len();
+        let header = header_length(&mut file).map_err(Error::io("read", path))?;
+        if header > HEADER_BYTES {
+            return Err(bad(format!("a header of {header} bytes")));
+        }
         let mut file = BufReader::with_capacity(1 << 18, file);
-        let npy = npyz::NpyHeader::from_reader(&mut file)
+        // npyz multiplies the axes before it can be asked for them; where overflow is checked for, it panics.
+        let npy = quietly(|| npyz::NpyHeader::from_reader(&mut file))
+            .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
             .map_err(|e| bad(format!("a file with no readable .npy header ({e})")))?;
         let (rows, dim) = match npy.shape() {
             [dim] => (1, *dim),
@@ -132,6 +142,18 @@ struct Number {
     decode: fn(&[u8], &mut Vec<f32>),
 }
 
+/// The length of the header as the file states it; npyz makes room for it before it reads.
+fn header_length(file: &mut File) -> std::io::Result<u64> {
+    let mut start = Vec::new();
+    file.by_ref().take(12).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(match start[..] {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => u16::from_le_bytes([a, b]).into(),
+        [_, _, _, _, _, _, _, _, a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+        _ => 0,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,12 +190,16 @@ mod tests {
             (npy("<i8", "(2,)", &[0; 16]), "type"),
             (npy("<f4", "(2, 2, 2)", &[0; 32]), "shape"),
             (npy("<f4", "(1000, 1000)", &[0; 4]), "promises"),
+            (npy("<f4", "(4294967296, 4294967296)", &[0; 4]), ""), // a panic inside npyz, where overflow is checked for
             // Without bytes to read, these rows would never end.
             (npy("<f4", "(18446744073709551615, 0)", &[]), "without numbers"),
         ] {
             let message = NpyRows::open(file.path()).unwrap_err().to_string();
             assert!(message.contains(found), "{message}");
         }
+        let long = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(long.path(), b"\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr'").unwrap();
+        assert!(NpyRows::open(long.path()).unwrap_err().to_string().contains("4294967295"));
         let text = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(text.path(), "hello").unwrap();
         assert!(NpyRows::open(text.path()).unwrap_err().to_string().contains("header"));

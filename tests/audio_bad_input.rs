@@ -144,11 +144,11 @@ fn a_clip_without_samples_is_refused() {
 }
 
 #[test]
-fn samples_that_are_not_finite_are_refused() {
+fn samples_that_are_not_finite_or_overflow_in_resampling_are_refused() {
     let folder = folder();
     let path = folder.path().join("nan.wav");
     let spec = WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 32, sample_format: SampleFormat::Float };
-    for bad in [f32::NAN, f32::INFINITY] {
+    for bad in [f32::NAN, f32::INFINITY, f32::MAX, -3e38] {
         let mut writer = WavWriter::create(&path, spec).unwrap();
         (0..8_000).for_each(|i| writer.write_sample(if i == 4_000 { bad } else { 0.1 }).unwrap());
         writer.finalize().unwrap();

@@ -20,6 +20,10 @@ pub const FORMATS: &str = "an audio file (wav, flac, ogg vorbis, mp3, m4a/aac)";
 /// Sample rates outside this range are taken for damage, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=1_536_000;
 
+/// The largest magnitude of a sample. Full scale is 1, and 32-bit integers that were written as floats reach 2³¹; much larger numbers are
+/// damage, and would overflow when they are resampled.
+const LOUDEST: f32 = 1e12;
+
 /// An open audio file that gives mono samples in its own sample rate.
 ///
 /// Channels are mixed by their mean. A file that breaks off gives what could be decoded before, with a warning in the log.
@@ -81,7 +85,7 @@ impl Source {
     /// Appends the next samples, mixed to mono, to `out`; false at the end of the file.
     ///
     /// # Errors
-    /// [`Error::Input`] when nothing at all could be decoded, or a sample is not finite.
+    /// [`Error::Input`] when nothing at all could be decoded, or a sample is not finite or absurdly large.
     pub fn read(&mut self, out: &mut Vec<f32>) -> Result<bool> {
         if self.ended {
             return Ok(false);
@@ -89,12 +93,16 @@ impl Source {
         let path = self.path.clone();
         let before = out.len();
         let more = guard(&path, || self.read_packet(out))?;
-        if let Some(at) = out[before..].iter().position(|x| !x.is_finite()) {
+        if let Some(at) = out[before..].iter().position(|x| !x.is_finite() || x.abs() > LOUDEST) {
+            let found = match out[before + at] {
+                x if x.is_finite() => format!("a sample of {x:e}"),
+                _ => "a sample that is not a finite number".into(),
+            };
             let seconds = (self.frames - (out.len() - before - at) as u64) as f64 / f64::from(self.sample_rate.max(1));
             return Err(Error::input(
                 path.display(),
-                format!("a sample that is not a finite number, {seconds:.3} s from the start"),
-                "finite samples",
+                format!("{found}, {seconds:.3} s from the start"),
+                format!("finite samples, of at most {LOUDEST:e}"),
             )
             .with_hint("the file was written by a faulty program: export it again, for example as 16-bit wav"));
         }

@@ -134,6 +134,10 @@ impl Adapter {
         if features.dim() != facts.inputs || facts.layers == 0 || facts.layers > 64 {
             return Err(wrong(format!("{} inputs and {} layers", facts.inputs, facts.layers)));
         }
+        let finite = |numbers: &[f32]| match numbers.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(wrong("weights that are not finite numbers".into())),
+        };
         let mut layers = Vec::new();
         let mut inputs = facts.inputs;
         for index in 0..facts.layers {
@@ -142,6 +146,8 @@ impl Adapter {
             let outputs = shape.first().copied().filter(|n| *n > 0).ok_or_else(|| wrong(format!("an empty {name}")))?;
             let weight = tensor(&table, &name, &[outputs, inputs], subject)?;
             let bias = tensor(&table, &format!("layers.{index}.bias"), &[outputs], subject)?;
+            finite(&weight)?;
+            finite(&bias)?;
             layers.push((Packed::from_linear(&weight, outputs, inputs), bias));
             inputs = outputs;
         }
@@ -150,6 +156,8 @@ impl Adapter {
         }
         let mean = tensor(&table, "mean", &[facts.inputs], subject)?;
         let scale = tensor(&table, "scale", &[facts.inputs], subject)?;
+        finite(&mean)?;
+        finite(&scale)?;
         Ok(Self { facts, features, mean, scale, layers, sha256: hex(&Sha256::digest(bytes)) })
     }
 
@@ -316,6 +324,9 @@ mod tests {
         let mut narrow = parameters();
         narrow.layers[1] = AdapterLayer { weight: vec![1.0; 3], bias: vec![0.0; 1] };
         assert!(message(&narrow.to_bytes(Storage::F32).unwrap()).contains("layers.1.weight"));
+        let mut infinite = parameters();
+        infinite.layers[0].bias[1] = f32::INFINITY;
+        assert!(message(&infinite.to_bytes(Storage::F32).unwrap()).contains("not finite"));
         bytes.truncate(bytes.len() - 100);
         assert!(message(&bytes).contains("no safetensors file"));
     }

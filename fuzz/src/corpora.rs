@@ -1,0 +1,79 @@
+//! Corpus readers: a row or a reason for every piece of the input, the same however the bytes arrive.
+
+use std::io::{Cursor, Read};
+
+use echoic::corpus::{self, Format, Item, Options};
+
+use crate::blamed;
+
+/// Clotho's table.
+pub fn clotho(data: &[u8]) -> bool {
+    corpus(data, "input.csv", Format::Clotho)
+}
+
+/// AudioCaps' table.
+pub fn audiocaps(data: &[u8]) -> bool {
+    corpus(data, "input.csv", Format::Audiocaps)
+}
+
+/// WavCaps' document.
+pub fn wavcaps(data: &[u8]) -> bool {
+    corpus(data, "input.json", Format::Wavcaps)
+}
+
+/// Any table with a header line.
+pub fn csv(data: &[u8]) -> bool {
+    corpus(data, "input.csv", Format::Csv)
+}
+
+/// One object a line.
+pub fn jsonl(data: &[u8]) -> bool {
+    corpus(data, "input.jsonl", Format::Jsonl)
+}
+
+/// One caption a line.
+pub fn text(data: &[u8]) -> bool {
+    corpus(data, "input.txt", Format::Text)
+}
+
+/// Detection: whatever layout it finds, under every name, is read as that layout is.
+pub fn auto(data: &[u8]) -> bool {
+    let names = ["input", "input.csv", "input.json", "input.jsonl"];
+    names.into_iter().fold(false, |accepted, name| corpus(data, name, Format::Auto) | accepted)
+}
+
+fn corpus(data: &[u8], name: &str, format: Format) -> bool {
+    let found = read(name, Cursor::new(data.to_vec()), format, None);
+    let trickled = read(name, Trickle(Cursor::new(data.to_vec())), format, None);
+    assert_eq!(found, trickled, "the rows depend on how the bytes arrive");
+    if let Some((detected, _)) = &found {
+        assert!(*detected != Format::Auto && (format == Format::Auto || format == *detected));
+        assert_eq!(found, read(name, Cursor::new(data.to_vec()), *detected, None), "detected and named differ");
+    }
+    read(name, Cursor::new(data.to_vec()), format, Some("words"));
+    let Some((_, items)) = found else { return false };
+    let lines = items.iter().map(|item| item.as_ref().map_or_else(|rejected| rejected.line, |row| row.line));
+    assert!(lines.is_sorted(), "the rows are not in the order of the file");
+    for row in items.iter().flatten() {
+        let folded: Vec<&str> = row.text.split_whitespace().collect();
+        assert!(!folded.is_empty() && folded.join(" ") == row.text, "{row:?}");
+        assert!(row.clip.as_ref().is_none_or(|clip| !clip.is_empty() && clip.trim() == clip), "{row:?}");
+    }
+    items.iter().any(Result::is_ok)
+}
+
+fn read(name: &str, source: impl Read + 'static, format: Format, column: Option<&str>) -> Option<(Format, Vec<Item>)> {
+    let options = Options { format, column: column.map(str::to_owned) };
+    let corpus = blamed(corpus::parse(name, source, &options))?;
+    Some((corpus.format(), corpus.collect()))
+}
+
+/// Gives a few bytes at a time, as a pipe may.
+struct Trickle(Cursor<Vec<u8>>);
+
+impl Read for Trickle {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(7);
+        self.0.read(&mut buffer[..most])
+    }
+}
