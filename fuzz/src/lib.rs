@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 pub use corpora::{audiocaps, auto, clotho, csv, jsonl, text, wavcaps};
 use echoic::Error;
 pub use files::{audio, npy};
-pub use store::{captions, graph, manifest, records, vectors};
+pub use store::{captions, graph, manifest, records, tombstones, vectors};
 pub use tensors::{adapter, decoder};
 
 /// A function that takes an input; true when the input was accepted.
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("adapter", adapter),
     ("audio", audio),
     ("audiocaps", audiocaps),
@@ -39,6 +39,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("npy", npy),
     ("records", records),
     ("text", text),
+    ("tombstones", tombstones),
     ("vectors", vectors),
     ("wavcaps", wavcaps),
 ];

@@ -11,7 +11,7 @@ use echoic::progress::Stop;
 use serde_json::json;
 
 use crate::TARGETS;
-use crate::store::{GRAPH_ROWS, caption, captions_file, repeat, vectors_file};
+use crate::store::{GRAPH_ROWS, REMOVABLE, caption, captions_file, repeat, vectors_file};
 
 fn folder(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target)
@@ -122,6 +122,14 @@ fn store() {
     put("records", "sound", framed(&[caption(2, "Rain."), caption(5, "\u{96e8}"), repeat(1, "a.wav"), repeat(5, "b")]));
     put("records", "odd-order", framed(&[caption(2, ""), caption(2, "twice"), repeat(7, ""), vec![2; 30]]));
     put("manifest", "sound", crate::store::sound_manifest());
+    let tombstones = |rows: u32, removed: u32, bitmap: &[u8]| {
+        let numbers = [1, 1, 1, 0, rows, removed].map(u32::to_le_bytes).concat();
+        [&b"ECHOICTO"[..], &numbers, &[0; 32], bitmap].concat()
+    };
+    let rows = REMOVABLE as u32;
+    put("tombstones", "sound", tombstones(rows, 3, &[0b1000_0001, 0, 0, 0, 0, 0, 0, 0, 0b0010_0000]));
+    put("tombstones", "sound-all", tombstones(rows, rows, &[255, 255, 255, 255, 255, 255, 255, 255, 0b0011_1111]));
+    put("tombstones", "odd-past-the-end", tombstones(rows, 1, &[0, 0, 0, 0, 0, 0, 0, 0, 0b1000_0000]));
     let golden =
         fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema/golden/v1/manifest")).expect("the golden store");
     put("manifest", "odd-golden", &golden[32..]);

@@ -8,16 +8,21 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use echoic::Embeddings;
-use echoic::memory::{Damage, FORMAT_VERSION, Memory, SearchOptions};
+use echoic::memory::{Damage, FORMAT_VERSION, Memory, SearchOptions, check};
+use echoic::progress::Stop;
 
 use crate::{blamed, scratch, write};
 
 /// Components of a vector in the stores here.
 const DIM: usize = 2;
+/// Bytes of a graph's body that have a checksum of their own.
+const BLOCK: usize = 4096;
 /// Above every caption id.
 const NEXT_CAPTION: u64 = 1 << 47;
 /// Rows of the segment under the fuzzed graph: enough for a walk with a few candidates to be preferred to a scan.
 pub(crate) const GRAPH_ROWS: usize = 192;
+/// Rows of the segment under the fuzzed tombstones.
+pub(crate) const REMOVABLE: u64 = 70;
 /// Rows of the segment beside the fuzzed manifest.
 const MANIFEST_ROWS: u64 = 3;
 /// Most captions or repeats of an input that are looked at one by one.
@@ -77,17 +82,30 @@ pub fn vectors(data: &[u8]) -> bool {
     exercise(&dir).is_some_and(|damage| damage.is_empty())
 }
 
+/// A list of removed rows, of [`REMOVABLE`].
+pub fn tombstones(data: &[u8]) -> bool {
+    let mut file = data.to_vec();
+    if file.len() >= 64 {
+        let bitmap = crc32fast::hash(&file[64..]);
+        put_u32(&mut file, 32, bitmap);
+        seal(&mut file, 0, 60);
+    }
+    let dir = store();
+    sound_segment(REMOVABLE, |segment| {
+        put_segment(&dir, segment, |_| {});
+        let body = manifest_body(segment, Some(&file));
+        write(&dir.join("segments/00000001.1.tombstones"), &file);
+        write(&dir.join("manifest"), &sealed_manifest(&body));
+    });
+    exercise(&dir).is_some_and(|damage| damage.is_empty())
+}
+
 /// A graph beside [`GRAPH_ROWS`] vectors.
 pub fn graph(data: &[u8]) -> bool {
     let dir = store();
     let mut file = data.to_vec();
     sound_segment(GRAPH_ROWS as u64, |segment| {
-        if file.len() >= 64 {
-            put_u32(&mut file, 36, u32_at(&segment.vectors, 32));
-            let body = crc32fast::hash(&file[64..]);
-            put_u32(&mut file, 40, body);
-            seal(&mut file, 0, 60);
-        }
+        seal_graph(&mut file, u32_at(&segment.vectors, 32));
         put_segment(&dir, segment, |segments| write(&segments.join("00000001.graph"), &file));
     });
     let memory = Memory::open(&dir).expect("a graph cannot keep a store from opening");
@@ -109,6 +127,7 @@ fn segment_of(captions: Vec<u8>, rows: u64, repeats: u64) -> bool {
 
 /// Opens a store and asks it everything that a reader can; its damage, or `None` when it does not open.
 fn exercise(dir: &Path) -> Option<Vec<Damage>> {
+    let report = blamed(check(dir, &(), &Stop::new()));
     let memory = blamed(Memory::open(dir))?;
     let stats = memory.stats();
     assert_eq!(stats.captions, memory.len());
@@ -130,7 +149,8 @@ fn exercise(dir: &Path) -> Option<Vec<Damage>> {
         (0..block.len()).for_each(|row| _ = black_box(block.multiplicity(row)));
     }
     search(&memory);
-    blamed(memory.verify(&()))
+    blamed(memory.verify(&()));
+    Some(report.expect("a store that opens can be checked").damage)
 }
 
 fn search(memory: &Memory) {
@@ -185,7 +205,7 @@ fn sound_segment<T>(rows: u64, f: impl FnOnce(&Segment) -> T) -> T {
 /// The body that the target `manifest` has the segment for.
 #[cfg(test)]
 pub(crate) fn sound_manifest() -> Vec<u8> {
-    sound_segment(MANIFEST_ROWS, manifest_body)
+    sound_segment(MANIFEST_ROWS, |segment| manifest_body(segment, None))
 }
 
 /// The folder of the store that this thread writes.
@@ -198,19 +218,20 @@ fn store() -> PathBuf {
 /// Makes a segment the store's only one. The files of the last input are mapped by nobody any more; they are unlinked all the same.
 fn put_segment(dir: &Path, segment: &Segment, beside: impl FnOnce(&Path)) {
     let segments = dir.join("segments");
-    for kind in ["captions", "vectors", "graph"] {
+    for kind in ["captions", "vectors", "graph", "1.tombstones"] {
         let _ = fs::remove_file(segments.join("00000001").with_extension(kind));
     }
     write(&segments.join("00000001.captions"), &segment.captions);
     write(&segments.join("00000001.vectors"), &segment.vectors);
     beside(&segments);
-    write(&dir.join("manifest"), &sealed_manifest(&manifest_body(segment)));
+    write(&dir.join("manifest"), &sealed_manifest(&manifest_body(segment, None)));
 }
 
-/// A body that names the segment 1 of the domain `d`.
-fn manifest_body(segment: &Segment) -> Vec<u8> {
+/// A body that names the segment 1 of the domain `d`, and generation 1 of its removed rows if it has any.
+fn manifest_body(segment: &Segment, removed: Option<&[u8]>) -> Vec<u8> {
     let (number, short) = (u64::to_le_bytes, u32::to_le_bytes);
     let file = |bytes: &[u8], crc: usize| [&number(bytes.len() as u64)[..], &short(u32_at(bytes, crc))].concat();
+    let entry = |removed: &[u8]| [&number(1)[..], &short(1), &short(u32_at(removed, 28)), &file(removed, 60)].concat();
     let string = |text: &str| [&number(text.len() as u64)[..], text.as_bytes()].concat();
     [
         &[7; 16][..],        // store
@@ -234,7 +255,8 @@ fn manifest_body(segment: &Segment) -> Vec<u8> {
         &number(segment.ids.1.min(NEXT_CAPTION - 1)),
         &file(&segment.captions, segment.captions.len().saturating_sub(4)),
         &file(&segment.vectors, 60),
-        &number(0), // tombstones
+        &number(removed.is_some().into()), // tombstones
+        &removed.map_or(vec![], |file| entry(file)),
         &number(0), // decoders
     ]
     .concat()
@@ -334,6 +356,26 @@ fn seal_vectors(file: &mut [u8]) {
         put_u32(file, 32, data);
         seal(file, 0, 60);
     }
+}
+
+/// Writes every checksum of a graph on vectors with that checksum.
+fn seal_graph(file: &mut [u8], vectors: u32) {
+    if file.len() < 64 {
+        return;
+    }
+    put_u32(file, 36, vectors);
+    let [levels, dim, calibrated] = [24, 44, 48].map(|at| u32_at(file, at) as usize);
+    let known = 64 + 4 * (levels + dim + 2 * calibrated);
+    let tables = |start: usize| known + 4 * (file.len() - start).div_ceil(BLOCK);
+    // The body begins behind the tables, which have a checksum for each of its blocks.
+    if let Some(start) = (BLOCK..=file.len()).step_by(BLOCK).find(|start| tables(*start) <= *start) {
+        let end = tables(start);
+        let blocks: Vec<u32> = file[start..].chunks(BLOCK).map(crc32fast::hash).collect();
+        blocks.iter().enumerate().for_each(|(index, crc)| put_u32(file, known + 4 * index, *crc));
+        let tables = crc32fast::hash(&file[64..end]);
+        put_u32(file, 40, tables);
+    }
+    seal(file, 0, 60);
 }
 
 /// Writes the checksum of the bytes from `from` to `at` behind them.
