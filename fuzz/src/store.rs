@@ -256,7 +256,7 @@ fn manifest_body(segment: &Segment, removed: Option<&[u8]>) -> Vec<u8> {
         &file(&segment.captions, segment.captions.len().saturating_sub(4)),
         &file(&segment.vectors, 60),
         &number(removed.is_some().into()), // tombstones
-        &removed.map_or(vec![], |file| entry(file)),
+        &removed.map_or(vec![], entry),
         &number(0), // decoders
     ]
     .concat()
