@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::pickle::{Object, Stack, TensorInfo};
 use candle_core::{DType, Device, Tensor};
@@ -16,12 +17,21 @@ use crate::{Error, Result};
 /// Bytes that the description of a checkpoint may have; real ones have some ten thousand.
 const PICKLE_LIMIT: u64 = 64 << 20;
 
+/// Named tensors of a checkpoint, in whatever format: what a tower is loaded from.
+pub(crate) trait Tensors {
+    /// The tensor `name`, whose shape must be `shape`, as `f32` in row-major order.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names a missing or misshapen tensor, [`Error::Io`] when it cannot be read.
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+}
+
 /// A PyTorch checkpoint: a zip of a pickle that describes tensors and of their bytes.
 ///
 /// The pickle is parsed by candle's reader, which builds plain values and calls nothing.
 pub(crate) struct PyTorch {
     path: PathBuf,
-    archive: ZipArchive<BufReader<File>>,
+    archive: Mutex<ZipArchive<BufReader<File>>>,
     tensors: HashMap<String, TensorInfo>,
 }
 
@@ -55,11 +65,12 @@ impl PyTorch {
                 tensors.insert(info.name.clone(), info);
             }
         }
-        Ok(Self { path: path.to_path_buf(), archive, tensors })
+        Ok(Self { path: path.to_path_buf(), archive: Mutex::new(archive), tensors })
     }
+}
 
-    /// The tensor `name`, whose shape must be `shape`, as `f32` in row-major order.
-    pub fn get(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+impl Tensors for PyTorch {
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let wrong = |found: String| {
             Error::input(format!("{}, tensor {name}", self.path.display()), found, format!("shape {shape:?}"))
         };
@@ -70,7 +81,9 @@ impl PyTorch {
         if !info.layout.is_contiguous() {
             return Err(wrong("a strided layout".into()));
         }
-        let mut entry = self.archive.by_name(&info.path).map_err(|e| wrong(e.to_string()))?;
+        // A reader that panicked left nothing behind: each entry is found anew.
+        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entry = archive.by_name(&info.path).map_err(|e| wrong(e.to_string()))?;
         // candle's reader gives the offset into the storage in bytes, though other layouts count elements.
         let skip = info.layout.start_offset() as u64;
         std::io::copy(&mut entry.by_ref().take(skip), &mut std::io::sink()).map_err(Error::io("read", &self.path))?;
@@ -107,9 +120,10 @@ impl Mapped {
                 .with_hint("run `echoic models verify`, then remove the model and pull it again")
         })
     }
+}
 
-    /// The tensor `name`, whose shape must be `shape`, as `f32` in row-major order.
-    pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+impl Tensors for Mapped {
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         tensor(&self.contents()?, name, shape, &self.path.display().to_string())
     }
 }

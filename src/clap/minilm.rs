@@ -9,7 +9,7 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::clap::checkpoint::Mapped;
+use crate::clap::checkpoint::{Mapped, Tensors};
 use crate::clap::gemm::{Packed, multiply, multiply_inline};
 use crate::{Error, Result, embedding};
 

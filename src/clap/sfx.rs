@@ -8,7 +8,7 @@ use std::path::Path;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::Result;
-use crate::clap::checkpoint::PyTorch;
+use crate::clap::checkpoint::{PyTorch, Tensors};
 use crate::clap::winograd::{Convolution, Map, Then, Workspace};
 
 /// Log-mel frames of a full block (`EMB_BLOCK_LENGTH` in `aisfx/inference.py`).
@@ -56,8 +56,8 @@ impl Sfx {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) or [`Error::Input`](crate::Error::Input) that names the first missing or misshapen tensor.
     pub fn load(checkpoint: &Path) -> Result<Self> {
-        let mut file = PyTorch::open(checkpoint)?;
-        let (weight, first_bias) = fold(&mut file, 1, 1, 1, CHANNELS[0])?;
+        let file = PyTorch::open(checkpoint)?;
+        let (weight, first_bias) = fold(&file, 1, 1, 1, CHANNELS[0])?;
         let first = (0..9).map(|tap| std::array::from_fn(|channel| weight[channel * 9 + tap])).collect();
         let mut rest = Vec::new();
         let mut inputs = CHANNELS[0];
@@ -66,7 +66,7 @@ impl Sfx {
                 if (index, layer) == (0, 1) {
                     continue;
                 }
-                let (weight, bias) = fold(&mut file, index + 1, layer, inputs, outputs)?;
+                let (weight, bias) = fold(&file, index + 1, layer, inputs, outputs)?;
                 rest.push(Convolution::new(&weight, bias, inputs, outputs));
                 inputs = outputs;
             }
@@ -145,10 +145,16 @@ impl NullaryFnOnce for FirstLayer<'_> {
 }
 
 /// A convolution's weight and bias with its batch norm folded in: `w·γ/√(σ²+ε)` and `β − μ·γ/√(σ²+ε)`.
-fn fold(file: &mut PyTorch, block: usize, layer: usize, inputs: usize, outputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+fn fold(
+    file: &impl Tensors,
+    block: usize,
+    layer: usize,
+    inputs: usize,
+    outputs: usize,
+) -> Result<(Vec<f32>, Vec<f32>)> {
     let prefix = format!("embedding_net.conv_block{block}");
     let mut weight = file.get(&format!("{prefix}.conv{layer}.weight"), &[outputs, inputs, 3, 3])?;
-    let mut norm = |name: &str| file.get(&format!("{prefix}.bn{layer}.{name}"), &[outputs]);
+    let norm = |name: &str| file.get(&format!("{prefix}.bn{layer}.{name}"), &[outputs]);
     let (gamma, beta) = (norm("weight")?, norm("bias")?);
     let (mean, variance) = (norm("running_mean")?, norm("running_var")?);
     let scales: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| g / (v + EPSILON).sqrt()).collect();
