@@ -8,7 +8,7 @@ use std::path::Path;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::Result;
-use crate::clap::checkpoint::{PyTorch, Tensors};
+use crate::clap::checkpoint::{Checkpoint, Tensors};
 use crate::clap::winograd::{Convolution, Map, Then, Workspace};
 
 /// Log-mel frames of a full block (`EMB_BLOCK_LENGTH` in `aisfx/inference.py`).
@@ -56,7 +56,7 @@ impl Sfx {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) or [`Error::Input`](crate::Error::Input) that names the first missing or misshapen tensor.
     pub fn load(checkpoint: &Path) -> Result<Self> {
-        let file = PyTorch::open(checkpoint)?;
+        let file = Checkpoint::open(checkpoint)?;
         let (weight, first_bias) = fold(&file, 1, 1, 1, CHANNELS[0])?;
         let first = (0..9).map(|tap| std::array::from_fn(|channel| weight[channel * 9 + tap])).collect();
         let mut rest = Vec::new();

@@ -95,6 +95,11 @@ pub fn kept_adapters() -> Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
+/// SHA-256 of a file of weights.
+pub(crate) fn weights_sha256(path: &Path) -> Result<String> {
+    fetch::sha256(path)
+}
+
 /// SHA-256 of the starter's files that decide on its embeddings.
 pub(crate) fn starter_weights() -> Vec<String> {
     let starter = known().into_iter().find(|entry| entry.name == STARTER);
