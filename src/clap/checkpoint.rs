@@ -18,12 +18,23 @@ use crate::{Error, Result};
 const PICKLE_LIMIT: u64 = 64 << 20;
 
 /// Named tensors of a checkpoint, in whatever format: what a tower is loaded from.
-pub(crate) trait Tensors {
+pub trait Tensors: Send + Sync {
     /// The tensor `name`, whose shape must be `shape`, as `f32` in row-major order.
     ///
     /// # Errors
     /// [`Error::Input`] that names a missing or misshapen tensor, [`Error::Io`] when it cannot be read.
     fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+}
+
+/// Opens a checkpoint, PyTorch's (a zip) or safetensors, whichever it is.
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::Input`] when it is neither.
+pub fn open(path: &Path) -> Result<Box<dyn Tensors>> {
+    let mut magic = [0; 4];
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let zip = file.read_exact(&mut magic).is_ok() && magic == *b"PK\x03\x04";
+    if zip { Ok(Box::new(PyTorch::open(path)?)) } else { Ok(Box::new(Mapped::open(path)?)) }
 }
 
 /// A PyTorch checkpoint: a zip of a pickle that describes tensors and of their bytes.

@@ -17,10 +17,14 @@
 
 pub mod adapter;
 pub mod align;
-pub(crate) mod checkpoint;
+pub mod checkpoint;
+pub mod cnn14;
+pub mod framing;
 pub(crate) mod gemm;
+pub(crate) mod map;
 pub mod minilm;
 mod model;
+pub(crate) mod narrow;
 pub mod pooling;
 pub mod sfx;
 pub mod windows;
