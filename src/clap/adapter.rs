@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clap::checkpoint::tensor_of;
-use crate::clap::gemm::{Packed, multiply};
 use crate::clap::features::Features;
+use crate::clap::gemm::{Packed, multiply};
 use crate::digest::hex;
 use crate::{Error, Result, embedding};
 
@@ -129,7 +129,8 @@ impl Adapter {
         if facts.version != VERSION {
             return Err(wrong(format!("version {} of the format; this build reads {VERSION}", facts.version)));
         }
-        let unknown = || format!("{} features of kind '{}', which this build does not know", facts.inputs, facts.features);
+        let unknown =
+            || format!("{} features of kind '{}', which this build does not know", facts.inputs, facts.features);
         let features = Features::from_name(&facts.features, facts.inputs).ok_or_else(|| wrong(unknown()))?;
         if facts.inputs == 0 || facts.layers == 0 || facts.layers > 64 {
             return Err(wrong(format!("{} inputs and {} layers", facts.inputs, facts.layers)));

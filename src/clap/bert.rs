@@ -94,7 +94,8 @@ impl Bert {
         let BertConfig { width, inner, heads, epsilon, .. } = config;
         if heads == 0 || !width.is_multiple_of(heads) || config.first_position + config.limit > config.positions {
             let found = format!("width {width}, {heads} heads, {} positions", config.positions);
-            let expected = format!("a width of whole heads, and at least {} positions", config.first_position + config.limit);
+            let expected =
+                format!("a width of whole heads, and at least {} positions", config.first_position + config.limit);
             return Err(Error::input("the text tower", found, expected));
         }
         let mut positions = file.get("embeddings.position_embeddings.weight", &[config.positions, width])?;
@@ -143,8 +144,10 @@ impl Bert {
         if texts.iter().any(bad) {
             return Err(Error::Internal("token ids that do not fit the text tower".into()));
         }
-        let parts: Vec<Vec<f32>> =
-            groups(texts, rayon::current_num_threads()).into_par_iter().map(|group| self.read_group(group, readout)).collect();
+        let parts: Vec<Vec<f32>> = groups(texts, rayon::current_num_threads())
+            .into_par_iter()
+            .map(|group| self.read_group(group, readout))
+            .collect();
         Ok(parts.concat())
     }
 
@@ -207,7 +210,13 @@ impl Layer {
         let mixed = self.attention.apply(state);
         let mut context = vec![0.0; state.len()];
         let width = self.attention.outputs() / 3;
-        Arch::new().dispatch(Attention { width, head: width / self.heads, mixed: &mixed, lengths, context: &mut context });
+        Arch::new().dispatch(Attention {
+            width,
+            head: width / self.heads,
+            mixed: &mixed,
+            lengths,
+            context: &mut context,
+        });
         add(state, &self.attention_out.apply(&context));
         self.attention_norm.apply(state);
         let mut inner = self.expand.apply(state);

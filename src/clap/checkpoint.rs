@@ -133,12 +133,18 @@ impl Checkpoint {
         let mut tensors = if map.starts_with(b"PK\x03\x04") {
             from_pytorch(&map).map_err(|found| refused(path, found))?
         } else if map.starts_with(&[0x80]) && map.get(2) == Some(&0x8a) {
-            return Err(Error::input(path.display(), "a checkpoint of PyTorch before 1.6", "a zip as torch.save writes it since")
-                .with_hint("rewrite it with a newer PyTorch: torch.save(torch.load(FILE, weights_only=True), NEW_FILE)"));
+            return Err(Error::input(
+                path.display(),
+                "a checkpoint of PyTorch before 1.6",
+                "a zip as torch.save writes it since",
+            )
+            .with_hint("rewrite it with a newer PyTorch: torch.save(torch.load(FILE, weights_only=True), NEW_FILE)"));
         } else {
             from_safetensors(&map).map_err(|found| refused(path, found))?
         };
-        while let Some(wrapper) = WRAPPERS.iter().find(|w| !tensors.is_empty() && tensors.keys().all(|n| n.starts_with(**w))) {
+        while let Some(wrapper) =
+            WRAPPERS.iter().find(|w| !tensors.is_empty() && tensors.keys().all(|n| n.starts_with(**w)))
+        {
             tensors = tensors.into_iter().map(|(name, place)| (name[wrapper.len()..].to_owned(), place)).collect();
         }
         Ok(Self { path: path.to_path_buf(), map, tensors })
@@ -251,7 +257,8 @@ fn from_pytorch(map: &[u8]) -> Result<BTreeMap<String, Place>, String> {
         let name = entry.name().map_err(|cause| format!("a damaged zip ({cause})"))?.into_owned();
         let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
         let bytes = start.and_then(|start| Some(start..start.checked_add(usize::try_from(entry.size()).ok()?)?));
-        let bytes = bytes.filter(|bytes| bytes.end <= map.len()).ok_or_else(|| format!("a zip whose {name} is cut off"))?;
+        let bytes =
+            bytes.filter(|bytes| bytes.end <= map.len()).ok_or_else(|| format!("a zip whose {name} is cut off"))?;
         if entry.compression() != CompressionMethod::Stored {
             return Err(format!("a zip whose {name} is compressed, as torch.save never does"));
         }
@@ -279,7 +286,8 @@ fn from_pytorch(map: &[u8]) -> Result<BTreeMap<String, Place>, String> {
 
 /// The entries of the dictionary of tensors, wherever in the checkpoint it is.
 fn state_dictionary(pickle: &Pickle) -> Option<&[(Id, Id)]> {
-    let tensors = |id: Id| pickle.entries(id).filter(|all| all.iter().any(|(_, value)| described(pickle, *value).is_some()));
+    let tensors =
+        |id: Id| pickle.entries(id).filter(|all| all.iter().any(|(_, value)| described(pickle, *value).is_some()));
     let root = pickle.root();
     let inner = |id: Id| {
         let entries = pickle.entries(id)?;
@@ -309,7 +317,9 @@ fn described(pickle: &Pickle, id: Id) -> Option<Described> {
 }
 
 fn tensor(pickle: &Pickle, id: Id) -> Option<Described> {
-    let ("torch._utils _rebuild_tensor_v2", [storage, offset, shape, strides, ..]) = pickle.call(id)? else { return None };
+    let ("torch._utils _rebuild_tensor_v2", [storage, offset, shape, strides, ..]) = pickle.call(id)? else {
+        return None;
+    };
     let Value::Outside(key) = pickle.value(*storage) else { return None };
     let [_, kind, key, ..] = pickle.items(*key)? else { return None };
     let Value::Global(kind) = pickle.value(*kind) else { return None };
@@ -338,7 +348,8 @@ impl Described {
         let outside = || format!("a tensor {name} that reaches beyond its storage");
         let count = self.shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
         let length = count.and_then(|count| count.checked_mul(size)).ok_or_else(outside)?;
-        let start = self.offset.checked_mul(size).and_then(|skip| storage.bytes.start.checked_add(skip)).ok_or_else(outside)?;
+        let start =
+            self.offset.checked_mul(size).and_then(|skip| storage.bytes.start.checked_add(skip)).ok_or_else(outside)?;
         let end = start.checked_add(length).filter(|end| *end <= storage.bytes.end).ok_or_else(outside)?;
         let bytes = self.is_row_major().then_some(start..end);
         Ok(Place { number: self.number, shape: self.shape, bytes, checksum: Some(storage.clone()) })

@@ -82,23 +82,27 @@ impl Config {
         let config: Self = serde_json::from_slice(&bytes)
             .map_err(|cause| wrong(format!("a damaged file ({cause})"), "the configuration of a ClapModel"))?;
         let (text, audio) = (&config.text_config, &config.audio_config);
-        for act in [&text.hidden_act, &audio.hidden_act] {
-            if act != "gelu" {
-                return Err(wrong(format!("hidden_act {act}"), "gelu"));
-            }
+        if let Some(other) = [&text.hidden_act, &audio.hidden_act].into_iter().find(|act| *act != "gelu") {
+            return Err(wrong(format!("hidden_act {other}"), "gelu"));
         }
         let projections = [&config.projection_hidden_act, &text.projection_hidden_act, &audio.projection_hidden_act];
-        match projections.into_iter().flatten().find(|act| *act != "relu") {
-            Some(act) => Err(wrong(format!("projection_hidden_act {act}"), "relu")),
-            None => Ok(config),
+        if let Some(other) = projections.into_iter().flatten().find(|act| *act != "relu") {
+            return Err(wrong(format!("projection_hidden_act {other}"), "relu"));
         }
+        Ok(config)
     }
 }
 
 /// RoBERTa with its pooler, as Hugging Face names it.
 pub(crate) fn text(file: &Checkpoint, config: &Config) -> Result<TextTower> {
     let heads = config.text_config.num_attention_heads;
-    roberta(file, "text_model.", ["text_projection.linear1", "text_projection.linear2"], heads, config.text_config.layer_norm_eps)
+    roberta(
+        file,
+        "text_model.",
+        ["text_projection.linear1", "text_projection.linear2"],
+        heads,
+        config.text_config.layer_norm_eps,
+    )
 }
 
 /// The same as LAION's own code names it: roberta-base, whose sizes it does not say.
@@ -110,9 +114,16 @@ pub(crate) fn original_text(file: &Checkpoint) -> Result<TextTower> {
 const HEAD: usize = 64;
 
 /// `heads` may be 0: as many as there are in a RoBERTa of that width.
-fn roberta(file: &Checkpoint, prefix: &'static str, projection: [&str; 2], heads: usize, epsilon: f32) -> Result<TextTower> {
+fn roberta(
+    file: &Checkpoint,
+    prefix: &'static str,
+    projection: [&str; 2],
+    heads: usize,
+    epsilon: f32,
+) -> Result<TextTower> {
     let part = file.part(prefix);
-    let mut config = BertConfig { heads, first_position: FIRST_POSITION, epsilon, limit: LIMIT, ..BertConfig::of(&part)? };
+    let mut config =
+        BertConfig { heads, first_position: FIRST_POSITION, epsilon, limit: LIMIT, ..BertConfig::of(&part)? };
     if heads == 0 {
         config.heads = (config.width / HEAD).max(1);
     }

@@ -112,7 +112,9 @@ impl Pair {
 /// What a family is, and what to use in its place, where no tower of it is implemented.
 fn refused(family: Family) -> Option<(&'static str, &'static str)> {
     match family {
-        Family::LaionFused => Some(("LAION CLAP with the fusion branch", "use laion/clap-htsat-unfused, or larger_clap_general")),
+        Family::LaionFused => {
+            Some(("LAION CLAP with the fusion branch", "use laion/clap-htsat-unfused, or larger_clap_general"))
+        }
         Family::Msclap2023 => Some((
             "Microsoft CLAP 2023, whose text tower GPT-2 is not implemented",
             "compute its embeddings elsewhere and bring them: `init --model external`, `ingest --embeddings`",

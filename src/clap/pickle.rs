@@ -388,7 +388,19 @@ mod tests {
 
     #[test]
     fn hostile_pickles_are_refused_or_stay_small() {
-        for bytes in [&b""[..], b".", b"\x80\x02", b"h\x00.", b"t.", b"(.", b"N(s.", b"X\xff\xff\xff\xffab.", b"\x8b\xff\xff\xff\x7f1.", b"NNs.", b"i"] {
+        for bytes in [
+            &b""[..],
+            b".",
+            b"\x80\x02",
+            b"h\x00.",
+            b"t.",
+            b"(.",
+            b"N(s.",
+            b"X\xff\xff\xff\xffab.",
+            b"\x8b\xff\xff\xff\x7f1.",
+            b"NNs.",
+            b"i",
+        ] {
             Pickle::read(bytes).unwrap_err();
         }
         // Lists that hold their predecessor twice, a hundred deep; and a hundred thousand tuples in one another.

@@ -44,12 +44,15 @@ pub(crate) fn load(folder: &Path, kind: Kind, limit: usize) -> Result<Tokenizer>
         return from_json(&at("tokenizer.json"), limit);
     }
     let made = match kind {
-        Kind::Bytes if at("vocab.json").is_file() && at("merges.txt").is_file() => bytes(&at("vocab.json"), &at("merges.txt"))?,
+        Kind::Bytes if at("vocab.json").is_file() && at("merges.txt").is_file() => {
+            bytes(&at("vocab.json"), &at("merges.txt"))?
+        }
         Kind::WordPiece if at("vocab.txt").is_file() => word_piece(&at("vocab.txt"))?,
         Kind::WordPiece => return from_json(&models::path(STARTER)?.join(super::starter::TOKENIZER), limit),
         Kind::Bytes => {
-            return Err(Error::input(folder.display(), "no tokenizer", kind.files())
-                .with_hint("put the files of RoBERTa's tokenizer beside the checkpoint, as laion/clap-htsat-unfused has them"));
+            return Err(Error::input(folder.display(), "no tokenizer", kind.files()).with_hint(
+                "put the files of RoBERTa's tokenizer beside the checkpoint, as laion/clap-htsat-unfused has them",
+            ));
         }
     };
     cut(made, limit, &folder.display().to_string())
@@ -71,7 +74,8 @@ fn damaged(path: &Path, cause: &tokenizers::Error) -> Error {
 
 fn cut(mut tokenizer: Tokenizer, limit: usize, subject: &str) -> Result<Tokenizer> {
     let truncation = TruncationParams { max_length: limit, ..TruncationParams::default() };
-    let unfit = |cause: tokenizers::Error| Error::input(subject, cause, format!("a tokenizer that cuts at {limit} tokens"));
+    let unfit =
+        |cause: tokenizers::Error| Error::input(subject, cause, format!("a tokenizer that cuts at {limit} tokens"));
     tokenizer.with_truncation(Some(truncation)).map_err(unfit)?;
     tokenizer.with_padding(None);
     Ok(tokenizer)
@@ -98,7 +102,8 @@ fn word_piece(vocabulary: &Path) -> Result<Tokenizer> {
     let model = WordPiece::from_file(&vocabulary.to_string_lossy()).unk_token("[UNK]".into()).build();
     let mut tokenizer = Tokenizer::new(model.map_err(|cause| damaged(vocabulary, &cause))?);
     let ends = ends(&tokenizer, vocabulary, "[CLS]", "[SEP]")?;
-    tokenizer.with_normalizer(Some(BertNormalizer::new(true, true, None, true)));
+    let normalizer = BertNormalizer::new(true, true, None, true);
+    tokenizer.with_normalizer(Some(normalizer)).map_err(|cause| damaged(vocabulary, &cause))?;
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
     tokenizer.with_decoder(Some(decoders::wordpiece::WordPiece::default()));
     tokenizer.with_post_processor(Some(BertProcessing::new(ends.1, ends.0)));
@@ -113,7 +118,9 @@ type Token = (String, u32);
 fn ends(tokenizer: &Tokenizer, vocabulary: &Path, first: &str, last: &str) -> Result<(Token, Token)> {
     let find = |token: &str| {
         let id = tokenizer.token_to_id(token).map(|id| (token.to_owned(), id));
-        id.ok_or_else(|| Error::input(vocabulary.display(), format!("no token {token}"), "the vocabulary of the text tower"))
+        id.ok_or_else(|| {
+            Error::input(vocabulary.display(), format!("no token {token}"), "the vocabulary of the text tower")
+        })
     };
     Ok((find(first)?, find(last)?))
 }

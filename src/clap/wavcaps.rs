@@ -4,7 +4,10 @@
 
 use crate::Result;
 use crate::clap::bert::{Bert, BertConfig, Readout};
-use crate::clap::checkpoint::Checkpoint;
+use crate::clap::checkpoint::{Checkpoint, lengths};
+use crate::clap::cnn14::{Cnn14, Cnn14Config};
+use crate::clap::framing::Framing;
+use crate::clap::pair::{AudioTower, Encoder};
 use crate::clap::projection::Projection;
 use crate::clap::text::TextTower;
 
@@ -20,5 +23,22 @@ pub(crate) fn text(file: &Checkpoint) -> Result<TextTower> {
     let mut config = BertConfig { epsilon: 1e-12, limit: LIMIT, ..BertConfig::of(&part)? };
     config.heads = (config.width / HEAD).max(1);
     let projection = Projection::load(file, ["text_proj.0", "text_proj.2"], config.width)?;
-    Ok(TextTower { encoder: Bert::load(&part, config)?, readout: Readout::First, pooler: None, projection: Some(projection) })
+    Ok(TextTower {
+        encoder: Bert::load(&part, config)?,
+        readout: Readout::First,
+        pooler: None,
+        projection: Some(projection),
+    })
+}
+
+/// CNN14, of whatever width its tensors have.
+pub(crate) fn cnn14(file: &Checkpoint) -> Result<AudioTower> {
+    const PREFIX: &str = "audio_encoder.audio_enc.";
+    let mut channels = Cnn14Config::default().channels;
+    for (index, channels) in channels.iter_mut().enumerate() {
+        [*channels] = lengths(file, &format!("{PREFIX}conv_block{}.bn2.weight", index + 1))?;
+    }
+    let tower = Cnn14::load(file, PREFIX, &Cnn14Config { channels })?;
+    let projection = Projection::load(file, ["audio_proj.0", "audio_proj.2"], tower.dim())?;
+    Ok(AudioTower { encoder: Encoder::Cnn14(tower), framing: Framing::WAVCAPS_CNN14, projection })
 }

@@ -23,8 +23,8 @@ use sha2::{Digest, Sha256};
 
 pub use retrieval::Retrieval;
 
-use crate::clap::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION};
 use crate::clap::Clap;
+use crate::clap::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION};
 use crate::clap::features::Features;
 use crate::corpus::Rejected;
 use crate::digest::hex;

@@ -1,0 +1,81 @@
+//! WavCaps' audio towers against their references, number by number. `tests/fixtures/make_audio_fixtures.py` made the references.
+#![allow(clippy::unwrap_used)]
+
+mod clap_sounds;
+
+use clap_sounds::{References, SECONDS, cosine_distance, fixture, windows};
+use echoic::clap::checkpoint;
+use echoic::clap::cnn14::{Cnn14, Cnn14Config};
+use echoic::clap::framing::Framing;
+
+const PREFIX: &str = "audio_encoder.audio_enc.";
+
+fn cnn14() -> Cnn14 {
+    let tensors = checkpoint::open(&fixture("wavcaps-cnn14.safetensors")).unwrap();
+    Cnn14::load(tensors.as_ref(), PREFIX, &Cnn14Config { channels: [16, 8, 16, 24, 32, 40] }).unwrap()
+}
+
+#[test]
+fn log_mel_frames_agree_with_torchlibrosa() {
+    let references = References::open("wavcaps.safetensors");
+    for (name, seconds) in SECONDS {
+        let mel = windows(&Framing::WAVCAPS_CNN14, seconds, 32_000).swap_remove(0);
+        let error = references.mel_error(name, &mel, 64);
+        println!("{name} s: log-mel within {error:.1e} dB");
+        assert!(error < 1e-3, "{name} s: off by {error} dB");
+    }
+}
+
+#[test]
+fn cnn14_agrees_with_its_layers_in_torch() {
+    let (references, tower) = (References::open("wavcaps.safetensors"), cnn14());
+    for (name, seconds) in SECONDS {
+        let windows = windows(&Framing::WAVCAPS_CNN14, seconds, 32_000);
+        assert_eq!(windows.len(), 1);
+        let got = tower.forward(&windows[0]).unwrap();
+        let distance = cosine_distance(&got, &references.get(&format!("cnn14.{name}")));
+        println!("{name} s: cosine distance {distance:.1e}");
+        assert!(distance < 1e-5, "{name} s: cosine distance {distance}");
+    }
+}
+
+#[test]
+fn features_have_the_same_bits_with_any_number_of_threads() {
+    let tower = cnn14();
+    let window = windows(&Framing::WAVCAPS_CNN14, 7.3, 32_000).swap_remove(0);
+    let first = tower.forward(&window).unwrap();
+    for threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert!(pool.install(|| tower.forward(&window).unwrap()) == first, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_sound_at_another_rate_has_nearly_the_features_that_soxr_gives_it() {
+    let (references, tower) = (References::open("resampled.safetensors"), cnn14());
+    for rate in [16_000, 22_050, 44_100, 48_000] {
+        let got = tower.forward(&windows(&Framing::WAVCAPS_CNN14, 7.3, rate)[0]).unwrap();
+        let distance = cosine_distance(&got, &references.get(&format!("cnn14.{rate}")));
+        println!("{rate} Hz: cosine distance {distance:.1e}");
+        assert!(distance < 1e-3, "{rate} Hz: cosine distance {distance}");
+    }
+}
+
+#[test]
+fn silence_and_clipped_sound_have_features() {
+    let tower = cnn14();
+    for sample in [0.0, 1.0] {
+        let mel = Framing::WAVCAPS_CNN14.log_mel(&vec![sample; 40_000]).unwrap();
+        assert!(tower.forward(&mel).unwrap().iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_size_is_named_with_its_tensor() {
+    let tensors = checkpoint::open(&fixture("wavcaps-cnn14.safetensors")).unwrap();
+    let error = Cnn14::load(tensors.as_ref(), PREFIX, &Cnn14Config::default()).unwrap_err().to_string();
+    assert!(error.contains("audio_encoder.audio_enc.conv_block1.conv1.weight"), "{error}");
+    assert!(error.contains("[16, 1, 3, 3]") && error.contains("[64, 1, 3, 3]"), "{error}");
+    let error = Cnn14::load(tensors.as_ref(), "", &Cnn14Config::default()).unwrap_err().to_string();
+    assert!(error.contains("bn0.weight: found nothing"), "{error}");
+}
