@@ -13,21 +13,23 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::clap::pickle::{Id, Pickle, Value};
 use crate::{Error, Result};
 
-/// Bytes that the description of a PyTorch checkpoint may have; real ones have some ten thousand, with an optimiser a million.
-const PICKLE_LIMIT: u64 = 64 << 20;
+/// Bytes that the description of a checkpoint may have; real ones have some hundred thousand.
+const PICKLE_LIMIT: u64 = 8 << 20;
 
-/// Keys under which training code puts the state dictionary, where the checkpoint holds more than that.
-const STATE_KEYS: [&str; 4] = ["state_dict", "model", "model_state_dict", "module"];
+/// Bytes of a name, and dimensions of a tensor, beyond which a description is not meant for tensors: a name that is described once may be used
+/// a million times.
+const NAME_LIMIT: usize = 512;
+const DIMENSIONS: usize = 8;
 
-/// Prefixes that wrappers around a model leave on every name of the state dictionary.
-const WRAPPERS: [&str; 3] = ["module.", "model.", "_orig_mod."];
+/// What wrappers for training on several processors put before every name.
+const WRAPPER: &str = "module.";
 
 /// Named tensors of a checkpoint, in whatever format: what a tower is loaded from.
 pub trait Tensors: Send + Sync {
     /// The tensor `name`, whose shape must be `shape`, as `f32` in row-major order.
     ///
     /// # Errors
-    /// [`Error::Input`] that names a missing or misshapen tensor, [`Error::Io`] when it cannot be read.
+    /// [`Error::Input`] that names a missing, misshapen or damaged tensor.
     fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
 
     /// The shape of the tensor `name`, where there is one.
@@ -35,6 +37,14 @@ pub trait Tensors: Send + Sync {
 
     /// Every tensor with its shape, by name.
     fn names(&self) -> BTreeMap<String, Vec<usize>>;
+}
+
+/// Opens a checkpoint of either format, which its first bytes tell.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read, [`Error::Input`] when it is no checkpoint or a damaged one.
+pub fn open(path: &Path) -> Result<Box<dyn Tensors>> {
+    Ok(Box::new(Checkpoint::open(path)?))
 }
 
 /// The lengths of the tensor `name`, which must have `N` dimensions: for models whose sizes only their tensors tell.
@@ -49,80 +59,53 @@ pub(crate) fn lengths<const N: usize>(file: &dyn Tensors, name: &str) -> Result<
     }
 }
 
-/// Opens a checkpoint, PyTorch's or safetensors, whichever it is.
-///
-/// # Errors
-/// [`Error::Io`], or [`Error::Input`] when it is neither.
-pub fn open(path: &Path) -> Result<Box<dyn Tensors>> {
-    Ok(Box::new(Checkpoint::open(path)?))
-}
+const CHECKPOINT: &str = "a checkpoint in the format of safetensors or of PyTorch";
 
-/// How numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
-    F16,
-    Bf16,
-    F32,
-    F64,
-    /// Whole numbers and others that no weight is made of.
-    Other,
-}
-
-impl Number {
-    fn bytes(self) -> Option<usize> {
-        match self {
-            Self::F16 | Self::Bf16 => Some(2),
-            Self::F32 => Some(4),
-            Self::F64 => Some(8),
-            Self::Other => None,
-        }
-    }
-
-    fn to_f32(self, bytes: &[u8]) -> Vec<f32> {
-        match self {
-            Self::F16 => bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
-            Self::Bf16 => bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-            Self::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Self::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-            Self::Other => Vec::new(),
-        }
-    }
-}
-
-/// Where a tensor lies in the file.
-#[derive(Debug, Clone)]
-struct Place {
-    number: Number,
-    shape: Vec<usize>,
-    /// Bytes of the file, checked to lie inside it; `None` for a layout other than row after row.
-    bytes: Option<Range<usize>>,
-    /// What the file says of the numbers, if it does.
-    checksum: Option<Storage>,
-}
-
-/// A storage of a PyTorch checkpoint: an entry of the zip.
-#[derive(Debug, Clone)]
-struct Storage {
-    bytes: Range<usize>,
-    crc32: u32,
-}
+/// What to do about a damaged file of the cache.
+const AGAIN: &str = "run `echoic models verify`, then remove the model and pull it again";
 
 /// A file of weights, mapped: a tensor is read from the page cache when it is asked for.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     path: PathBuf,
     map: Mmap,
-    tensors: BTreeMap<String, Place>,
+    tensors: BTreeMap<String, Described>,
+}
+
+/// Where a tensor lies in the file.
+#[derive(Debug)]
+struct Described {
+    shape: Vec<usize>,
+    /// The type of its numbers and the bytes that hold them, or why they cannot be read.
+    numbers: Result<(Number, Range<usize>), String>,
+    /// The bytes whose checksum the file gives, where it does.
+    checked: Option<Member>,
+}
+
+/// A member of a PyTorch checkpoint.
+#[derive(Debug, Clone)]
+struct Member {
+    bytes: Range<usize>,
+    crc32: u32,
+}
+
+/// The types of numbers that weights are stored in.
+#[derive(Debug, Clone, Copy)]
+enum Number {
+    F64,
+    F32,
+    F16,
+    Bf16,
 }
 
 impl Checkpoint {
-    /// Opens `path` and reads its table of contents: safetensors, or what `torch.save` writes since PyTorch 1.6.
+    /// Opens `path` and reads its table of contents.
     ///
-    /// Of a PyTorch checkpoint the state dictionary may be the whole, an entry such as `model` or `state_dict`, or the first dictionary of
-    /// a tuple. Prefixes such as `module.` that all names share are taken off.
+    /// Of the dictionaries in a PyTorch checkpoint, the one that holds the most tensors is the state dictionary, however deep it lies
+    /// (`{"model": …}`, `{"state_dict": …}`); a prefix `module.` of all names is left out.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Input`] that says what the file is instead.
+    /// As [`open`].
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         // SAFETY: weights lie in the model cache, which `models` only ever replaces by renaming a finished file over the old one, or in a
@@ -130,24 +113,13 @@ impl Checkpoint {
         // gets SIGBUS, not wrong memory: the bytes are only ever read as plain numbers.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        let mut tensors = if map.starts_with(b"PK\x03\x04") {
-            from_pytorch(&map).map_err(|found| refused(path, found))?
-        } else if map.starts_with(&[0x80]) && map.get(2) == Some(&0x8a) {
-            return Err(Error::input(
-                path.display(),
-                "a checkpoint of PyTorch before 1.6",
-                "a zip as torch.save writes it since",
-            )
-            .with_hint("rewrite it with a newer PyTorch: torch.save(torch.load(FILE, weights_only=True), NEW_FILE)"));
-        } else {
-            from_safetensors(&map).map_err(|found| refused(path, found))?
+        let damaged = |found: String| Error::input(path.display(), found, CHECKPOINT).with_hint(AGAIN);
+        let tensors = match &map[..] {
+            [b'P', b'K', ..] => from_pytorch(&map).map_err(damaged)?,
+            [_, _, _, _, _, _, _, _, b'{', ..] => from_safetensors(&map).map_err(damaged)?,
+            other => return Err(other_kind(path, other)),
         };
-        while let Some(wrapper) =
-            WRAPPERS.iter().find(|w| !tensors.is_empty() && tensors.keys().all(|n| n.starts_with(**w)))
-        {
-            tensors = tensors.into_iter().map(|(name, place)| (name[wrapper.len()..].to_owned(), place)).collect();
-        }
-        Ok(Self { path: path.to_path_buf(), map, tensors })
+        Ok(Self { path: path.to_path_buf(), map, tensors: unwrapped(tensors) })
     }
 
     /// The file.
@@ -161,28 +133,40 @@ impl Checkpoint {
     }
 }
 
+fn other_kind(path: &Path, bytes: &[u8]) -> Error {
+    if bytes.starts_with(&[0x80, 2]) {
+        Error::input(path.display(), "the format of PyTorch before 1.6", CHECKPOINT)
+            .with_hint("save it again with a newer PyTorch: torch.save(torch.load(OLD, weights_only=True), NEW)")
+    } else if bytes.starts_with(b"version https://") {
+        Error::input(path.display(), "a Git LFS pointer, not the file itself", CHECKPOINT)
+            .with_hint("run `git lfs pull` in its folder, or fetch it with `echoic models pull`")
+    } else {
+        Error::input(path.display(), "another kind of file", CHECKPOINT)
+    }
+}
+
 impl Tensors for Checkpoint {
     fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let wrong = |found: String| {
             let expected = match shape.contains(&usize::MAX) {
-                true => format!("{} dimensions", shape.len()),
+                true => format!("one of {} dimensions", shape.len()),
                 false => format!("shape {shape:?}"),
             };
             Error::input(format!("{}, tensor {name}", self.path.display()), found, expected)
         };
-        let place = self.tensors.get(name).ok_or_else(|| wrong("nothing".into()))?;
-        if place.shape != shape {
-            return Err(wrong(format!("shape {:?}", place.shape)));
+        let tensor = self.tensors.get(name).ok_or_else(|| wrong("nothing".into()))?;
+        if tensor.shape != shape {
+            return Err(wrong(format!("shape {:?}", tensor.shape)));
         }
-        if place.number == Number::Other {
-            return Err(wrong("numbers that are no floats".into()));
-        }
-        let bytes = place.bytes.clone().ok_or_else(|| wrong("numbers that do not lie row after row".into()))?;
-        // Both ranges were checked against the length of the file, which a map keeps.
-        if place.checksum.as_ref().is_some_and(|all| crc32fast::hash(&self.map[all.bytes.clone()]) != all.crc32) {
+        let (number, place) = tensor.numbers.clone().map_err(wrong)?;
+        let count: usize = shape.iter().product();
+        let bytes = self.map.get(place).filter(|bytes| bytes.len() == count * number.bytes());
+        let bytes = bytes.ok_or_else(|| wrong("too few bytes".into()))?;
+        // A member's bytes were found inside the map when it was opened.
+        if tensor.checked.as_ref().is_some_and(|all| crc32fast::hash(&self.map[all.bytes.clone()]) != all.crc32) {
             return Err(wrong("damaged numbers: their checksum differs".into()));
         }
-        let numbers = place.number.to_f32(&self.map[bytes]);
+        let numbers = number.decode(bytes);
         match numbers.iter().all(|x| x.is_finite()) {
             true => Ok(numbers),
             false => Err(wrong("numbers that are not finite".into())),
@@ -190,11 +174,11 @@ impl Tensors for Checkpoint {
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|place| place.shape.as_slice())
+        self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
     }
 
     fn names(&self) -> BTreeMap<String, Vec<usize>> {
-        self.tensors.iter().map(|(name, place)| (name.clone(), place.shape.clone())).collect()
+        self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
     }
 }
 
@@ -220,149 +204,179 @@ impl Tensors for Part<'_> {
     }
 }
 
-fn refused(path: &Path, found: String) -> Error {
-    Error::input(path.display(), found, "a PyTorch checkpoint or a safetensors file")
-        .with_hint("fetch it again; `echoic models verify` checks the models in the cache")
-}
-
-fn from_safetensors(map: &[u8]) -> Result<BTreeMap<String, Place>, String> {
-    if map.starts_with(b"version https://git-lfs") {
-        return Err("a pointer of Git LFS in place of the weights".into());
+impl Number {
+    fn bytes(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
     }
-    // Checks that the tensors fill the file.
-    SafeTensors::deserialize(map).map_err(|cause| format!("a damaged file, or one of another kind ({cause})"))?;
-    let (header, metadata) = SafeTensors::read_metadata(map).map_err(|cause| cause.to_string())?;
-    let first = header + size_of::<u64>();
-    let place = |info: &safetensors::tensor::TensorInfo| Place {
-        number: match info.dtype {
-            safetensors::Dtype::F16 => Number::F16,
-            safetensors::Dtype::BF16 => Number::Bf16,
-            safetensors::Dtype::F32 => Number::F32,
-            safetensors::Dtype::F64 => Number::F64,
-            _ => Number::Other,
-        },
-        shape: info.shape.clone(),
-        bytes: Some(first + info.data_offsets.0..first + info.data_offsets.1),
-        checksum: None,
-    };
-    Ok(metadata.tensors().into_iter().map(|(name, info)| (name, place(info))).collect())
+
+    /// Little-endian numbers of this type as `f32`.
+    fn decode(self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Self::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+            Self::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Self::F16 => bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
+            Self::Bf16 => bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
+        }
+    }
 }
 
-fn from_pytorch(map: &[u8]) -> Result<BTreeMap<String, Place>, String> {
-    let mut archive = ZipArchive::new(Cursor::new(map)).map_err(|cause| format!("a damaged zip ({cause})"))?;
-    let mut storages = BTreeMap::new();
-    let mut description = None;
+/// The table of contents of a safetensors file.
+fn from_safetensors(map: &[u8]) -> Result<BTreeMap<String, Described>, String> {
+    let (header, table) = SafeTensors::read_metadata(map).map_err(|cause| format!("a damaged file ({cause})"))?;
+    let start = header + size_of::<u64>();
+    let described = table.tensors().into_iter().map(|(name, info)| {
+        let bytes = start.saturating_add(info.data_offsets.0)..start.saturating_add(info.data_offsets.1);
+        let numbers = number_of(info.dtype).map(|number| (number, bytes));
+        (name, Described { shape: info.shape.clone(), numbers, checked: None })
+    });
+    Ok(described.collect())
+}
+
+/// The table of contents of a PyTorch checkpoint: a zip of a pickle that describes tensors and of their bytes.
+fn from_pytorch(map: &[u8]) -> Result<BTreeMap<String, Described>, String> {
+    let mut archive = ZipArchive::new(Cursor::new(map)).map_err(|cause| cause.to_string())?;
+    let mut members = BTreeMap::new();
     for index in 0..archive.len() {
-        let entry = archive.by_index_raw(index).map_err(|cause| format!("a damaged zip ({cause})"))?;
-        let name = entry.name().map_err(|cause| format!("a damaged zip ({cause})"))?.into_owned();
+        let entry = archive.by_index_raw(index).map_err(|cause| cause.to_string())?;
+        let name = entry.name().map_err(|cause| cause.to_string())?.into_owned();
         let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
         let bytes = start.and_then(|start| Some(start..start.checked_add(usize::try_from(entry.size()).ok()?)?));
         let bytes =
             bytes.filter(|bytes| bytes.end <= map.len()).ok_or_else(|| format!("a zip whose {name} is cut off"))?;
+        // PyTorch stores without compressing. That also bounds the memory that a small file can ask for.
         if entry.compression() != CompressionMethod::Stored {
-            return Err(format!("a zip whose {name} is compressed, as torch.save never does"));
+            return Err(format!("a zip whose {name} is compressed"));
         }
-        if let Some((folder, "data.pkl")) = name.rsplit_once('/') {
-            if entry.size() > PICKLE_LIMIT {
-                return Err(format!("a description of {} bytes", entry.size()));
-            }
-            description = Some((folder.to_owned(), bytes.clone()));
-        }
-        storages.insert(name, Storage { bytes, crc32: entry.crc32() });
+        members.insert(name, Member { bytes, crc32: entry.crc32() });
     }
-    let (folder, bytes) = description.ok_or("a zip without data.pkl")?;
-    let pickle = Pickle::read(&map[bytes])?;
-    let dictionary = state_dictionary(&pickle).ok_or("no dictionary of tensors")?;
-    let mut tensors = BTreeMap::new();
-    for (key, value) in dictionary {
-        if let (Some(name), Some(tensor)) = (pickle.text(*key), described(&pickle, *value)) {
-            let storage = storages.get(&format!("{folder}/data/{}", tensor.storage));
-            let storage = storage.ok_or_else(|| format!("nothing where the numbers of {name} should be"))?;
-            tensors.insert(name.to_owned(), (tensor, storage));
-        }
+    let description = members.iter().find_map(|(name, member)| Some((name.strip_suffix("/data.pkl")?, member)));
+    let (folder, member) = description.ok_or("a zip without data.pkl")?;
+    let pickle = &map[member.bytes.clone()];
+    if pickle.len() as u64 > PICKLE_LIMIT {
+        return Err(format!("a description of more than {PICKLE_LIMIT} bytes"));
     }
-    tensors.into_iter().map(|(name, (tensor, storage))| Ok((name.clone(), tensor.place(&name, storage)?))).collect()
+    let tensors = state(&Pickle::parse(pickle)?, &format!("{folder}/data")).ok_or("a pickle without tensors")?;
+    let described = tensors.into_iter().map(|(name, stored)| {
+        let member = members.get(&stored.member).cloned();
+        let numbers = stored.place().and_then(|(number, place)| {
+            let all = &member.as_ref().ok_or("no bytes")?.bytes;
+            let inside = usize::try_from(place.end).is_ok_and(|end| end <= all.len());
+            // Both ends are no larger than the length of the member.
+            let place = || all.start + place.start as usize..all.start + place.end as usize;
+            inside.then(|| (number, place())).ok_or_else(|| format!("{} bytes", all.len()))
+        });
+        (name, Described { shape: stored.shape, numbers, checked: member })
+    });
+    Ok(described.collect())
 }
 
-/// The entries of the dictionary of tensors, wherever in the checkpoint it is.
-fn state_dictionary(pickle: &Pickle) -> Option<&[(Id, Id)]> {
-    let tensors =
-        |id: Id| pickle.entries(id).filter(|all| all.iter().any(|(_, value)| described(pickle, *value).is_some()));
-    let root = pickle.root();
-    let inner = |id: Id| {
-        let entries = pickle.entries(id)?;
-        STATE_KEYS.iter().find_map(|wanted| {
-            entries.iter().filter(|(key, _)| pickle.text(*key) == Some(*wanted)).find_map(|(_, value)| tensors(*value))
-        })
-    };
-    inner(root).or_else(|| tensors(root)).or_else(|| pickle.items(root)?.iter().find_map(|item| tensors(*item)))
-}
-
-/// What the pickle says of a tensor.
-struct Described {
-    number: Number,
-    storage: String,
-    /// In numbers, as are the strides.
+/// What a PyTorch checkpoint says of a tensor.
+#[derive(Debug)]
+struct Stored {
+    /// The class of its storage, such as `torch.FloatStorage`.
+    class: String,
+    /// The member of the archive.
+    member: String,
+    /// Elements of the storage before its first.
     offset: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
-/// The tensor or parameter that `id` describes, if it is one.
-fn described(pickle: &Pickle, id: Id) -> Option<Described> {
-    match pickle.call(id)? {
-        ("torch._utils _rebuild_parameter", [inner, ..]) => tensor(pickle, *inner),
-        _ => tensor(pickle, id),
-    }
-}
-
-fn tensor(pickle: &Pickle, id: Id) -> Option<Described> {
-    let ("torch._utils _rebuild_tensor_v2", [storage, offset, shape, strides, ..]) = pickle.call(id)? else {
-        return None;
+/// The tensors of the dictionary that holds the most; the first of several.
+fn state(pickle: &Pickle, folder: &str) -> Option<BTreeMap<String, Stored>> {
+    let held = |entries: &[(Id, Id)]| -> BTreeMap<String, Stored> {
+        let named = entries.iter().filter_map(|(key, value)| Some((name(pickle.text(*key)?)?, *value)));
+        named.filter_map(|(name, value)| Some((name.to_owned(), stored(pickle, value, folder)?))).collect()
     };
-    let Value::Outside(key) = pickle.value(*storage) else { return None };
-    let [_, kind, key, ..] = pickle.items(*key)? else { return None };
-    let Value::Global(kind) = pickle.value(*kind) else { return None };
-    let sizes = |id: Id| pickle.items(id)?.iter().map(|item| pickle.size(*item)).collect::<Option<Vec<_>>>();
-    Some(Described {
-        number: match kind.as_str() {
-            "torch HalfStorage" => Number::F16,
-            "torch BFloat16Storage" => Number::Bf16,
-            "torch FloatStorage" => Number::F32,
-            "torch DoubleStorage" => Number::F64,
-            _ => Number::Other,
-        },
-        storage: pickle.text(*key)?.to_owned(),
-        offset: pickle.size(*offset)?,
-        shape: sizes(*shape)?,
-        strides: sizes(*strides)?,
-    })
+    let mut best: Option<BTreeMap<String, Stored>> = None;
+    for tensors in pickle.dictionaries().map(held).filter(|tensors| !tensors.is_empty()) {
+        if best.as_ref().is_none_or(|best| tensors.len() > best.len()) {
+            best = Some(tensors);
+        }
+    }
+    best
 }
 
-impl Described {
-    /// Finds the tensor in the file.
-    fn place(self, name: &str, storage: &Storage) -> Result<Place, String> {
-        let Some(size) = self.number.bytes() else {
-            return Ok(Place { number: self.number, shape: self.shape, bytes: None, checksum: None });
-        };
-        let outside = || format!("a tensor {name} that reaches beyond its storage");
-        let count = self.shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
-        let length = count.and_then(|count| count.checked_mul(size)).ok_or_else(outside)?;
-        let start =
-            self.offset.checked_mul(size).and_then(|skip| storage.bytes.start.checked_add(skip)).ok_or_else(outside)?;
-        let end = start.checked_add(length).filter(|end| *end <= storage.bytes.end).ok_or_else(outside)?;
-        let bytes = self.is_row_major().then_some(start..end);
-        Ok(Place { number: self.number, shape: self.shape, bytes, checksum: Some(storage.clone()) })
+/// The tensor that the value `id` describes, through the wrappers of parameters and subclasses.
+fn stored(pickle: &Pickle, id: Id, folder: &str) -> Option<Stored> {
+    let Value::Call { function, arguments } = pickle.get(id) else { return None };
+    let (mut function, mut arguments) = (*function, *arguments);
+    for _ in 0..3 {
+        match (pickle.global(function)?, pickle.sequence(arguments)?) {
+            ("torch._utils._rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
+                let Value::Persistent(storage) = pickle.get(*storage) else { return None };
+                let [_, class, key, ..] = pickle.sequence(*storage)? else { return None };
+                let counts = |id: Id| {
+                    let counts = pickle.sequence(id).filter(|counts| counts.len() <= DIMENSIONS)?;
+                    counts.iter().map(|id| pickle.count(*id)).collect::<Option<Vec<_>>>()
+                };
+                return Some(Stored {
+                    class: name(pickle.global(*class)?)?.to_owned(),
+                    member: format!("{folder}/{}", name(pickle.text(*key)?)?),
+                    offset: pickle.count(*offset)?,
+                    shape: counts(*shape)?,
+                    strides: counts(*strides)?,
+                });
+            }
+            ("torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state", [inner, ..]) => {
+                let Value::Call { function: f, arguments: a } = pickle.get(*inner) else { return None };
+                (function, arguments) = (*f, *a);
+            }
+            ("torch._tensor._rebuild_from_type_v2", [inner, _, of, ..]) => (function, arguments) = (*inner, *of),
+            _ => return None,
+        }
     }
+    None
+}
 
-    fn is_row_major(&self) -> bool {
+fn name(text: &str) -> Option<&str> {
+    (text.len() <= NAME_LIMIT).then_some(text)
+}
+
+/// Names without the wrapper's prefix, where all have it.
+fn unwrapped<T>(tensors: BTreeMap<String, T>) -> BTreeMap<String, T> {
+    if !tensors.keys().all(|name| name.starts_with(WRAPPER)) {
+        return tensors;
+    }
+    tensors.into_iter().map(|(name, tensor)| (name[WRAPPER.len()..].to_owned(), tensor)).collect()
+}
+
+impl Stored {
+    /// The type of the numbers, and where their bytes lie in the member.
+    fn place(&self) -> Result<(Number, Range<u64>), String> {
+        let number = match self.class.as_str() {
+            "torch.DoubleStorage" => Number::F64,
+            "torch.FloatStorage" => Number::F32,
+            "torch.HalfStorage" => Number::F16,
+            "torch.BFloat16Storage" => Number::Bf16,
+            other => return Err(format!("numbers of type {other}")),
+        };
         let mut step = 1;
-        self.shape.len() == self.strides.len()
-            && self.shape.iter().zip(&self.strides).rev().all(|(length, stride)| {
-                let fits = *length <= 1 || *stride == step;
-                step = step.saturating_mul(*length);
-                fits
-            })
+        for (length, stride) in self.shape.iter().zip(&self.strides).rev() {
+            if *length != 1 && *stride != step {
+                return Err("a strided layout".into());
+            }
+            step = step.checked_mul(*length).ok_or("more numbers than a file can hold")?;
+        }
+        let end = self.offset.checked_add(step).and_then(|end| end.checked_mul(number.bytes()));
+        let end = end.ok_or("more numbers than a file can hold")?;
+        // The product is no larger than `end`, which has passed.
+        Ok((number, (self.offset * number.bytes()) as u64..end as u64))
+    }
+}
+
+fn number_of(dtype: safetensors::Dtype) -> Result<Number, String> {
+    match dtype {
+        safetensors::Dtype::F64 => Ok(Number::F64),
+        safetensors::Dtype::F32 => Ok(Number::F32),
+        safetensors::Dtype::F16 => Ok(Number::F16),
+        safetensors::Dtype::BF16 => Ok(Number::Bf16),
+        other => Err(format!("numbers of type {other:?}")),
     }
 }
 
@@ -373,9 +387,8 @@ pub(crate) fn tensor_of(table: &SafeTensors<'_>, name: &str, shape: &[usize], su
     if view.shape() != shape {
         return Err(wrong(format!("shape {:?}", view.shape())));
     }
-    match view.dtype() {
-        safetensors::Dtype::F32 => Ok(Number::F32.to_f32(view.data())),
-        safetensors::Dtype::F16 => Ok(Number::F16.to_f32(view.data())),
-        other => Err(wrong(format!("numbers of type {other:?}"))),
-    }
+    Ok(number_of(view.dtype()).map_err(wrong)?.decode(view.data()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,8 +261,9 @@ fn classify(tensors: &BTreeMap<String, Vec<usize>>, file: &Path) -> Result<(Fami
             )),
         };
     }
-    // The nearest family is worth naming: half of a model, or one whose export dropped something.
-    let nearest = SIGNATURES.iter().min_by_key(|signature| missing(signature).len());
+    // The nearest family is worth naming: half of a model, or one whose export dropped something. From behind, because what is neither plain
+    // nor fused lacks the plain one's tensor.
+    let nearest = SIGNATURES.iter().rev().min_by_key(|signature| missing(signature).len());
     if let Some((near, lacks)) = nearest.map(|near| (near, missing(near))).filter(|(_, lacks)| lacks.len() < 3) {
         let found = format!("{} without {}", near.family, lacks.join(" and "));
         return Err(refused(
