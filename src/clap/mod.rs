@@ -21,12 +21,14 @@ pub mod checkpoint;
 pub mod cnn14;
 pub mod framing;
 pub(crate) mod gemm;
+pub mod htsat;
 pub(crate) mod map;
 pub mod minilm;
 mod model;
 pub(crate) mod narrow;
 pub mod pooling;
 pub mod sfx;
+mod swin;
 pub mod windows;
 pub(crate) mod winograd;
 
