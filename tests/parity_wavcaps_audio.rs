@@ -7,12 +7,19 @@ use clap_sounds::{References, SECONDS, cosine_distance, fixture, windows};
 use echoic::clap::checkpoint;
 use echoic::clap::cnn14::{Cnn14, Cnn14Config};
 use echoic::clap::framing::Framing;
+use echoic::clap::htsat::{Htsat, HtsatConfig, Layout};
 
 const PREFIX: &str = "audio_encoder.audio_enc.";
 
 fn cnn14() -> Cnn14 {
     let tensors = checkpoint::open(&fixture("wavcaps-cnn14.safetensors")).unwrap();
     Cnn14::load(tensors.as_ref(), PREFIX, &Cnn14Config { channels: [16, 8, 16, 24, 32, 40] }).unwrap()
+}
+
+fn htsat() -> Htsat {
+    let tensors = checkpoint::open(&fixture("wavcaps-htsat.pt")).unwrap();
+    let sizes = HtsatConfig { width: 8, depths: vec![2, 2, 2, 1], heads: vec![1, 2, 2, 4], ..HtsatConfig::tiny() };
+    Htsat::load(tensors.as_ref(), PREFIX, Layout::Original, &sizes).unwrap()
 }
 
 #[test]
@@ -40,13 +47,39 @@ fn cnn14_agrees_with_its_layers_in_torch() {
 }
 
 #[test]
-fn features_have_the_same_bits_with_any_number_of_threads() {
-    let tower = cnn14();
+fn htsat_agrees_with_its_layers_in_torch() {
+    let (references, tower) = (References::open("wavcaps.safetensors"), htsat());
+    for (name, seconds) in SECONDS {
+        let windows = windows(&Framing::WAVCAPS_HTSAT, seconds, 32_000);
+        let wanted = references.get(&format!("htsat.{name}"));
+        assert_eq!(windows.len(), wanted.len() / tower.dim(), "{name} s");
+        for (window, wanted) in windows.iter().zip(wanted.chunks(tower.dim())) {
+            let distance = cosine_distance(&tower.forward(window).unwrap(), wanted);
+            println!("{name} s: cosine distance {distance:.1e}");
+            assert!(distance < 1e-5, "{name} s: cosine distance {distance}");
+        }
+    }
+}
+
+#[test]
+fn htsat_stretches_a_few_frames_as_torch_does() {
+    let (references, tower) = (References::open("wavcaps.safetensors"), htsat());
+    // Framed for CNN14, which pads nothing here.
     let window = windows(&Framing::WAVCAPS_CNN14, 7.3, 32_000).swap_remove(0);
-    let first = tower.forward(&window).unwrap();
+    let distance = cosine_distance(&tower.forward(&window).unwrap(), &references.get("htsat.stretched.7.3"));
+    println!("7.3 s stretched: cosine distance {distance:.1e}");
+    assert!(distance < 1e-5, "cosine distance {distance}");
+}
+
+#[test]
+fn features_have_the_same_bits_with_any_number_of_threads() {
+    let (cnn14, htsat) = (cnn14(), htsat());
+    let window = windows(&Framing::WAVCAPS_CNN14, 7.3, 32_000).swap_remove(0);
+    let both = || (cnn14.forward(&window).unwrap(), htsat.forward(&window).unwrap());
+    let first = both();
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        assert!(pool.install(|| tower.forward(&window).unwrap()) == first, "{threads} threads");
+        assert!(pool.install(both) == first, "{threads} threads");
     }
 }
 
@@ -63,11 +96,13 @@ fn a_sound_at_another_rate_has_nearly_the_features_that_soxr_gives_it() {
 
 #[test]
 fn silence_and_clipped_sound_have_features() {
-    let tower = cnn14();
+    let (cnn14, htsat) = (cnn14(), htsat());
     for sample in [0.0, 1.0] {
         let mel = Framing::WAVCAPS_CNN14.log_mel(&vec![sample; 40_000]).unwrap();
-        assert!(tower.forward(&mel).unwrap().iter().all(|x| x.is_finite()));
+        assert!(cnn14.forward(&mel).unwrap().iter().all(|x| x.is_finite()));
+        assert!(htsat.forward(&mel).unwrap().iter().all(|x| x.is_finite()));
     }
+    assert!(cnn14.forward(&[0.0; 63 * 64]).is_err() && htsat.forward(&[0.0; 1_025 * 64]).is_err());
 }
 
 #[test]
@@ -78,4 +113,10 @@ fn a_checkpoint_of_another_size_is_named_with_its_tensor() {
     assert!(error.contains("[16, 1, 3, 3]") && error.contains("[64, 1, 3, 3]"), "{error}");
     let error = Cnn14::load(tensors.as_ref(), "", &Cnn14Config::default()).unwrap_err().to_string();
     assert!(error.contains("bn0.weight: found nothing"), "{error}");
+    let tensors = checkpoint::open(&fixture("wavcaps-htsat.pt")).unwrap();
+    let sizes = HtsatConfig { width: 8, depths: vec![2, 2, 2, 1], heads: vec![1, 2, 2, 2], ..HtsatConfig::tiny() };
+    let error = Htsat::load(tensors.as_ref(), PREFIX, Layout::Original, &sizes).unwrap_err().to_string();
+    assert!(error.contains("layers.3.blocks.0.attn.relative_position_bias_table"), "{error}");
+    let error = Htsat::load(tensors.as_ref(), PREFIX, Layout::HuggingFace, &sizes).unwrap_err().to_string();
+    assert!(error.contains("batch_norm.weight: found nothing"), "{error}");
 }

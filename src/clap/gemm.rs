@@ -35,19 +35,27 @@ impl Packed {
 
     /// Packs the matrix whose element in row `k` and column `n` is `value(k, n)`.
     pub fn from_fn(inner: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Self {
-        let count = columns.div_ceil(COLUMNS);
-        let mut panels = vec![0.0; count * inner * COLUMNS];
-        for (panel, chunk) in panels.chunks_exact_mut(inner * COLUMNS).enumerate() {
-            for (k, row) in chunk.chunks_exact_mut(COLUMNS).enumerate() {
-                for (j, x) in row.iter_mut().enumerate() {
-                    let n = panel * COLUMNS + j;
-                    if n < columns {
-                        *x = value(k, n);
-                    }
+        let mut packed = Self::zeros(inner, columns);
+        packed.fill(value);
+        packed
+    }
+
+    /// Room for a matrix that [`Packed::fill`] packs.
+    pub fn zeros(inner: usize, columns: usize) -> Self {
+        Self { inner, columns, panels: vec![0.0; columns.div_ceil(COLUMNS) * inner * COLUMNS] }
+    }
+
+    /// Packs another matrix of the same shape in place of this one.
+    #[inline(always)]
+    pub fn fill(&mut self, value: impl Fn(usize, usize) -> f32) {
+        for (panel, chunk) in self.panels.chunks_exact_mut(self.inner * COLUMNS).enumerate() {
+            for (k, row) in chunk.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
+                let width = COLUMNS.min(self.columns - panel * COLUMNS);
+                for (j, x) in row[..width].iter_mut().enumerate() {
+                    *x = value(k, panel * COLUMNS + j);
                 }
             }
         }
-        Self { inner, columns, panels }
     }
 
     /// Number of columns of the product.

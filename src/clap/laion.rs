@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::clap::bert::{Bert, BertConfig, Readout};
 use crate::clap::checkpoint::Checkpoint;
+use crate::clap::framing::Framing;
+use crate::clap::htsat::{Htsat, HtsatConfig, Layout};
 use crate::clap::layers::Linear;
+use crate::clap::pair::{AudioTower, Encoder};
 use crate::clap::projection::Projection;
 use crate::clap::text::TextTower;
 use crate::{Error, Result};
@@ -19,90 +22,76 @@ pub(crate) const LIMIT: usize = 77;
 const FIRST_POSITION: usize = 2;
 
 /// What `config.json` says and no tensor tells; what it leaves out is as in `transformers`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug)]
 pub(crate) struct Config {
-    text_config: TextConfig,
-    pub audio_config: AudioConfig,
-    projection_hidden_act: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(default)]
-struct TextConfig {
-    num_attention_heads: usize,
-    layer_norm_eps: f32,
-    hidden_act: String,
-    projection_hidden_act: Option<String>,
-}
-
-impl Default for TextConfig {
-    fn default() -> Self {
-        Self { num_attention_heads: 12, layer_norm_eps: 1e-12, hidden_act: "gelu".into(), projection_hidden_act: None }
-    }
-}
-
-/// The audio tower's part of `config.json`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub(crate) struct AudioConfig {
-    pub depths: Vec<usize>,
-    pub num_attention_heads: Vec<usize>,
-    pub window_size: usize,
-    pub spec_size: usize,
-    pub patch_size: usize,
-    pub layer_norm_eps: f32,
-    pub hidden_act: String,
-    projection_hidden_act: Option<String>,
-}
-
-impl Default for AudioConfig {
-    fn default() -> Self {
-        Self {
-            depths: vec![2, 2, 6, 2],
-            num_attention_heads: vec![4, 8, 16, 32],
-            window_size: 8,
-            spec_size: 256,
-            patch_size: 4,
-            layer_norm_eps: 1e-5,
-            hidden_act: "gelu".into(),
-            projection_hidden_act: None,
-        }
-    }
+    heads: usize,
+    epsilon: f32,
+    audio: HtsatConfig,
 }
 
 impl Config {
     /// Reads `config.json`.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Input`] when it is damaged or describes a model with other functions between its layers.
+    /// [`Error::Io`], or [`Error::Input`] when it is damaged or describes a model that does not compute as this one.
     pub fn read(path: &Path) -> Result<Self> {
-        let wrong = |found: String, expected: &str| Error::input(path.display(), found, expected);
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let config: Self = serde_json::from_slice(&bytes)
-            .map_err(|cause| wrong(format!("a damaged file ({cause})"), "the configuration of a ClapModel"))?;
-        let (text, audio) = (&config.text_config, &config.audio_config);
-        if let Some(other) = [&text.hidden_act, &audio.hidden_act].into_iter().find(|act| *act != "gelu") {
-            return Err(wrong(format!("hidden_act {other}"), "gelu"));
+        let all: Value = serde_json::from_slice(&bytes).map_err(|cause| {
+            Error::input(path.display(), format!("a damaged file ({cause})"), "the configuration of a ClapModel")
+        })?;
+        let (text, audio) = (&all["text_config"], &all["audio_config"]);
+        let wrong = |name: &str, found: &Value, expected: &str| {
+            Error::input(format!("{}, {name}", path.display()), found, expected)
+        };
+        let only = [
+            ("text_config.hidden_act", &text["hidden_act"], "gelu"),
+            ("projection_hidden_act", &all["projection_hidden_act"], "relu"),
+            ("text_config.projection_hidden_act", &text["projection_hidden_act"], "relu"),
+            ("audio_config.projection_hidden_act", &audio["projection_hidden_act"], "relu"),
+        ];
+        if let Some((name, found, expected)) =
+            only.into_iter().find(|(_, found, only)| !found.is_null() && found != only)
+        {
+            return Err(wrong(name, found, expected));
         }
-        let projections = [&config.projection_hidden_act, &text.projection_hidden_act, &audio.projection_hidden_act];
-        if let Some(other) = projections.into_iter().flatten().find(|act| *act != "relu") {
-            return Err(wrong(format!("projection_hidden_act {other}"), "relu"));
-        }
-        Ok(config)
+        let heads = match &text["num_attention_heads"] {
+            Value::Null => Some(12),
+            value => value.as_u64().and_then(|heads| usize::try_from(heads).ok()).filter(|heads| *heads > 0),
+        };
+        let epsilon = match &text["layer_norm_eps"] {
+            Value::Null => Some(1e-12),
+            value => value.as_f64().filter(|epsilon| *epsilon > 0.0),
+        };
+        Ok(Self {
+            heads: heads
+                .ok_or_else(|| wrong("num_attention_heads", &text["num_attention_heads"], "a number of heads"))?,
+            epsilon: epsilon.ok_or_else(|| wrong("layer_norm_eps", &text["layer_norm_eps"], "a number above 0"))?
+                as f32,
+            audio: HtsatConfig::from_hugging_face(audio, &path.display().to_string())?,
+        })
     }
+}
+
+/// HTSAT, as Hugging Face names it.
+pub(crate) fn audio(file: &Checkpoint, config: &Config) -> Result<AudioTower> {
+    let tower = Htsat::load(file, "audio_model.audio_encoder.", Layout::HuggingFace, &config.audio)?;
+    heard(file, tower, ["audio_projection.linear1", "audio_projection.linear2"])
+}
+
+/// The same as LAION's own code names it.
+pub(crate) fn original_audio(file: &Checkpoint) -> Result<AudioTower> {
+    let tower = Htsat::load(file, "audio_branch.", Layout::Original, &HtsatConfig::of(file, "audio_branch.")?)?;
+    heard(file, tower, ["audio_projection.0", "audio_projection.2"])
+}
+
+fn heard(file: &Checkpoint, tower: Htsat, projection: [&str; 2]) -> Result<AudioTower> {
+    let projection = Projection::load(file, projection, tower.dim())?;
+    Ok(AudioTower { encoder: Encoder::Htsat(tower), framing: Framing::LAION, projection })
 }
 
 /// RoBERTa with its pooler, as Hugging Face names it.
 pub(crate) fn text(file: &Checkpoint, config: &Config) -> Result<TextTower> {
-    let heads = config.text_config.num_attention_heads;
-    roberta(
-        file,
-        "text_model.",
-        ["text_projection.linear1", "text_projection.linear2"],
-        heads,
-        config.text_config.layer_norm_eps,
-    )
+    roberta(file, "text_model.", ["text_projection.linear1", "text_projection.linear2"], config.heads, config.epsilon)
 }
 
 /// The same as LAION's own code names it: roberta-base, whose sizes it does not say.

@@ -1,7 +1,7 @@
 //! The frozen towers that embed texts and audio into one space.
 //!
 //! [`Clap`] is the way in: it loads a model by name or from a folder, and embeds texts and audio files. A [`family::Family`] is told by the
-//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`), audio towers [`cnn14`] and the starter's [`sfx`], which an [`adapter`]
+//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`), audio towers [`cnn14`], [`htsat`] and the starter's [`sfx`], which an [`adapter`]
 //! joins to its text tower. All run on the product in `gemm`, whose results do not depend on batches or threads.
 //!
 //! ```no_run
@@ -25,6 +25,7 @@ pub mod family;
 pub mod features;
 pub mod framing;
 pub(crate) mod gemm;
+pub mod htsat;
 mod laion;
 mod layers;
 pub(crate) mod map;
@@ -36,6 +37,7 @@ pub mod pooling;
 mod projection;
 pub mod sfx;
 mod starter;
+mod swin;
 mod text;
 mod tokens;
 mod towers;

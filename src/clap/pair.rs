@@ -11,6 +11,7 @@ use crate::clap::cnn14::Cnn14;
 use crate::clap::family::{Detected, Family};
 use crate::clap::features::Features;
 use crate::clap::framing::Framing;
+use crate::clap::htsat::Htsat;
 use crate::clap::projection::Projection;
 use crate::clap::text::TextTower;
 use crate::clap::tokens::{self, Kind};
@@ -41,6 +42,7 @@ pub(crate) struct AudioTower {
 #[derive(Debug)]
 pub(crate) enum Encoder {
     Cnn14(Cnn14),
+    Htsat(Htsat),
 }
 
 impl Encoder {
@@ -48,6 +50,7 @@ impl Encoder {
     fn forward(&self, mel: &[f32]) -> Result<Vec<f32>> {
         match self {
             Self::Cnn14(tower) => tower.forward(mel),
+            Self::Htsat(tower) => tower.forward(mel),
         }
     }
 }
@@ -104,6 +107,9 @@ impl Pair {
 
     fn audio(&self) -> Result<&AudioTower> {
         get_or_load(&self.audio, || match self.family {
+            Family::Laion => laion::audio(&self.file, &self.config()?),
+            Family::LaionOriginal => laion::original_audio(&self.file),
+            Family::WavcapsHtsat => wavcaps::htsat(&self.file),
             _ => wavcaps::cnn14(&self.file),
         })
     }

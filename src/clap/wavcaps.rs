@@ -7,6 +7,7 @@ use crate::clap::bert::{Bert, BertConfig, Readout};
 use crate::clap::checkpoint::{Checkpoint, lengths};
 use crate::clap::cnn14::{Cnn14, Cnn14Config};
 use crate::clap::framing::Framing;
+use crate::clap::htsat::{Htsat, HtsatConfig, Layout};
 use crate::clap::pair::{AudioTower, Encoder};
 use crate::clap::projection::Projection;
 use crate::clap::text::TextTower;
@@ -31,9 +32,11 @@ pub(crate) fn text(file: &Checkpoint) -> Result<TextTower> {
     })
 }
 
+/// Where the audio tower's tensors are.
+const PREFIX: &str = "audio_encoder.audio_enc.";
+
 /// CNN14, of whatever width its tensors have.
 pub(crate) fn cnn14(file: &Checkpoint) -> Result<AudioTower> {
-    const PREFIX: &str = "audio_encoder.audio_enc.";
     let mut channels = Cnn14Config::default().channels;
     for (index, channels) in channels.iter_mut().enumerate() {
         [*channels] = lengths(file, &format!("{PREFIX}conv_block{}.bn2.weight", index + 1))?;
@@ -41,4 +44,11 @@ pub(crate) fn cnn14(file: &Checkpoint) -> Result<AudioTower> {
     let tower = Cnn14::load(file, PREFIX, &Cnn14Config { channels })?;
     let projection = Projection::load(file, ["audio_proj.0", "audio_proj.2"], tower.dim())?;
     Ok(AudioTower { encoder: Encoder::Cnn14(tower), framing: Framing::WAVCAPS_CNN14, projection })
+}
+
+/// HTSAT in the original's layout.
+pub(crate) fn htsat(file: &Checkpoint) -> Result<AudioTower> {
+    let tower = Htsat::load(file, PREFIX, Layout::Original, &HtsatConfig::of(file, PREFIX)?)?;
+    let projection = Projection::load(file, ["audio_proj.0", "audio_proj.2"], tower.dim())?;
+    Ok(AudioTower { encoder: Encoder::Htsat(tower), framing: Framing::WAVCAPS_HTSAT, projection })
 }
