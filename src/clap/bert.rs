@@ -6,7 +6,7 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::clap::checkpoint::{Tensors, lengths};
+use crate::clap::checkpoint::{Tensors, count, lengths};
 use crate::clap::gemm::{Packed, multiply_inline};
 use crate::clap::layers::{Linear, Norm, add, gelu_all, softmax};
 use crate::{Error, Result};
@@ -78,8 +78,7 @@ impl BertConfig {
         let [positions, _] = lengths(file, "embeddings.position_embeddings.weight")?;
         let [types, _] = lengths(file, "embeddings.token_type_embeddings.weight")?;
         let [inner, _] = lengths(file, "encoder.layer.0.intermediate.dense.weight")?;
-        let missing = |layer: &usize| file.shape(&format!("encoder.layer.{layer}.output.dense.weight")).is_none();
-        let layers = (0..).find(missing).unwrap_or_default();
+        let layers = count(file, "encoder.layer.");
         let unsaid = Self { heads: 0, first_position: 0, epsilon: 0.0, limit: 0, ..crate::clap::starter::MINILM };
         Ok(Self { layers, width, inner, vocabulary, positions, types, ..unsaid })
     }

@@ -59,6 +59,13 @@ pub(crate) fn lengths<const N: usize>(file: &dyn Tensors, name: &str) -> Result<
     }
 }
 
+/// How many parts the tensors below `prefix` number: one more than the largest number that follows it. So a part that lacks a tensor is
+/// missed when it is loaded, and not taken for the end.
+pub(crate) fn count(file: &dyn Tensors, prefix: &str) -> usize {
+    let number = |name: &String| name.strip_prefix(prefix)?.split('.').next()?.parse::<u16>().ok();
+    file.names().keys().filter_map(number).max().map_or(0, |last| usize::from(last) + 1)
+}
+
 const CHECKPOINT: &str = "a checkpoint in the format of safetensors or of PyTorch";
 
 /// What to do about a damaged file of the cache.

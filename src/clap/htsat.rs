@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::clap::checkpoint::{Tensors, lengths};
+use crate::clap::checkpoint::{Tensors, count, lengths};
 use crate::clap::cnn14::norm as batch_norm;
 use crate::clap::swin::{Block, Geometry, Linear, Norm, project, spread_positions};
 use crate::{Error, Result};
@@ -119,16 +119,15 @@ impl HtsatConfig {
         let [width, _, patch, _] = lengths(tensors, &format!("{prefix}patch_embed.proj.weight"))?;
         let [bands] = lengths(tensors, &format!("{prefix}bn0.weight"))?;
         let (mut depths, mut heads, mut window) = (Vec::new(), Vec::new(), tiny.window);
-        let block = |stage: usize, block: usize| {
-            format!("{prefix}layers.{stage}.blocks.{block}.attn.relative_position_bias_table")
-        };
-        while depths.is_empty() || tensors.shape(&block(depths.len(), 0)).is_some() {
-            let stage = depths.len();
-            let [places, count] = lengths(tensors, &block(stage, 0))?;
-            // One row for each way that two places of a window can lie to each other.
-            window = places.isqrt().div_ceil(2);
-            heads.push(count);
-            depths.push((0..).find(|index| tensors.shape(&block(stage, *index)).is_none()).unwrap_or_default());
+        for stage in 0..count(tensors, &format!("{prefix}layers.")) {
+            let blocks = format!("{prefix}layers.{stage}.blocks.");
+            let [places, among] = lengths(tensors, &format!("{blocks}0.attn.relative_position_bias_table"))?;
+            // One row for each way that two places of a window can lie to each other; the last stage may be a single, smaller window.
+            if stage == 0 {
+                window = places.isqrt().div_ceil(2);
+            }
+            heads.push(among);
+            depths.push(count(tensors, &blocks));
         }
         // One mask for each window of the first stage, where there is more than one.
         let windows = tensors.shape(&format!("{prefix}layers.0.blocks.1.attn_mask")).and_then(|shape| shape.first());

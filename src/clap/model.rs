@@ -123,7 +123,7 @@ impl Clap {
         if space.is_external() || space.model == STARTER {
             return tokens::from_json(&models::path(STARTER)?.join(starter::TOKENIZER), starter::MINILM.limit);
         }
-        Pair::open(family::detect(&located(&space.model)?)?)?.tokenizer()
+        Pair::open(family::detect(&located(&space.model)?.0)?)?.tokenizer()
     }
 
     fn join(parts: Parts, adapter: Option<Adapter>) -> Result<Self> {
@@ -307,22 +307,30 @@ impl Parts {
                 towers: Box::new(Starter::new(&folder)),
             });
         }
-        let place = located(model)?;
+        let (place, name) = located(model)?;
         let found = family::detect(&place)?;
         let (dim, weights) = (found.dim, vec![models::weights_sha256(&found.weights)?]);
         let pair = Pair::open(found)?;
         let tokenizer = pair.tokenizer()?;
-        let given = Path::new(model);
-        // A folder of the user's is found again from wherever the store is opened.
-        let name = if given.exists() { absolute(given)? } else { model.to_owned() };
         Ok(Self { name, dim, weights, tokenizer, towers: Box::new(pair) })
     }
 }
 
-/// Where a model lies: an installed one by its name, or a file or folder.
-fn located(model: &str) -> Result<PathBuf> {
+/// Where a model lies, and the name that a store keeps of it: that of an installed one, or the whole path of a file or folder, so that it is found
+/// again from wherever the store is opened.
+fn located(model: &str) -> Result<(PathBuf, String)> {
     let given = Path::new(model);
-    if given.exists() { Ok(given.to_path_buf()) } else { models::path(model) }
+    match models::path(model) {
+        Ok(folder) => Ok((folder, model.to_owned())),
+        Err(_) if given.exists() => Ok((given.to_path_buf(), absolute(given)?)),
+        // No model's name begins like this: it is where a store found its model.
+        Err(_) if given.is_absolute() => Err(Error::ModelMissing {
+            model: model.to_owned(),
+            reason: "there is no such file or folder".into(),
+            hint: "put the model where it was when the store was made".into(),
+        }),
+        Err(error) => Err(error),
+    }
 }
 
 fn absolute(path: &Path) -> Result<String> {

@@ -90,10 +90,8 @@ fn bytes(vocabulary: &Path, merges: &Path) -> Result<Tokenizer> {
     tokenizer.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
     tokenizer.with_decoder(Some(decoders::byte_level::ByteLevel::default()));
     tokenizer.with_post_processor(Some(RobertaProcessing::new(ends.1, ends.0).add_prefix_space(false)));
-    // The mask takes the blank before it along; no text that is embedded should hold one.
-    let special = ["<s>", "<pad>", "</s>", "<unk>"].map(|token| AddedToken::from(token, true)).into_iter();
-    let all = special.chain([AddedToken::from("<mask>", true).lstrip(true)]);
-    tokenizer.add_special_tokens(all).map_err(|cause| damaged(vocabulary, &cause))?;
+    let special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map(|token| AddedToken::from(token, true));
+    tokenizer.add_special_tokens(special).map_err(|cause| damaged(vocabulary, &cause))?;
     Ok(tokenizer)
 }
 
