@@ -175,9 +175,10 @@ fn kernel<const R: usize>(left: &[f32], panel: &[f32], out: &mut [f32], place: P
     let rows: [&[f32]; R] = std::array::from_fn(|r| &left[r * depth + from..][..terms]);
     let mut sums = [[0f32; COLUMNS]; R];
     if from > 0 {
-        for (r, sums) in sums.iter_mut().enumerate() {
-            sums[..width].copy_from_slice(&out[r * columns + first..][..width]);
-        }
+        sums = std::array::from_fn(|r| {
+            let at = &out[r * columns + first..][..width];
+            at.first_chunk().copied().unwrap_or_else(|| std::array::from_fn(|j| at.get(j).copied().unwrap_or(0.0)))
+        });
     }
     // Indices and a copy of the sums, where iterators and updates in place would read better: so the compiler keeps all sums in registers
     // and drops the checks of bounds, which is worth a factor of two.
@@ -193,12 +194,13 @@ fn kernel<const R: usize>(left: &[f32], panel: &[f32], out: &mut [f32], place: P
         }
         sums = next;
     }
-    for (r, sums) in sums.iter().enumerate() {
-        let at = r * columns + first;
-        if width == COLUMNS {
-            out[at..at + COLUMNS].copy_from_slice(sums);
-        } else {
-            out[at..at + width].copy_from_slice(&sums[..width]);
+    // Number by number where a panel is not full: a copy of variable length would need the sums in memory, and the compiler then keeps them
+    // there all along.
+    for (r, sums) in sums.into_iter().enumerate() {
+        let at = &mut out[r * columns + first..][..width];
+        match at.first_chunk_mut() {
+            Some(full) => *full = sums,
+            None => at.iter_mut().zip(sums).for_each(|(x, sum)| *x = sum),
         }
     }
 }
