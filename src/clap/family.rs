@@ -160,7 +160,7 @@ impl Family {
             Self::Starter => "audio tower CC BY 4.0, text tower Apache-2.0",
             Self::WavcapsCnn14 | Self::WavcapsHtsat => "WavCaps: academic, non-commercial use only",
             Self::Laion | Self::LaionFused => "Apache-2.0 (LAION)",
-            Self::LaionOriginal => "CC0-1.0 (LAION)",
+            Self::LaionOriginal => "see its publisher; the code of LAION CLAP is CC0-1.0",
             Self::Msclap2023 => "MS-PL (Microsoft)",
         }
     }

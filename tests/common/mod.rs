@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, missing_docs)] // each story uses its own part
 
 pub mod checkpoints;
+pub mod hub;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
