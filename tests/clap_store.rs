@@ -113,6 +113,23 @@ fn an_adapter_is_learned_on_top_of_a_models_own_audio_embedding() {
 }
 
 #[test]
+fn a_model_that_is_kept_under_a_name_has_the_space_of_its_folder() {
+    for model in ["laion", "laion-original", "wavcaps-cnn14"] {
+        let bench = Bench::new();
+        let place = folder(model);
+        run(&bench, &["models", "pull", place.to_str().unwrap(), "--as", "tiny"]).succeeds();
+        let named = run(&bench, &["init", "--model", "tiny"]).succeeds().json()["space"].clone();
+        let by_place = Bench::new();
+        let given = run(&by_place, &["init", "--model", place.to_str().unwrap()]).succeeds().json()["space"].clone();
+        assert_eq!((&named["model"], &named["sha256"]), (&"tiny".into(), &given["sha256"]), "{model}");
+        bench.write("captions.txt", "Rain falls.");
+        run(&bench, &["ingest", "captions.txt", "--domain", "all"]).succeeds();
+        let found = run(&bench, &["search", "--text", "rain falls.", "-k", "1"]);
+        assert_eq!(found.succeeds().json()["neighbours"][0]["caption"], "Rain falls.", "{model}");
+    }
+}
+
+#[test]
 fn a_model_that_went_away_or_changed_is_told_and_not_taken_for_another() {
     let bench = Bench::new();
     let copy = |name: &str, to: &str| std::fs::copy(folder(name), bench.path("model").join(to)).unwrap();
