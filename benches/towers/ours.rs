@@ -10,6 +10,9 @@ use echoic::clap::checkpoint;
 use echoic::clap::cnn14::{Cnn14, Cnn14Config};
 use echoic::clap::htsat::{Htsat, HtsatConfig, Layout};
 
+/// Log-mel frames to features.
+type Forward = Box<dyn Fn(&[f32]) -> echoic::Result<Vec<f32>>>;
+
 /// Log-mel frames of ten seconds.
 const FRAMES: usize = 1_001;
 
@@ -19,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
     let start = Instant::now();
     let tensors = checkpoint::open(Path::new(file))?;
-    let forward: Box<dyn Fn(&[f32]) -> echoic::Result<Vec<f32>>> = if tower == "cnn14" {
+    let forward: Forward = if tower == "cnn14" {
         let tower = Cnn14::load(tensors.as_ref(), "", &Cnn14Config::default())?;
         Box::new(move |mel| tower.forward(mel))
     } else {
