@@ -3,9 +3,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::codec::{u32_at, u64_at};
 use super::manifest::{FileEntry, check_crc};
 use super::mapping::{Mapped, bytes_of};
+use crate::embedding::norm;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"ECHOICVE";
@@ -85,11 +88,6 @@ impl Vectors {
         &self.as_slice()[row * self.dim..(row + 1) * self.dim]
     }
 
-    /// The rows in order.
-    pub(super) fn iter(&self) -> std::slice::ChunksExact<'_, f32> {
-        self.as_slice().chunks_exact(self.dim)
-    }
-
     /// The checksum of the data, which identifies the vectors that a graph was built on.
     pub(super) fn data_crc(&self) -> u32 {
         u32_at(self.map.bytes(), 32)
@@ -99,13 +97,16 @@ impl Vectors {
     pub(super) fn verify(&self) -> Result<()> {
         let path = self.map.path();
         check_crc(path, HEADER as u64, crc32fast::hash(&self.map.bytes()[HEADER..]), self.data_crc())?;
-        for (index, row) in self.iter().enumerate() {
-            let square = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
-            if square.is_nan() || (square - 1.0).abs() > 1e-3 {
+        let rows = self.as_slice().par_chunks_exact(self.dim).enumerate();
+        let bad = rows
+            .map(|(index, row)| (index, norm(row)))
+            .find_first(|(_, norm)| norm.is_nan() || (norm - 1.0).abs() > 1e-3);
+        match bad {
+            None => Ok(()),
+            Some((index, norm)) => {
                 let offset = HEADER + index * self.dim * 4;
-                return Err(Error::damaged(path, offset as u64, format!("a row of squared length {square}"), "1"));
+                Err(Error::damaged(path, offset as u64, format!("a row of length {norm}"), "1"))
             }
         }
-        Ok(())
     }
 }
