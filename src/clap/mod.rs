@@ -18,9 +18,11 @@
 pub mod adapter;
 pub mod align;
 pub(crate) mod checkpoint;
+pub mod family;
 pub(crate) mod gemm;
 pub mod minilm;
 mod model;
+pub(crate) mod pickle;
 pub mod pooling;
 pub mod sfx;
 pub mod windows;
