@@ -18,18 +18,19 @@ pub use corpora::{audiocaps, auto, clotho, csv, jsonl, text, wavcaps};
 use echoic::Error;
 pub use files::{audio, npy};
 pub use store::{captions, graph, manifest, records, tombstones, vectors};
-pub use tensors::{adapter, decoder};
+pub use tensors::{adapter, checkpoint, decoder};
 
 /// A function that takes an input; true when the input was accepted.
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("adapter", adapter),
     ("audio", audio),
     ("audiocaps", audiocaps),
     ("auto", auto),
     ("captions", captions),
+    ("checkpoint", checkpoint),
     ("clotho", clotho),
     ("csv", csv),
     ("decoder", decoder),

@@ -57,6 +57,7 @@ fn write_the_seeds() {
     npy();
     adapter();
     decoder();
+    checkpoint();
     audio();
 }
 
@@ -246,6 +247,68 @@ fn decoder() {
     put("decoder", "sound-bytes", parts(&description("bytes"), &table, &[0.3, -0.7, 0.9]));
     put("decoder", "sound-overflow", parts(&description("wordpiece"), &table, &[3e38, -1e38, 2e38, 7.0, 1.0]));
     put("decoder", "odd-not-finite", parts(&description("wordpiece"), &table, &[f32::NAN]));
+}
+
+fn checkpoint() {
+    let layout = [
+        ("audio_encoder.audio_enc.conv_block1.conv1.weight", vec![2, 1, 3, 3]),
+        ("text_encoder.text_encoder.embeddings.word_embeddings.weight", vec![2, 2]),
+        ("audio_proj.0.weight", vec![2, 2]),
+        ("text_proj.2.weight", vec![2, 2]),
+    ]
+    .map(|(name, shape)| (name.to_owned(), shape));
+    let [plain, wrapped, nested] = [("", false), ("module.", false), ("module.", true)].map(|(prefix, nested)| {
+        let state: Vec<u8> =
+            layout.iter().flat_map(|(name, shape)| tensor(&format!("{prefix}{name}"), shape)).collect();
+        let state = [b"}(".as_slice(), &state, b"u"].concat();
+        match nested {
+            false => [b"\x80\x02", state.as_slice(), b"."].concat(),
+            true => [b"\x80\x02}X\x05\0\0\0model", state.as_slice(), b"sX\x05\0\0\0epochK\x03s."].concat(),
+        }
+    });
+    put("checkpoint", "sound-state", plain);
+    put("checkpoint", "sound-wrapped", wrapped);
+    put("checkpoint", "sound-nested", &nested);
+    put("checkpoint", "odd-cut", &nested[..nested.len() / 2]);
+    put("checkpoint", "odd-deep", [b"\x80\x02N".as_slice(), &b"\x85".repeat(3000), b"."].concat());
+    put("checkpoint", "odd-doubling", [b"\x80\x02N".as_slice(), &b"2\x86".repeat(3000), b"."].concat());
+    put("checkpoint", "sound-safetensors", parts(&json!({}), &table(&layout), &[0.5, 1.0]));
+    put("checkpoint", "odd-table", b"{}\0{\"a\": {\"dtype\": \"F32\", \"shape\": [9], \"data_offsets\": [0, 4]}}\0");
+    let torch = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/checkpoints");
+    for name in ["nested.pt", "old.pt"] {
+        put("checkpoint", &format!("odd-{name}"), fs::read(torch.join(name)).expect("a fixture"));
+    }
+}
+
+/// A name and a tensor of single precision, as PyTorch describes them.
+fn tensor(name: &str, shape: &[usize]) -> Vec<u8> {
+    let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+    let counts = |counts: &[usize]| {
+        let numbers: Vec<u8> = counts.iter().flat_map(|count| [b'K', *count as u8]).collect();
+        [b"(", numbers.as_slice(), b"t"].concat()
+    };
+    let strides: Vec<usize> = (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
+    let length = shape.iter().product::<usize>() as u8;
+    let storage = [
+        b"(".as_slice(),
+        &text("storage"),
+        b"ctorch\nFloatStorage\n",
+        &text("0"),
+        &text("cpu"),
+        &[b'K', length],
+        b"tQ",
+    ]
+    .concat();
+    [
+        &text(name),
+        b"ctorch._utils\n_rebuild_tensor_v2\n(".as_slice(),
+        &storage,
+        b"K\0",
+        &counts(shape),
+        &counts(&strides),
+        b"\x89}tR",
+    ]
+    .concat()
 }
 
 fn audio() {

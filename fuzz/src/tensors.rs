@@ -1,6 +1,9 @@
-//! The two safetensors files: adapters and decoders.
+//! Files of tensors: adapters, decoders, and checkpoints of models.
+
+use std::io::{Cursor, Write};
 
 use echoic::clap::adapter::Adapter;
+use echoic::clap::family::detect;
 use echoic::decoder::{Decoder, GenerateOptions};
 use serde_json::Value;
 
@@ -36,6 +39,27 @@ pub fn decoder(data: &[u8]) -> bool {
         assert!(caption.is_none_or(|caption| caption.tokens <= 8));
     }
     true
+}
+
+/// A checkpoint of a model, as it comes from anywhere. An input that begins as a pickle does is put into the archive that PyTorch makes, where
+/// a checksum would keep the fuzzer out; any other is as in [`file`].
+pub fn checkpoint(data: &[u8]) -> bool {
+    let path = scratch("input.pt");
+    let bytes = if data.starts_with(b"\x80") { archive(data) } else { file(data) };
+    write(&path, &bytes);
+    blamed(detect(&path)).is_some_and(|found| {
+        assert!(found.dim > 0 && found.weights == path);
+        true
+    })
+}
+
+/// The archive of a checkpoint with this description, and no numbers.
+fn archive(pickle: &[u8]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("archive/data.pkl", stored).expect("a new name");
+    archive.write_all(pickle).expect("memory");
+    archive.finish().expect("memory").into_inner()
 }
 
 /// The file that an input stands for. One that begins with `{` is three parts with zero bytes between them: the JSON of the metadata

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use echoic::Result;
 use echoic::memory::Memory;
-use echoic::models::{ModelCache, ModelInfo};
+use echoic::models::{Hub, ModelCache, ModelInfo};
 use serde::Serialize;
 
 use super::Context;
@@ -23,7 +23,8 @@ struct Finding {
 /// Looks at everything and prints what it finds; a finding that is not ok is no failure of the command.
 pub fn run(context: &Context) -> Result<()> {
     let findings =
-        [vec![version(), processors(), python(), cache()], models(), vec![store(&context.global.store)]].concat();
+        [vec![version(), processors(), python(), cache(), hub()], models(), vec![store(&context.global.store)]]
+            .concat();
     let result = serde_json::json!({ "ok": findings.iter().all(|f| f.ok), "findings": findings });
     context.out.item(&result, |_| {
         let lines = findings.iter().map(|f| {
@@ -68,6 +69,15 @@ fn cache() -> Finding {
         Ok(cache) => good("model cache", cache.root().display().to_string()),
         Err(e) => bad("model cache", e.to_string(), e.hint().unwrap_or_default()),
     }
+}
+
+/// The hub as the environment names it; what it answers is not asked here.
+fn hub() -> Finding {
+    let hub = Hub::from_env();
+    let token = if hub.token.is_some() { "a token" } else { "no token" };
+    let shared = hub.shared.map_or("no folder".to_owned(), |folder| folder.display().to_string());
+    let network = if hub.offline { ", never used (HF_HUB_OFFLINE or ECHOIC_OFFLINE)" } else { "" };
+    good("model hub", format!("{} with {token}, shared cache {shared}{network}", hub.endpoint))
 }
 
 fn models() -> Vec<Finding> {

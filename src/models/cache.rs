@@ -1,13 +1,15 @@
 //! The folder that models lie in, one folder each.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use fs4::FileExt;
 use serde::Serialize;
 
+use crate::clap::family::Family;
 use crate::models::fetch::{Fetch, sha256, unpack};
-use crate::models::registry::{Entry, Kind, known};
+use crate::models::hub::Hub;
+use crate::models::install::{folder_name, lock};
+use crate::models::record::{Record, Source};
+use crate::models::registry::{Entry, Kind, STARTER, known};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -18,6 +20,8 @@ pub struct ModelInfo {
     pub name: String,
     /// What it is.
     pub kind: Kind,
+    /// Its family, where it embeds anything.
+    pub family: Option<Family>,
     /// Components of its embeddings, where it makes any.
     pub dim: Option<usize>,
     /// Its licences, in a few words.
@@ -28,6 +32,8 @@ pub struct ModelInfo {
     pub bytes: u64,
     /// Its folder, existing or not.
     pub path: PathBuf,
+    /// Where it was pulled from, if not from pinned wheels.
+    pub source: Option<Source>,
 }
 
 /// The cache: a folder, what may be pulled into it, and how.
@@ -36,6 +42,7 @@ pub struct ModelCache {
     root: PathBuf,
     entries: Vec<Entry>,
     fetch: Fetch,
+    hub: Hub,
 }
 
 impl ModelCache {
@@ -50,19 +57,32 @@ impl ModelCache {
             Error::input("the cache folder", "no home folder", "a place for models")
                 .with_hint("set ECHOIC_CACHE to a folder")
         })?;
-        Ok(Self::new(root, known(), Fetch::from_env()))
+        Ok(Self::new(root, known(), Fetch::from_env()).with_hub(Hub::from_env()))
     }
 
     /// A cache in `root` that knows `entries`.
     pub fn new(root: impl Into<PathBuf>, entries: Vec<Entry>, fetch: Fetch) -> Self {
-        Self { root: root.into(), entries, fetch }
+        Self { root: root.into(), entries, fetch, hub: Hub::default() }
+    }
+
+    /// The same cache that pulls from `hub`.
+    #[must_use]
+    pub fn with_hub(mut self, hub: Hub) -> Self {
+        self.hub = hub;
+        self
     }
 
     /// The same cache that never uses the network, where `offline` is set.
     #[must_use]
     pub fn offline(mut self, offline: bool) -> Self {
         self.fetch.offline |= offline;
+        self.hub.offline |= offline;
         self
+    }
+
+    /// The hub that models are pulled from.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// The cache's folder.
@@ -70,12 +90,26 @@ impl ModelCache {
         &self.root
     }
 
-    /// Every known entry, installed or not.
+    /// Every known entry, installed or not, and every model that was pulled from a hub or from a file.
     ///
     /// # Errors
-    /// None at present; a cache on a network may come to need it.
+    /// [`Error::Io`] when the cache cannot be read.
     pub fn list(&self) -> Result<Vec<ModelInfo>> {
-        Ok(self.entries.iter().map(|entry| self.info(entry)).collect())
+        let known = self.entries.iter().map(|entry| self.info(entry));
+        Ok(known.chain(self.records()?.iter().map(|record| self.kept_info(record))).collect())
+    }
+
+    /// Whether the cache knows how to pull `name` by itself.
+    pub fn knows(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.name == name)
+    }
+
+    /// The record of a model that was pulled from a hub or from a file; `None` for the pinned ones, which need none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] when it cannot be read.
+    pub fn record(&self, name: &str) -> Result<Option<Record>> {
+        if self.knows(name) || !sound(name) { Ok(None) } else { Record::read(&self.kept_folder(name)) }
     }
 
     /// The folder of an installed entry.
@@ -83,16 +117,28 @@ impl ModelCache {
     /// # Errors
     /// [`Error::NotFound`] for an unknown name, [`Error::ModelMissing`] when it is not installed or incomplete.
     pub fn path(&self, name: &str) -> Result<PathBuf> {
-        let entry = self.entry(name)?;
-        let info = self.info(entry);
+        let (info, files): (_, Vec<(String, Option<u64>)>) = match self.record(name)? {
+            Some(record) => {
+                let info = self.kept_info(&record);
+                (info, record.files.into_iter().map(|file| (file.name, Some(file.bytes))).collect())
+            }
+            None => {
+                let entry = self.entry(name)?;
+                (self.info(entry), members(entry).map(|member| (member.to_owned(), None)).collect())
+            }
+        };
         if info.installed {
             return Ok(info.path);
         }
-        let absent = members(entry).find(|to| !info.path.join(to).is_file()).unwrap_or_default();
+        let odd = |(file, bytes): &(String, Option<u64>)| match std::fs::metadata(info.path.join(file)) {
+            Ok(meta) => bytes.is_some_and(|bytes| bytes != meta.len()),
+            Err(_) => true,
+        };
+        let (absent, _) = files.into_iter().find(odd).unwrap_or_default();
         Err(Error::ModelMissing {
             model: name.to_owned(),
-            reason: format!("{} does not exist", info.path.join(absent).display()),
-            hint: format!("run `echoic models pull {name}`"),
+            reason: format!("{} does not exist, or is not as long as it should be", info.path.join(absent).display()),
+            hint: self.again(name),
         })
     }
 
@@ -110,9 +156,7 @@ impl ModelCache {
             return Ok(folder);
         }
         std::fs::create_dir_all(&self.root).map_err(Error::io("create", &self.root))?;
-        let lock_path = self.root.join(format!(".{name}.lock"));
-        let lock = File::create(&lock_path).map_err(Error::io("create", &lock_path))?;
-        FileExt::lock(&lock).map_err(Error::io("lock", &lock_path))?;
+        let _lock = lock(&self.root.join(format!(".{name}.lock")))?;
         if self.info(entry).installed {
             return Ok(folder);
         }
@@ -169,29 +213,42 @@ impl ModelCache {
     /// # Errors
     /// As [`ModelCache::path`], and [`Error::Input`] naming the first file that differs.
     pub fn verify(&self, name: &str) -> Result<ModelInfo> {
-        let entry = self.entry(name)?;
         let folder = self.path(name)?;
-        for member in entry.wheels.iter().flat_map(|wheel| &wheel.members) {
-            let path = folder.join(&member.to);
+        let (info, expected): (_, Vec<(String, String)>) = match self.record(name)? {
+            Some(record) => {
+                let info = self.kept_info(&record);
+                (info, record.files.into_iter().map(|file| (file.name, file.sha256)).collect())
+            }
+            None => {
+                let entry = self.entry(name)?;
+                let members = entry.wheels.iter().flat_map(|wheel| &wheel.members);
+                (self.info(entry), members.map(|member| (member.to.clone(), member.sha256.clone())).collect())
+            }
+        };
+        for (file, expected) in expected {
+            let path = folder.join(file);
             let found = sha256(&path)?;
-            if found != member.sha256 {
+            if found != expected {
                 return Err(Error::input(
                     path.display(),
                     format!("SHA-256 {found}"),
-                    format!("{} as recorded", member.sha256),
+                    format!("{expected} as recorded"),
                 )
-                .with_hint(format!("run `echoic models remove {name}` and `echoic models pull {name}`")));
+                .with_hint(format!("run `echoic models remove {name}`, then {}", self.again(name))));
             }
         }
-        Ok(self.info(entry))
+        Ok(info)
     }
 
-    /// Removes an entry from the cache; false when there was nothing to remove.
+    /// Removes a model from the cache; false when there was nothing to remove.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown name, [`Error::Io`] when it cannot be removed.
     pub fn remove(&self, name: &str) -> Result<bool> {
-        let folder = self.folder(self.entry(name)?);
+        // A model whose record is damaged can be removed too.
+        let kept = !self.knows(name) && sound(name) && self.kept_folder(name).exists();
+        let folder = if kept { self.kept_folder(name) } else { self.folder(self.entry(name)?) };
+        let _lock = kept.then(|| self.lock_kept(name)).transpose()?;
         if !folder.exists() {
             return Ok(false);
         }
@@ -200,11 +257,90 @@ impl ModelCache {
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {
-        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| Error::NotFound {
-            kind: "model",
-            name: name.to_owned(),
-            known: self.entries.iter().map(|entry| entry.name.clone()).collect(),
+        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
+            let kept = self.records().unwrap_or_default().into_iter().map(|record| record.name);
+            let known = self.entries.iter().map(|entry| entry.name.clone()).chain(kept).collect();
+            Error::NotFound { kind: "model", name: name.to_owned(), known }
         })
+    }
+
+    /// What to do about a model that is not as it should be.
+    fn again(&self, name: &str) -> String {
+        match self.record(name) {
+            Ok(Some(Record { source: Source::Local { path }, .. })) => {
+                format!("run `echoic models pull {path} --as {name}`")
+            }
+            Ok(Some(Record { source: Source::Hub { repository, .. }, .. })) if repository != name => {
+                format!("run `echoic models pull {repository} --as {name}`")
+            }
+            _ => format!("run `echoic models pull {name}`"),
+        }
+    }
+
+    /// Where models lie that were pulled from hubs and files.
+    fn kept(&self) -> PathBuf {
+        self.root.join("models")
+    }
+
+    pub(crate) fn kept_folder(&self, name: &str) -> PathBuf {
+        self.kept().join(folder_name(name))
+    }
+
+    /// Waits until nobody else pulls or removes `name`.
+    pub(crate) fn lock_kept(&self, name: &str) -> Result<std::fs::File> {
+        let kept = self.kept();
+        std::fs::create_dir_all(&kept).map_err(Error::io("create", &kept))?;
+        lock(&kept.join(format!(".{}.lock", folder_name(name))))
+    }
+
+    /// The records of all models that were pulled from hubs and files, by name; one that cannot be read is remarked on and passed over.
+    fn records(&self) -> Result<Vec<Record>> {
+        let kept = self.kept();
+        let entries = match std::fs::read_dir(&kept) {
+            Ok(entries) => entries,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(cause) => return Err(Error::io("read", &kept)(cause)),
+        };
+        let mut records = Vec::new();
+        for entry in entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
+            match Record::read(&entry.path()) {
+                Ok(record) => records.extend(record),
+                Err(damaged) => tracing::warn!("{damaged}"),
+            }
+        }
+        records.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(records)
+    }
+
+    /// A name that a model can be kept under: not one of those that are pinned.
+    pub(crate) fn free_name<'n>(&self, name: &'n str) -> Result<&'n str> {
+        if self.knows(name) || name == "external" {
+            return Err(Error::input("--as", format!("'{name}'"), "a name that is not taken"));
+        }
+        if !sound(name) {
+            let expected = "a name of letters, digits, dots, single dashes and underscores, such as my-clap";
+            return Err(Error::input("--as", format!("'{name}'"), expected));
+        }
+        Ok(name)
+    }
+
+    fn kept_info(&self, record: &Record) -> ModelInfo {
+        let path = self.kept_folder(&record.name);
+        let there = |file: &crate::models::Kept| {
+            std::fs::metadata(path.join(&file.name)).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes)
+        };
+        let installed = record.files.iter().all(there);
+        ModelInfo {
+            name: record.name.clone(),
+            kind: Kind::Model,
+            family: Some(record.family),
+            dim: Some(record.dim),
+            licence: record.licence.clone(),
+            installed,
+            bytes: if installed { record.files.iter().map(|file| file.bytes).sum() } else { 0 },
+            path,
+            source: Some(record.source.clone()),
+        }
     }
 
     fn folder(&self, entry: &Entry) -> PathBuf {
@@ -219,11 +355,13 @@ impl ModelCache {
         ModelInfo {
             name: entry.name.clone(),
             kind: entry.kind,
+            family: (entry.name == STARTER).then_some(Family::Starter),
             dim: entry.dim,
             licence: entry.licence.clone(),
             installed: sizes.is_some(),
             bytes: sizes.iter().flatten().sum(),
             path,
+            source: None,
         }
     }
 }
@@ -231,4 +369,12 @@ impl ModelCache {
 /// The files of an installed entry, relative to its folder.
 fn members(entry: &Entry) -> impl Iterator<Item = &str> {
     entry.wheels.iter().flat_map(|wheel| &wheel.members).map(|member| member.to.as_str())
+}
+
+/// Whether a name is one that models are kept under: parts that are no hidden files, joined by a slash or nothing.
+fn sound(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let part =
+        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains("--") && part.bytes().all(good);
+    name.split('/').count() <= 2 && name.split('/').all(part)
 }

