@@ -163,7 +163,7 @@ fn retrieve_exact(memory: &Memory, query: &[f32], options: &RetrievalOptions) ->
     let found = search(memory, query, options.k.unwrap_or(RetrievalOptions::REPORTED), options)?;
     let mut unit = query.to_vec();
     normalize(&mut unit);
-    let sum = project_on_all(memory, &unit, options)?;
+    let sum = project_on_all(memory, &unit, options.domains.as_deref(), options.temperature)?;
     let weighted = found.into_iter().map(|n| {
         let weight = sum.weight(n.similarity, n.multiplicity);
         provenance(n, weight)
@@ -174,25 +174,34 @@ fn retrieve_exact(memory: &Memory, query: &[f32], options: &RetrievalOptions) ->
 /// Rows of one parallel task; fixed, so that the sum is the same on any number of threads.
 const TASK_ROWS: usize = 4096;
 
-fn project_on_all(memory: &Memory, query: &[f32], options: &RetrievalOptions) -> Result<ExactProjection> {
+/// The projection of a unit vector onto every stored text of the domains, or of all (WSAC eq. 4-5). Where a segment has a graph, its codes
+/// tell which rows weigh nothing; see [`ExactProjector::add_bounded`].
+///
+/// # Errors
+/// [`Error::NotFound`] for an unknown domain, and what [`ExactProjector`] refuses.
+pub fn project_on_all(
+    memory: &Memory,
+    query: &[f32],
+    domains: Option<&[String]>,
+    temperature: f32,
+) -> Result<ExactProjection> {
     let dim = memory.space().dim;
-    let blocks = memory.blocks(options.domains.as_deref())?;
-    let tasks: Vec<_> = blocks
-        .iter()
-        .flat_map(|block| block.vectors().chunks(TASK_ROWS * dim).enumerate().map(move |(n, rows)| (block, n, rows)))
-        .collect();
-    let parts = tasks
-        .par_iter()
-        .map(|(block, n, rows)| {
-            let mut part = ExactProjector::new(dim, options.temperature)?;
-            part.add(rows, |row| block.multiplicity(n * TASK_ROWS + row), query)?;
+    let parts = memory.blocks(domains)?.into_par_iter().map(|block| {
+        let mut whole = ExactProjector::new(dim, temperature)?;
+        if let Some(bounds) = block.bounds(query) {
+            whole.add_bounded(block.vectors(), &bounds, |row| block.multiplicity(row), query)?;
+            return Ok(whole);
+        }
+        let tasks = block.vectors().par_chunks(TASK_ROWS * dim).enumerate().map(|(task, rows)| {
+            let mut part = ExactProjector::new(dim, temperature)?;
+            part.add(rows, |row| block.multiplicity(task * TASK_ROWS + row), query)?;
             Ok(part)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let mut whole = ExactProjector::new(dim, options.temperature)?;
-    for part in &parts {
-        whole.merge(part)?;
-    }
+        });
+        tasks.collect::<Result<Vec<_>>>()?.iter().try_for_each(|part| whole.merge(part))?;
+        Ok(whole)
+    });
+    let mut whole = ExactProjector::new(dim, temperature)?;
+    parts.collect::<Result<Vec<_>>>()?.iter().try_for_each(|part| whole.merge(part))?;
     whole.finish()
 }
 

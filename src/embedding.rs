@@ -1,5 +1,6 @@
 //! Embeddings: unit vectors in row-major order, and the identity of the space that they live in.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -53,6 +54,11 @@ impl Embeddings {
         Self { dim, data: Vec::new() }
     }
 
+    /// As [`Embeddings::new`], with room for `rows`.
+    pub fn with_capacity(dim: usize, rows: usize) -> Self {
+        Self { dim, data: Vec::with_capacity(dim.saturating_mul(rows)) }
+    }
+
     /// Wraps row-major data.
     ///
     /// # Errors
@@ -101,6 +107,28 @@ impl Embeddings {
         Ok(())
     }
 
+    /// Keeps the rows that `keep` is true for; the others make room.
+    pub(crate) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let (dim, mut kept) = (self.dim, 0);
+        for row in (0..self.len()).filter(|row| keep(*row)) {
+            if kept != row {
+                self.data.copy_within(row * dim..(row + 1) * dim, kept * dim);
+            }
+            kept += 1;
+        }
+        self.data.truncate(kept * dim);
+    }
+
+    /// Scales every row to unit length, in parallel; for each, whether it has a direction. See [`normalize`].
+    pub(crate) fn normalize(&mut self) -> Vec<bool> {
+        self.data.par_chunks_exact_mut(self.dim.max(1)).with_min_len(256).map(|row| normalize(row) > 0.0).collect()
+    }
+
+    /// The numbers, for readers that append whole rows.
+    pub(crate) fn data_mut(&mut self) -> &mut Vec<f32> {
+        &mut self.data
+    }
+
     /// All numbers, row after row.
     pub fn as_slice(&self) -> &[f32] {
         &self.data
@@ -117,17 +145,36 @@ impl Embeddings {
 /// A vector of length zero, or with a component that is not finite, is left as it is and 0 is returned. So is one whose length differs
 /// from 1 by no more than rounding a unit vector to `f32` can cause: to normalise twice changes nothing.
 pub fn normalize(vector: &mut [f32]) -> f32 {
-    let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    let norm = norm(vector);
     if !norm.is_finite() || norm == 0.0 {
         return 0.0;
     }
-    if (norm - 1.0).abs() <= 0.501 * f64::from(f32::EPSILON) {
+    if is_unit(norm) {
         return 1.0;
     }
     for x in vector.iter_mut() {
         *x = (f64::from(*x) / norm) as f32;
     }
     norm as f32
+}
+
+/// The length of a vector, summed in `f64`.
+pub(crate) fn norm(vector: &[f32]) -> f64 {
+    // Running sums in a fixed order, as in `dot`.
+    let mut lanes = [0f64; 8];
+    let (chunks, rest) = vector.as_chunks::<8>();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(*x) * f64::from(*x);
+        }
+    }
+    let rest: f64 = rest.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    (lanes.iter().sum::<f64>() + rest).sqrt()
+}
+
+/// True for a length that differs from 1 by no more than rounding a unit vector to `f32` can cause.
+pub(crate) fn is_unit(norm: f64) -> bool {
+    (norm - 1.0).abs() <= 0.501 * f64::from(f32::EPSILON)
 }
 
 /// The dot product of two vectors of the same length: their cosine, where both have unit length.

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use crate::clap::Clap;
 use crate::corpus::{Corpus, Item, Rejected, Row};
-use crate::embedding::normalize;
 use crate::memory::{Decision, Ordinals, RowKey, Writer};
 use crate::npy::NpyRows;
 use crate::progress::{Progress, Stop};
@@ -164,17 +163,18 @@ fn store(
     report: &mut IngestReport,
     stop: &Stop,
 ) -> Result<()> {
-    let given = match source {
+    let mut given = match source {
         Source::Tower(_) => None,
         Source::Rows(rows) => Some(next_rows(rows, items.len())?),
     };
+    let directed = given.as_mut().map(Embeddings::normalize);
     let mut keys = Vec::with_capacity(items.len());
     let mut positions = Vec::with_capacity(items.len());
     for (position, item) in items.into_iter().enumerate() {
-        let directed = given.as_ref().is_none_or(|rows| rows.row(position).is_some_and(has_direction));
+        let has_direction = directed.as_ref().is_none_or(|directed| directed[position]);
         match item {
             Err(rejected) => report.reject(rejected),
-            Ok(row) if !directed => report.reject(Rejected { line: row.line, reason: NO_DIRECTION.into() }),
+            Ok(row) if !has_direction => report.reject(Rejected { line: row.line, reason: NO_DIRECTION.into() }),
             Ok(row) => match key(row, ordinals) {
                 Err(rejected) => report.reject(rejected),
                 Ok(key) => {
@@ -188,14 +188,13 @@ fn store(
     let embeddings = match (source, given) {
         (Source::Tower(clap), _) => clap.embed_texts_with(&plan.texts(), &(), stop)?,
         (Source::Rows(_), given) => {
-            let given = given.unwrap_or_else(|| Embeddings::new(writer.space().dim));
-            let mut chosen = Embeddings::new(given.dim());
-            for (decision, position) in plan.decisions().zip(&positions) {
-                if let (Decision::New(_), Some(row)) = (decision, given.row(*position)) {
-                    chosen.push(row)?;
-                }
+            let mut given = given.unwrap_or_else(|| Embeddings::new(writer.space().dim));
+            let mut is_new = vec![false; given.len()];
+            for (decision, position) in plan.decisions().zip(positions) {
+                is_new[position] = matches!(decision, Decision::New(_));
             }
-            chosen
+            given.retain(|row| is_new[row]);
+            given
         }
     };
     let appended = writer.append(domain, plan, &embeddings)?;
@@ -207,24 +206,17 @@ fn store(
 
 const NO_DIRECTION: &str = "its embedding is zero or not finite";
 
-fn has_direction(row: &[f32]) -> bool {
-    normalize(&mut row.to_vec()) > 0.0
-}
-
+/// The embeddings of the next `count` captions.
 fn next_rows(rows: &mut NpyRows, count: usize) -> Result<Embeddings> {
-    let mut all = Embeddings::new(rows.dim());
-    let mut row = Vec::new();
-    for _ in 0..count {
-        if !rows.next_into(&mut row)? {
-            return Err(Error::input(
-                "the embeddings file",
-                format!("{} rows", rows.rows()),
-                "one row for each caption of the corpus",
-            ));
-        }
-        all.push(&row)?;
+    let next = rows.next_rows(count)?;
+    if next.len() < count {
+        return Err(Error::input(
+            "the embeddings file",
+            format!("{} rows", rows.rows()),
+            "one row for each caption of the corpus",
+        ));
     }
-    Ok(all)
+    Ok(next)
 }
 
 /// Checks the limits of the store, so that one long caption does not refuse its whole chunk, and numbers the row.

@@ -103,6 +103,11 @@ impl NpyRows {
     /// [`Error::Io`] when the file ends early or reading fails.
     pub fn next_into(&mut self, row: &mut Vec<f32>) -> Result<bool> {
         row.clear();
+        self.append_to(row)
+    }
+
+    /// [`NpyRows::next_into`] behind what `rows` holds.
+    fn append_to(&mut self, rows: &mut Vec<f32>) -> Result<bool> {
         if self.read == self.rows {
             return Ok(false);
         }
@@ -115,9 +120,25 @@ impl NpyRows {
             }
             Err(error) => return Err(Error::io("read", &self.path)(error)),
         }
-        (self.number.decode)(&self.bytes, row);
+        (self.number.decode)(&self.bytes, rows);
         self.read += 1;
         Ok(true)
+    }
+
+    /// Reads the next rows, `count` or as many as are left.
+    ///
+    /// # Errors
+    /// As [`NpyRows::next_into`].
+    pub fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
+        let left = usize::try_from(self.rows - self.read).unwrap_or(usize::MAX);
+        // The file was long enough for its rows when it was opened.
+        let mut rows = Embeddings::with_capacity(self.dim, count.min(left));
+        for _ in 0..count {
+            if !self.append_to(rows.data_mut())? {
+                break;
+            }
+        }
+        Ok(rows)
     }
 
     /// Reads all rows that are left.
@@ -125,12 +146,7 @@ impl NpyRows {
     /// # Errors
     /// As [`NpyRows::next_into`].
     pub fn read_all(mut self) -> Result<Embeddings> {
-        let mut all = Embeddings::new(self.dim);
-        let mut row = Vec::new();
-        while self.next_into(&mut row)? {
-            all.push(&row)?;
-        }
-        Ok(all)
+        self.next_rows(usize::MAX)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use echoic::audio::Clip;
+use echoic::corpus::{self, Options};
 
 fn data() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
@@ -18,21 +19,16 @@ fn data() -> Option<PathBuf> {
 #[test]
 fn real_recordings_decode_to_their_announced_length() {
     let Some(folder) = data() else { return };
-    let mut rows = csv::Reader::from_path(folder.join("index.csv")).unwrap();
-    let headers = rows.headers().unwrap().clone();
-    let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
-    let (path, seconds) = (column("path"), column("seconds"));
+    // The column `path` is taken for the clip.
+    let seconds = Options { column: Some("seconds".into()), ..Options::default() };
+    let rows = corpus::open(&folder.join("index.csv"), &seconds).unwrap();
     let mut checked = 0;
     // Every fiftieth: all sources, in a second or two.
-    for row in rows.records().map(Result::unwrap).step_by(50) {
-        let announced: f64 = row[seconds].parse().unwrap();
-        let clip = Clip::open(&folder.join(&row[path]), 44_100).unwrap_or_else(|e| panic!("{e}"));
-        assert!(
-            (clip.seconds() - announced).abs() < 0.02,
-            "{}: {} s, announced {announced}",
-            &row[path],
-            clip.seconds()
-        );
+    for row in rows.map(Result::unwrap).step_by(50) {
+        let (path, announced) = (row.clip.unwrap(), row.text.parse::<f64>().unwrap());
+        let clip = Clip::open(&folder.join(&path), 44_100).unwrap_or_else(|e| panic!("{e}"));
+        let found = clip.seconds();
+        assert!((found - announced).abs() < 0.02, "{path}: {found} s, announced {announced}");
         assert!(clip.peak().is_finite() && !clip.is_empty());
         checked += 1;
     }

@@ -140,6 +140,17 @@ proptest! {
         }
         let parallel = project_all(&memory.vectors, |i| memory.copies[i], &memory.query, tau).unwrap();
         prop_assert!(close(&parallel.embedding, &embedding, tolerance));
+        // Bounds that exceed the similarities by nothing, by little or by so much that they are of no use.
+        for slack in [0.0, 0.02, 3.0] {
+            let rows = 0..memory.copies.len();
+            let bounds: Vec<f32> = rows.map(|i| memory.similarity(i) + 1e-6 + slack * (i % 3) as f32).collect();
+            let mut bounded = ExactProjector::new(DIM, tau).unwrap();
+            bounded.add_bounded(&memory.vectors, &bounds, |i| memory.copies[i], &memory.query).unwrap();
+            let bounded = bounded.finish().unwrap();
+            prop_assert!(close(&bounded.embedding, &embedding, tolerance));
+            prop_assert_eq!(bounded.occurrences, exact.occurrences);
+            prop_assert!((bounded.log_sum_exp - exact.log_sum_exp).abs() < 1e-7 + 4.0 * f64::from(f32::EPSILON / tau));
+        }
     }
 
     #[test]
@@ -178,6 +189,24 @@ fn many_blocks_in_parallel_give_one_result_for_any_number_of_threads() {
     assert_eq!(one, run(2));
     assert_eq!(one, run(5));
     assert_eq!(one.occurrences, 6_666);
+}
+
+/// The share that rows left out may hold is a promise about all of them together, however many they are.
+#[test]
+fn a_million_rows_that_weigh_little_each_are_left_out_only_if_they_weigh_little_together() {
+    let (near, far) = ([1.0f32, 0.0], [0.0f32, 1.0]);
+    let rows = [near].into_iter().chain(std::iter::repeat_n(far, 1_000_000)).flatten().collect::<Vec<_>>();
+    for (tau, copies) in [(0.05f32, 1u32), (0.04, 7), (0.036, 1), (0.033, 100), (0.03, 1), (0.01, 1)] {
+        let bounds: Vec<f32> = rows.as_chunks::<2>().0.iter().map(|row| row[0]).collect();
+        let mut sum = ExactProjector::new(2, tau).unwrap();
+        sum.add_bounded(&rows, &bounds, |row| if row == 0 { 1 } else { copies }, &near).unwrap();
+        let sum = sum.finish().unwrap();
+        let weight = 1e6 * f64::from(copies) * (-1.0 / f64::from(tau)).exp();
+        let length = weight.hypot(1.0);
+        assert!((f64::from(sum.embedding[0]) - 1.0 / length).abs() < 6e-8, "{tau}");
+        assert!((f64::from(sum.embedding[1]) - weight / length).abs() < 6e-8, "{tau}: {}", sum.embedding[1]);
+        assert_eq!(sum.occurrences, 1 + 1_000_000 * u64::from(copies));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,22 +18,31 @@ from contestants import CONTESTANTS  # noqa: E402
 EFS = [10, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 448, 512, 640, 768, 1024]
 TARGETS = (0.95, 0.99)
 K = 10
-SLOW = {"lancedb": 100, "qdrant-local": 30, "faiss-flat": 100}  # queries they are asked a round
-UNFIT_ABOVE = {"qdrant-local": 200_000}  # its documentation says: not for more than 20,000 points
+RECALLS = (0.8, 0.9, 0.95, 0.99)  # that Echoic's calibrated walk is asked for
+SLOW = {"lancedb": 100, "qdrant-local": 10, "faiss-flat": 100}  # queries they are asked a round
+UNFIT_ABOVE = {"qdrant-local": 20_000}  # as its documentation says; 35,000 took longer than 150 s to build
 
 
 class Contestant:
-    def __init__(self, name, command, threads=2):
+    def __init__(self, name, command):
         self.name = name
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, op, **question):
+        self.confine(question.get("threads", 1))
         self.process.stdin.write(json.dumps({"op": op, **question}) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"{self.name} ended at {op}")
         return json.loads(line)
+
+    def confine(self, threads):
+        """To as many processors, because some peers take all that they see whatever they are told."""
+        if hasattr(os, "sched_setaffinity"):
+            processors = sorted(os.sched_getaffinity(0))[-threads:]
+            for task in os.listdir(f"/proc/{self.process.pid}/task"):
+                os.sched_setaffinity(int(task), processors)
 
     def close(self):
         self.process.stdin.close()
@@ -56,15 +66,26 @@ def recall(rows, best):
 
 
 class Race:
-    def __init__(self, vectors, binary, rounds, only):
-        self.vectors_path, self.binary, self.rounds = vectors, binary, rounds
+    """Settings are chosen by the queries of even number, and what is reported is measured on those of odd number."""
+
+    def __init__(self, vectors, binary, rounds, build_limit, only):
+        self.vectors_path, self.binary, self.rounds, self.build_limit = vectors, binary, rounds, build_limit
         self.vectors = np.load(vectors, mmap_mode="r")
         self.work = Path.cwd() / f"stores-{len(self.vectors)}"
-        self.queries = {kind: Path.cwd() / f"{kind}-queries.npy" for kind in ("audio", "text")}
-        self.truth = {kind: truth(self.vectors, np.load(path)) for kind, path in self.queries.items()}
+        self.work.mkdir(exist_ok=True)
+        self.queries, self.truth = {}, {}
+        for kind in ("audio", "text"):
+            asked = np.load(Path.cwd() / f"{kind}-queries.npy")
+            best = truth(self.vectors, asked)
+            for half, rows in (("tune", slice(0, None, 2)), ("report", slice(1, None, 2))):
+                self.queries[kind, half] = self.work / f"{kind}-{half}.npy"
+                np.save(self.queries[kind, half], asked[rows])
+                self.truth[kind, half] = best[rows]
         names = only.split(",") if only else list(CONTESTANTS)
-        self.names = ["echoic"] + [n for n in names if len(self.vectors) <= UNFIT_ABOVE.get(n, 1 << 60)]
+        unfit = [name for name in names if len(self.vectors) > UNFIT_ABOVE.get(name, 1 << 60)]
+        self.names = ["echoic"] + [name for name in names if name not in unfit]
         self.result = {"rows": len(self.vectors), "dim": self.vectors.shape[1], "contestants": {}}
+        self.result["left_out"] = {name: f"not made for more than {UNFIT_ABOVE[name]:,} rows" for name in unfit}
 
     def start(self, name):
         here = Path(__file__).resolve().parent
@@ -78,19 +99,29 @@ class Race:
 
     def build(self):
         """What an earlier run has built of the same vectors is kept, with what it took."""
-        self.work.mkdir(exist_ok=True)
-        for name in self.names:
+        for name in list(self.names):
             noted = self.work / f"{name}.json"
             if not noted.exists():
                 shutil.rmtree(self.work / name, ignore_errors=True)
-                noted.write_text(json.dumps(self.build_one(name)))
+                try:
+                    noted.write_text(json.dumps(self.build_one(name)))
+                except RuntimeError as error:
+                    self.names.remove(name)
+                    self.result["left_out"][name] = f"not built within {self.build_limit:.0f} s ({error})"
+                    print(name, self.result["left_out"][name], file=sys.stderr, flush=True)
+                    continue
             entry = self.result["contestants"][name] = json.loads(noted.read_text())
             print(name, entry, file=sys.stderr, flush=True)
 
     def build_one(self, name):
         contestant = self.start(name)
         processor = psutil.Process(contestant.process.pid)
-        built = self.ask(contestant, "build", threads=2)
+        limit = threading.Timer(self.build_limit, contestant.process.kill)
+        limit.start()
+        try:
+            built = self.ask(contestant, "build", threads=2)
+        finally:
+            limit.cancel()
         used = sum(processor.cpu_times()[:2])
         contestant.close()
         entry = {"build_s": built["index_s"], "build_cpu_s": used, "disk": size_of(self.work / name)}
@@ -106,59 +137,73 @@ class Race:
                 if name in self.running:
                     self.running.pop(name).close()
                 contestant = self.running[name] = self.start(name)
-                opened = self.ask(contestant, "open", queries=str(self.queries["audio"]))
+                opened = self.ask(contestant, "open", queries=str(self.queries["audio", "report"]))
                 times.append(opened["first_s"])
             self.result["contestants"][name].update(open_s=statistics.median(times), memory=opened["memory"])
             print(name, "open", times, opened["memory"], file=sys.stderr, flush=True)
 
-    def search(self, name, kind, **question):
-        count = SLOW.get(name)
-        answer = self.ask(self.running[name], "search", queries=str(self.queries[kind]), k=K, count=count, **question)
-        answer["recall"] = recall(answer.pop("rows"), self.truth[kind][:count])
-        answer["qps"] = len(self.truth[kind][:count]) / answer["seconds"]
+    def search(self, name, kind, half="report", **question):
+        count, best = SLOW.get(name), self.truth[kind, half]
+        queries = str(self.queries[kind, half])
+        answer = self.ask(self.running[name], "search", queries=queries, k=K, count=count, **question)
+        answer["recall"] = recall(answer.pop("rows"), best[:count])
+        answer["qps"] = len(best[:count]) / answer["seconds"]
         return answer
 
     def walks(self):
-        """At the least number of candidates that reaches each recall."""
-        self.result["walks"] = []
-        for kind in self.queries:
-            for target in TARGETS:
-                chosen = {}
-                for name in self.names:
-                    if not getattr(CONTESTANTS.get(name), "exact", False):
-                        chosen[name] = self.least(name, kind, target)
-                chosen = {name: ef for name, ef in chosen.items() if ef}
-                self.turns({"kind": kind, "target": target}, chosen)
+        """At the least number of candidates that reaches each recall on the queries that settings are chosen by."""
+        races = [{"kind": kind, "target": target} for kind in ("audio", "text") for target in TARGETS]
+        walking = [name for name in self.names if not getattr(CONTESTANTS.get(name), "exact", False)]
+        for race in races:
+            efs = {name: self.least(name, **race) for name in walking}
+            race["contestants"] = {
+                name: {"ef": ef, "qps": [], "qps2": [], "times": [], "recall": 0} for name, ef in efs.items() if ef
+            }
+            race["misses"] = [name for name, ef in efs.items() if not ef]
+        for turn in range(self.rounds):
+            for race in races:
+                names = list(race["contestants"])
+                start = turn % max(len(names), 1)
+                for name in names[start:] + names[:start]:
+                    self.turn(name, race["kind"], race["contestants"][name])
+        self.result["walks"] = [self.summary(race) for race in races]
 
     def least(self, name, kind, target):
         for ef in EFS:
-            if self.search(name, kind, ef=ef)["recall"] >= target:
+            if self.search(name, kind, "tune", ef=ef)["recall"] >= target:
                 return ef
         return None
 
-    def turns(self, entry, chosen):
-        taken = {name: {"ef": ef, "qps": [], "qps2": [], "times": []} for name, ef in chosen.items()}
-        for turn in range(self.rounds):
-            names = list(chosen)
-            for name in names[turn % len(names):] + names[:turn % len(names)]:
-                one = self.search(name, entry["kind"], ef=chosen[name])
-                taken[name]["qps"].append(one["qps"])
-                taken[name]["times"] += one["times"]
-                taken[name]["recall"] = one["recall"]
-                two = self.search(name, entry["kind"], ef=chosen[name], threads=2)
-                taken[name]["qps2"].append(two["qps"])
-        for name, t in taken.items():
+    def turn(self, name, kind, taken):
+        one = self.search(name, kind, ef=taken["ef"])
+        taken["times"] += one["times"]
+        taken["recall"] = one["recall"]
+        # All at once spares a peer the way through Python with every query.
+        together = [] if name == "echoic" else [self.search(name, kind, ef=taken["ef"], batch=True)["qps"]]
+        taken["qps"].append(max([one["qps"], *together]))
+        taken["qps2"].append(self.search(name, kind, ef=taken["ef"], threads=2)["qps"])
+
+    @staticmethod
+    def summary(race):
+        for t in race["contestants"].values():
             times = sorted(t.pop("times"))
             t["p50_us"], t["p99_us"] = (1e6 * times[int(len(times) * q)] for q in (0.5, 0.99))
         for threads in ("qps", "qps2"):
-            peers = [t[threads] for name, t in taken.items() if name != "echoic"]
-            if "echoic" in taken and peers:
-                ours = taken["echoic"][threads]
-                entry[f"ratio_{threads}"] = statistics.median(o / max(p) for o, p in zip(ours, zip(*peers)))
-        for t in taken.values():
+            peers = [t[threads] for name, t in race["contestants"].items() if name != "echoic"]
+            if "echoic" in race["contestants"] and peers:
+                ours = race["contestants"]["echoic"][threads]
+                race[f"ratio_{threads}"] = statistics.median(o / max(p) for o, p in zip(ours, zip(*peers)))
+        for t in race["contestants"].values():
             t["qps"], t["qps2"] = statistics.median(t["qps"]), statistics.median(t["qps2"])
-        self.result["walks"].append({**entry, "contestants": taken})
-        print(json.dumps(self.result["walks"][-1]), file=sys.stderr, flush=True)
+        print(json.dumps(race), file=sys.stderr, flush=True)
+        return race
+
+    def calibrated(self):
+        """What the walk reaches when it is asked for a recall and not for a number of candidates."""
+        self.result["calibrated"] = {
+            kind: {asked: self.search("echoic", kind, recall=asked)["recall"] for asked in RECALLS}
+            for kind in ("audio", "text")
+        }
 
     def exact(self):
         """One thread: query by query, and a hundred at once."""
@@ -179,10 +224,10 @@ class Race:
 
     def projection(self):
         """The softmax over all rows, and the sum that it weighs."""
-        vectors, queries = np.array(self.vectors), np.load(self.queries["audio"])[:20]
+        vectors, queries = np.array(self.vectors), np.load(self.queries["audio", "report"])[:20]
         ours, theirs = [], []
         for _ in range(self.rounds):
-            answer = self.ask(self.running["echoic"], "project", queries=str(self.queries["audio"]), count=len(queries))
+            answer = self.ask(self.running["echoic"], "project", queries=str(self.queries["audio", "report"]), count=len(queries))
             ours.append(sum(answer["times"]))
             begun = time.perf_counter()
             for index, query in enumerate(queries):
@@ -221,10 +266,10 @@ class Race:
             ratios = []
             pair = [self.start("echoic"), self.start("echoic")]
             for contestant, store in zip(pair, (together, alone)):
-                contestant("open", store=str(store), queries=str(self.queries["audio"]))
+                contestant("open", store=str(store), queries=str(self.queries["audio", "report"]))
             for _ in range(self.rounds):
                 seconds = [
-                    c("search", queries=str(self.queries["audio"]), k=K, domain=domain["name"])["seconds"] for c in pair
+                    c("search", queries=str(self.queries["audio", "report"]), k=K, domain=domain["name"])["seconds"] for c in pair
                 ]
                 ratios.append(seconds[0] / seconds[1])
             for contestant in pair:
@@ -238,9 +283,8 @@ def table(result):
     out = [f"{result['rows']:,} rows of {result['dim']}, {result['threads']} processors", ""]
     out += ["| | build, 2 threads | processor time of it | on disk | open to first answer | memory beside mapped files |", "|---|---|---|---|---|---|"]
     for name, c in result["contestants"].items():
-        memory = c["memory"].get("anonymous", c["memory"]["resident"])
         out.append(f"| {name} | {c['build_s']:.1f} s | {c['build_cpu_s']:.0f} s | {c['disk'] / 1e6:.0f} MB | {1e3 * c['open_s']:.1f} ms "
-                   f"| {memory / result['rows']:.0f} bytes a row |")
+                   f"| {c['memory'] / result['rows']:.0f} bytes a row |")
     for walk in result["walks"]:
         out += ["", f"{walk['kind']} queries, recall@10 of at least {walk['target']}: "
                 f"**{walk.get('ratio_qps', 0):.2f} ×** the best peer on one thread, "
@@ -249,6 +293,11 @@ def table(result):
         for name, c in sorted(walk["contestants"].items(), key=lambda item: -item[1]["qps"]):
             out.append(f"| {name} | {c['ef']} | {c['recall']:.4f} | {c['qps']:,.0f} | {c['p50_us']:.0f} µs "
                        f"| {c['p99_us']:.0f} µs | {c['qps2']:,.0f} |")
+        if walk["misses"]:
+            out += ["", f"not reached with up to {EFS[-1]} candidates: {', '.join(walk['misses'])}"]
+    for kind, reached in result["calibrated"].items():
+        figures = ", ".join(f"{asked} {found:.3f}" for asked, found in reached.items())
+        out += ["", f"asked for a recall, {kind} queries (asked, reached): {figures}"]
     for how, entry in result["exact"].items():
         ratio = entry.pop("ratio", 0)
         figures = ", ".join(f"{name} {qps:,.0f}" for name, qps in entry.items())
@@ -258,14 +307,16 @@ def table(result):
     out += ["", f"projection onto all rows: **{p['ratio']:.2f} ×** numpy ({p['echoic_ms']:.1f} ms, {p['numpy_ms']:.1f} ms)"]
     for name, d in result.get("domains", {}).items():
         out += ["", f"the domain {name} ({d['rows']:,} rows) among all: {d['time_ratio']:.2f} × the time of a store of it alone"]
+    for name, reason in result["left_out"].items():
+        out += ["", f"left out: {name}, {reason}"]
     return "\n".join(out) + "\n"
 
 
 def main():
-    vectors, binary, rounds, only = sys.argv[1:5]
-    race = Race(vectors, binary, int(rounds), only)
+    vectors, binary, rounds, build_limit, only = sys.argv[1:6]
+    race = Race(vectors, binary, int(rounds), float(build_limit), only)
     race.result["threads"] = os.cpu_count()
-    for step in (race.build, race.open, race.walks, race.exact, race.projection, race.domains):
+    for step in (race.build, race.open, race.walks, race.calibrated, race.exact, race.projection, race.domains):
         step()
     for contestant in race.running.values():
         contestant.close()

@@ -2,7 +2,8 @@
 """Compares Echoic with hnswlib, faiss, usearch, LanceDB and qdrant-client on the same vectors and queries.
 
     python3 benches/peers/run.py                    # real captions; needs ECHOIC_DATA, the folder of captions/ and audio/
-    python3 benches/peers/run.py --rows 1000000     # grown to a million rows by `peers grow`
+    python3 benches/peers/run.py --rows 1000000 --rounds 3 --build-limit 600 --only hnswlib,faiss-hnsw,faiss-flat
+                                                    # grown to a million rows by `peers grow`
 
 Makes its own virtual environment and keeps vectors in target/peers; prints a table and writes target/peers/result-ROWS.{md,json}.
 Each contestant runs in a process of its own. Questions go round in turns, one contestant after the other, and what is reported is the
@@ -23,6 +24,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=0, help="grow the captions to so many rows")
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--build-limit", type=float, default=240, help="seconds after which a build is given up")
     arguments.add_argument("--only", default="", help="contestants to run beside echoic, separated by commas")
     arguments = arguments.parse_args()
 
@@ -42,7 +44,8 @@ def main():
         if not grown.exists():
             subprocess.run([binary, "grow", vectors, grown, str(arguments.rows)], check=True)
         vectors = grown
-    compare = [python, ROOT / "benches/peers/compare.py", vectors, binary, str(arguments.rounds), arguments.only]
+    compare = [python, ROOT / "benches/peers/compare.py", vectors, binary, str(arguments.rounds),
+               str(arguments.build_limit), arguments.only]
     sys.exit(subprocess.run(compare, cwd=WORK).returncode)
 
 

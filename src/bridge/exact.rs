@@ -18,7 +18,7 @@ const FAINT: f64 = 1e-14;
 const STRIDE_ROWS: usize = 128;
 
 /// Rows of one parallel task in [`project_all`]; fixed, so that the result does not depend on the number of threads.
-const BLOCK_ROWS: usize = 4096;
+pub(super) const BLOCK_ROWS: usize = 4096;
 
 /// Sums `Σ m_i exp(s_i/τ) z_i` over any number of blocks (WSAC eq. 4-5 over the whole memory), in one pass and without
 /// overflow: a running maximum is kept, and earlier sums are rescaled when it rises.
@@ -96,8 +96,29 @@ impl ExactProjector {
         Ok(())
     }
 
+    /// Components of a vector.
+    pub(super) fn dim(&self) -> usize {
+        self.sum.len()
+    }
+
+    /// The temperature.
+    pub(super) fn tau(&self) -> f64 {
+        self.tau
+    }
+
+    /// An empty sum for the same vectors and temperature.
+    pub(super) fn emptied(&self) -> Self {
+        Self { max: f64::NEG_INFINITY, total: 0.0, sum: vec![0.0; self.dim()], occurrences: 0, ..*self }
+    }
+
+    /// Counts occurrences that weigh nothing.
+    pub(super) fn count(&mut self, occurrences: u64) {
+        self.occurrences += occurrences;
+    }
+
+    /// Adds a row whose similarity is known.
     #[inline]
-    fn add_row(&mut self, row: &[f32], copies: u32, similarity: f32) -> Result<()> {
+    pub(super) fn add_row(&mut self, row: &[f32], copies: u32, similarity: f32) -> Result<()> {
         if !similarity.is_finite() {
             return Err(Error::input("similarity", similarity, "a finite cosine")
                 .with_hint("the query or a stored embedding holds numbers that are not finite"));
@@ -140,7 +161,8 @@ impl ExactProjector {
         if later.max > self.max {
             self.rescale_to(later.max);
         }
-        let factor = (later.max - self.max).exp();
+        // Both may have counted only what weighs nothing.
+        let factor = if later.total > 0.0 { (later.max - self.max).exp() } else { 0.0 };
         self.total += later.total * factor;
         for (sum, x) in self.sum.iter_mut().zip(&later.sum) {
             *sum += x * factor;

@@ -28,6 +28,7 @@
 //! # Ok::<(), echoic::Error>(())
 //! ```
 
+mod bounded;
 mod exact;
 mod noise;
 mod project;

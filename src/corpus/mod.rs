@@ -198,12 +198,20 @@ const CLIP_NAMES: [&str; 10] =
 
 /// Folds white space and builds the row, or says why it is unusable.
 fn row(text: &str, clip: Option<&str>, line: u64) -> Item {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = folded(text);
     if text.is_empty() {
         return Err(Rejected { line, reason: "the caption is empty".into() });
     }
     let clip = clip.map(str::trim).filter(|clip| !clip.is_empty()).map(str::to_owned);
     Ok(Row { text, clip, line })
+}
+
+/// The text without white space around it, runs of it inside folded to one space.
+fn folded(text: &str) -> String {
+    let text = text.trim();
+    // Nearly every caption is of ASCII with single spaces, which one look at its bytes tells.
+    let is_plain = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !text.contains("  ");
+    if is_plain { text.to_owned() } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
 }
 
 /// Rejects bytes that are no UTF-8, saying where they stop to be.

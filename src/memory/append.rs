@@ -1,8 +1,10 @@
 //! Adding planned rows to a domain: one new segment, one commit.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::captions::{CaptionsWriter, Record};
@@ -12,7 +14,7 @@ use super::plan::{self, Decision, Plan};
 use super::storage::Storage;
 use super::vectors;
 use super::writer::{Writer, remove_quietly};
-use crate::embedding::normalize;
+use crate::embedding::{is_unit, norm};
 use crate::{Embeddings, Error, Result};
 
 /// What an append changed.
@@ -89,20 +91,24 @@ impl Writer {
         Ok(chunk.appended)
     }
 
-    fn unit_vectors(&self, plan: &Plan, embeddings: &Embeddings) -> Result<Vec<f32>> {
+    /// The embeddings at unit length; a copy only where one is not.
+    fn unit_vectors<'a>(&self, plan: &Plan, embeddings: &'a Embeddings) -> Result<Cow<'a, [f32]>> {
         let dim = self.space().dim;
         if embeddings.dim() != dim || embeddings.len() != plan.texts.len() {
             let found = format!("{} rows of {}", embeddings.len(), embeddings.dim());
             return Err(Error::input("the embeddings", found, format!("{} rows of {dim}", plan.texts.len())));
         }
-        let mut vectors = embeddings.as_slice().to_vec();
-        for (row, text) in vectors.chunks_exact_mut(dim).zip(&plan.texts) {
-            if normalize(row) == 0.0 {
-                let subject = format!("the embedding of {text:?}");
-                return Err(Error::input(subject, "length zero or a number that is not finite", "a direction"));
-            }
+        let given = embeddings.as_slice();
+        if given.par_chunks_exact(dim).with_min_len(256).all(|row| is_unit(norm(row))) {
+            return Ok(Cow::Borrowed(given));
         }
-        Ok(vectors)
+        let mut scaled = embeddings.clone();
+        let directed = scaled.normalize();
+        if let Some((text, _)) = plan.texts.iter().zip(directed).find(|(_, directed)| !directed) {
+            let subject = format!("the embedding of {text:?}");
+            return Err(Error::input(subject, "length zero or a number that is not finite", "a direction"));
+        }
+        Ok(Cow::Owned(scaled.into_vec()))
     }
 }
 

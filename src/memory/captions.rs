@@ -157,11 +157,11 @@ impl Captions {
         if !bytes.starts_with(MAGIC) {
             return Err(Error::damaged(path, 0, "another kind of file", "the magic number ECHOICCA"));
         }
-        check_crc(path, 28, crc32fast::hash(&bytes[..28]), u32_at(bytes, 28))?;
+        check_crc(path, 0, crc32fast::hash(&bytes[..28]), u32_at(bytes, 28))?;
         let start = bytes.len() - FOOTER;
         let footer = &bytes[start..];
-        check_crc(path, (start + 60) as u64, crc32fast::hash(&footer[..60]), u32_at(footer, 60))?;
-        check_crc(path, (start + 60) as u64, u32_at(footer, 60), entry.crc)?;
+        check_crc(path, start as u64, crc32fast::hash(&footer[..60]), u32_at(footer, 60))?;
+        check_crc(path, start as u64, u32_at(footer, 60), entry.crc)?;
         let counts = [u64_at(footer, 16), u64_at(footer, 24), u64_at(footer, 32), u64_at(footer, 40)];
         let [found_rows, local, foreign, tables] = counts.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         let length = found_rows
@@ -247,6 +247,11 @@ impl Captions {
             record @ Record::Repeat { .. } if record.id() == id => Ok(record),
             other => Err(Error::damaged(self.map.path(), offset, format!("{other:?}"), format!("repeat {place}"))),
         }
+    }
+
+    /// Where the record of the repeat at `place` of the table begins.
+    pub(super) fn repeat_offset(&self, place: usize) -> u64 {
+        self.repeat_entry(place).1
     }
 
     /// Number of repeats.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::captions::{Captions, Record};
+use super::captions::Captions;
 use super::catalogue::Catalogue;
 use super::graph::Graph;
 use super::lock::Lock;
@@ -30,7 +30,7 @@ const ATTEMPTS: usize = 16;
 pub struct Damage {
     /// The file.
     pub file: PathBuf,
-    /// Where, in bytes from its start: the beginning of the record, table or region whose checksum does not fit.
+    /// Where, in bytes from its start: the beginning of the record, vector, table or region that is not as it was written.
     pub offset: u64,
     /// What is there.
     pub found: String,
@@ -332,13 +332,14 @@ impl Memory {
 
     /// Every repeat must refer to a stored caption of its own domain, be it removed.
     fn verify_repeats(&self, segment: &Segment) -> Result<()> {
-        // A damaged record has been reported already.
-        let sound = segment.captions.records().map_while(Result::ok);
-        for record in sound.filter(|record| matches!(record, Record::Repeat { .. })) {
+        for place in 0..segment.captions.repeats() {
+            // A damaged record has been reported already.
+            let Ok(record) = segment.captions.repeat(place) else { continue };
             let home = self.0.find_stored(record.id()).map(|(home, _)| home.entry.domain);
             if home != Some(segment.entry.domain) {
+                let (path, offset) = (segment.captions.path(), segment.captions.repeat_offset(place));
                 let found = format!("a repeat of caption {}", record.id());
-                return Err(Error::damaged(segment.captions.path(), 0, found, "a caption of the same domain"));
+                return Err(Error::damaged(path, offset, found, "a caption of the same domain"));
             }
         }
         Ok(())

@@ -10,11 +10,19 @@ use fs4::{FileExt, TryLockError};
 use super::layout;
 use crate::{Error, Result};
 
-/// Held as long as it lives; the operating system releases it when the process ends, however it ends.
+/// Held as long as it lives; the operating system releases it when the process ends, however it ends. So a crashed owner keeps nobody out,
+/// whatever the file says: neither a process id that was given to another process since, nor the name of another host, nor nonsense.
 pub(super) struct Lock(File);
+
+/// Bytes of the owner's name that are read.
+const NAME_BYTES: u64 = 1000;
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // An owner that is still named was not able to say goodbye.
+        if let Err(error) = self.0.set_len(0) {
+            tracing::debug!("cannot clear the owner of the lock: {error}");
+        }
         // Closing alone does not release it while a child process that is just being started still shares the open file.
         if let Err(error) = FileExt::unlock(&self.0) {
             tracing::debug!("cannot unlock the store: {error}");
@@ -28,16 +36,23 @@ impl Lock {
         let path = layout::lock(dir);
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = options.map_err(Error::io("open", &path))?;
-        match FileExt::try_lock(&file) {
+        let locked = FileExt::try_lock(&file);
+        let mut name = Vec::new();
+        let read = (&mut file).take(NAME_BYTES).read_to_end(&mut name);
+        let named = legible(&name[..read.unwrap_or(0)]);
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                let read = file.take(1000).read_to_string(&mut owner);
-                let owner =
-                    if read.is_ok() && !owner.trim().is_empty() { owner.trim() } else { "which has not named itself" };
-                return Err(Error::Locked { path: dir.to_path_buf(), owner: owner.to_owned() });
+                let owner = named.unwrap_or_else(|| "which has not named itself".to_owned());
+                return Err(Error::Locked { path: dir.to_path_buf(), owner });
             }
             Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path)(source)),
+        }
+        if let Some(former) = named {
+            tracing::warn!(
+                "took over {} from a writer that ended without closing it: {former}; what it acknowledged is there",
+                dir.display()
+            );
         }
         // The name is a courtesy: on a full disk the lock holds without it.
         let named = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(owner().as_bytes()));
@@ -46,6 +61,13 @@ impl Lock {
         }
         Ok(Self(file))
     }
+}
+
+/// What the file says of its owner, whatever bytes it holds: one line, or `None` when it says nothing.
+fn legible(name: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(name);
+    let text: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    (!text.is_empty()).then_some(text)
 }
 
 /// This process, as others will read it.

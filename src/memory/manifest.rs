@@ -136,7 +136,7 @@ impl Manifest {
         if !header.starts_with(MAGIC) {
             return Err(Error::damaged(path, 0, "another kind of file", "the magic number ECHOICMF"));
         }
-        check_crc(path, 28, crc32fast::hash(&header[..28]), u32_at(header, 28))?;
+        check_crc(path, 0, crc32fast::hash(&header[..28]), u32_at(header, 28))?;
         let version = u32_at(header, 8);
         if version != FORMAT_VERSION {
             return Err(Error::Version { path: dir.to_path_buf(), found: version, supported: FORMAT_VERSION });

@@ -38,6 +38,7 @@ compile_error!("the store's files are mapped as little-endian numbers; big-endia
 mod append;
 mod backup;
 mod blocks;
+mod bounds;
 mod calibrate;
 mod captions;
 mod catalogue;

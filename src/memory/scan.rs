@@ -15,7 +15,7 @@ use crate::simd::{Kernels, TILE_QUERIES, TILE_ROWS};
 /// Rows that one task compares at least: large enough to hide the cost of a task, small enough to share out a small segment.
 const TASK_ROWS: usize = 4096;
 /// Rows between two looks at what was found; with their sums they stay in the nearest cache.
-const STRIDE: usize = 64 * TILE_ROWS;
+pub(super) const STRIDE: usize = 64 * TILE_ROWS;
 
 /// The rows of a segment as a scan reads them.
 #[derive(Clone, Copy)]

@@ -316,6 +316,11 @@ impl<'a> Block<'a> {
         &self.segment.domain
     }
 
+    /// The segment whose rows these are.
+    pub(super) fn segment(&self) -> &'a Segment {
+        self.segment
+    }
+
     /// The unit vectors, row after row.
     pub fn vectors(&self) -> &'a [f32] {
         self.segment.vectors.as_slice()

@@ -34,12 +34,12 @@ impl Tombstones {
         if !bytes.starts_with(MAGIC) {
             return Err(Error::damaged(&path, 0, "another kind of file", "the magic number ECHOICTO"));
         }
-        check_crc(&path, 60, crc32fast::hash(&bytes[..60]), u32_at(&bytes, 60))?;
-        check_crc(&path, 60, u32_at(&bytes, 60), entry.file.crc)?;
+        check_crc(&path, 0, crc32fast::hash(&bytes[..60]), u32_at(&bytes, 60))?;
+        check_crc(&path, 0, u32_at(&bytes, 60), entry.file.crc)?;
         let found = (u32_at(&bytes, 8), u32_at(&bytes, 12), u64_at(&bytes, 16), u32_at(&bytes, 24), u32_at(&bytes, 28));
         let expected = (VERSION, entry.generation, entry.segment, rows as u32, entry.rows);
         if found != expected {
-            return Err(Error::damaged(&path, 8, format!("{found:?}"), format!("{expected:?}")));
+            return Err(Error::damaged(&path, 0, format!("{found:?}"), format!("{expected:?}")));
         }
         check_crc(&path, HEADER as u64, crc32fast::hash(&bytes[HEADER..]), u32_at(&bytes, 32))?;
         let mut words = vec![0; rows.div_ceil(64)];

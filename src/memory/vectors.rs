@@ -3,9 +3,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::codec::{u32_at, u64_at};
 use super::manifest::{FileEntry, check_crc};
 use super::mapping::{Mapped, bytes_of};
+use crate::embedding::norm;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"ECHOICVE";
@@ -61,11 +64,11 @@ impl Vectors {
         if !bytes.starts_with(MAGIC) {
             return Err(Error::damaged(path, 0, "another kind of file", "the magic number ECHOICVE"));
         }
-        check_crc(path, 60, crc32fast::hash(&bytes[..60]), u32_at(bytes, 60))?;
-        check_crc(path, 60, u32_at(bytes, 60), entry.crc)?;
+        check_crc(path, 0, crc32fast::hash(&bytes[..60]), u32_at(bytes, 60))?;
+        check_crc(path, 0, u32_at(bytes, 60), entry.crc)?;
         let shape = (u32_at(bytes, 8), u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
         if shape != (VERSION, dim as u32, rows as u64, segment) {
-            return Err(Error::damaged(path, 8, format!("{shape:?}"), format!("{:?}", (VERSION, dim, rows, segment))));
+            return Err(Error::damaged(path, 0, format!("{shape:?}"), format!("{:?}", (VERSION, dim, rows, segment))));
         }
         Ok(Self { map, dim, rows })
     }
@@ -85,27 +88,21 @@ impl Vectors {
         &self.as_slice()[row * self.dim..(row + 1) * self.dim]
     }
 
-    /// The rows in order.
-    pub(super) fn iter(&self) -> std::slice::ChunksExact<'_, f32> {
-        self.as_slice().chunks_exact(self.dim)
-    }
-
     /// The checksum of the data, which identifies the vectors that a graph was built on.
     pub(super) fn data_crc(&self) -> u32 {
         u32_at(self.map.bytes(), 32)
     }
 
-    /// Reads everything and compares checksums; then every row must be a finite unit vector.
+    /// Reads everything: every row must be a finite unit vector, and all together have their checksum. So a row that is no unit vector any
+    /// more is named itself, and smaller damage by the region of the checksum.
     pub(super) fn verify(&self) -> Result<()> {
         let path = self.map.path();
-        check_crc(path, HEADER as u64, crc32fast::hash(&self.map.bytes()[HEADER..]), self.data_crc())?;
-        for (index, row) in self.iter().enumerate() {
-            let square = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
-            if square.is_nan() || (square - 1.0).abs() > 1e-3 {
-                let offset = HEADER + index * self.dim * 4;
-                return Err(Error::damaged(path, offset as u64, format!("a row of squared length {square}"), "1"));
-            }
+        let rows = self.as_slice().par_chunks_exact(self.dim).enumerate();
+        let lengths = rows.map(|(index, row)| (index, norm(row)));
+        if let Some((index, norm)) = lengths.find_first(|(_, norm)| norm.is_nan() || (norm - 1.0).abs() > 1e-3) {
+            let offset = HEADER + index * self.dim * 4;
+            return Err(Error::damaged(path, offset as u64, format!("a row of length {norm}"), "1"));
         }
-        Ok(())
+        check_crc(path, HEADER as u64, crc32fast::hash(&self.map.bytes()[HEADER..]), self.data_crc())
     }
 }

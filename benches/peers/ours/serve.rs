@@ -1,11 +1,12 @@
 //! Questions from the driver, one JSON object a line; one JSON object a line back. Times are taken here, inside the process, as the driver
 //! takes those of the peers inside its own.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use echoic::bridge::project_all;
+use echoic::captioner::project_on_all;
 use echoic::memory::{Memory, Neighbour, RowKey, SearchOptions};
 use echoic::npy::NpyRows;
 use echoic::progress::Stop;
@@ -15,11 +16,14 @@ use serde_json::{Value, json};
 
 /// Answers until the input ends.
 pub fn serve() -> Result<()> {
-    let mut memory = None;
+    let (mut memory, mut pools) = (None, BTreeMap::new());
     for line in std::io::stdin().lock().lines() {
         let question: Value = serde_json::from_str(&line.unwrap()).unwrap();
         let threads = question["threads"].as_u64().unwrap_or(1) as usize;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        // Kept from question to question, as a program that serves would: threads remember what walks work with.
+        let pool = pools
+            .entry(threads)
+            .or_insert_with(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
         let answer = pool.install(|| answer(&question, &mut memory, threads))?;
         let mut out = std::io::stdout().lock();
         writeln!(out, "{answer}").unwrap();
@@ -34,13 +38,12 @@ fn answer(question: &Value, memory: &mut Option<Memory>, threads: usize) -> Resu
         "build" => build(text("store").as_ref(), text("vectors").as_ref(), question["domains"].as_array()),
         "open" => {
             let query = NpyRows::open(text("queries").as_ref())?.read_all()?;
-            let begun = Instant::now();
+            let (begun, before) = (Instant::now(), memory_use());
             let opened = memory.insert(Memory::open(text("store").as_ref())?);
             let open = begun.elapsed();
             opened.search(query.row(0).unwrap(), &SearchOptions::default())?;
-            Ok(
-                json!({ "open_s": open.as_secs_f64(), "first_s": begun.elapsed().as_secs_f64(), "memory": memory_use() }),
-            )
+            let first = begun.elapsed().as_secs_f64();
+            Ok(json!({ "open_s": open.as_secs_f64(), "first_s": first, "memory": memory_use() - before }))
         }
         "search" => search(memory.as_ref().unwrap(), question, threads),
         "project" => project(memory.as_ref().unwrap(), question),
@@ -109,25 +112,20 @@ fn search(memory: &Memory, question: &Value, threads: usize) -> Result<Value> {
 /// The whole memory's projection of every query, timed one by one.
 fn project(memory: &Memory, question: &Value) -> Result<Value> {
     let queries = NpyRows::open(question["queries"].as_str().unwrap().as_ref())?.read_all()?;
-    let blocks = memory.blocks(None)?;
-    let block = &blocks[0];
     let mut times = Vec::new();
     let mut first = Vec::new();
     for query in queries.rows().take(question["count"].as_u64().unwrap_or(20) as usize) {
         let begun = Instant::now();
-        let projected = project_all(block.vectors(), |row| block.multiplicity(row), query, 0.01)?;
+        let projected = project_on_all(memory, query, None, 0.01)?;
         times.push(begun.elapsed().as_secs_f64());
         first.push(projected.embedding);
     }
     Ok(json!({ "times": times, "embeddings": first }))
 }
 
-/// Bytes that this process holds: beside mapped files, and all.
-fn memory_use() -> Value {
+/// Bytes that this process holds beside mapped files.
+fn memory_use() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes = |key: &str| {
-        let line = status.lines().find(|line| line.starts_with(key));
-        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    json!({ "anonymous": kilobytes("RssAnon:") * 1024, "resident": kilobytes("VmRSS:") * 1024 })
+    let line = status.lines().find(|line| line.starts_with("RssAnon"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

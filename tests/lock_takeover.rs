@@ -1,0 +1,139 @@
+//! The lock of a writer that crashed: the next one takes over at once and says so, and a living writer is never robbed.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod memory_support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use echoic::Error;
+use echoic::memory::{Memory, Writer};
+use memory_support::*;
+use tracing_subscriber::fmt::MakeWriter;
+
+const STORE: &str = "ECHOIC_TEST_STORE";
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Opens a writer; returns what was said meanwhile, too.
+fn open(dir: &Path) -> (echoic::Result<Writer>, String) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    let writer = tracing::subscriber::with_default(subscriber, || Memory::writer(dir));
+    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (writer, said)
+}
+
+#[test]
+#[ignore = "run by the tests below, in another process"]
+fn child_writes_until_it_is_killed() {
+    let Some(dir) = std::env::var_os(STORE) else { return };
+    let mut writer = Memory::writer(Path::new(&dir)).unwrap();
+    ingest(&mut writer, "child", &numbered("x", 3)).unwrap();
+    println!("\nready");
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+/// A process that holds the lock and has committed three captions.
+fn living_writer(dir: &Path) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_writes_until_it_is_killed", "--nocapture", "--include-ignored"])
+        .env(STORE, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "ready"), "the child cannot open the store");
+    child
+}
+
+#[test]
+fn a_killed_writer_is_succeeded_at_once_and_named() {
+    let (_guard, dir) = empty_store();
+    let mut child = living_writer(&dir);
+    let owner = format!("process {}", child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let begun = Instant::now();
+    let (writer, said) = open(&dir);
+    let mut writer = writer.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "no timeout is waited for");
+    assert!(said.contains("took over") && said.contains(&owner), "{said:?}");
+    assert_eq!(ingest(&mut writer, "child", &numbered("x", 4)).unwrap().duplicates, 3, "what it acknowledged is there");
+    drop(writer);
+    let (writer, said) = open(&dir);
+    assert!(
+        writer.is_ok() && !said.contains("took over"),
+        "a writer that closed the store needs no successor: {said:?}"
+    );
+}
+
+#[test]
+fn a_living_writer_is_never_robbed_whatever_the_file_says() {
+    let (_guard, dir) = empty_store();
+    let mut child = living_writer(&dir);
+    let refused = || match Memory::writer(&dir) {
+        Err(Error::Locked { owner, .. }) => owner,
+        other => panic!("{other:?}"),
+    };
+    assert!(refused().contains(&format!("process {}", child.id())));
+    // The file is for people: emptied or overwritten, it frees nothing.
+    for (content, named) in [
+        (&b""[..], "has not named itself"),
+        (b"process 999999999 on nowhere: gone, since 1970-01-01 00:00:00 UTC", "process 999999999"),
+        (b"\xff\x00\x1b[31m\n", "\u{fffd}"),
+    ] {
+        std::fs::write(dir.join("lock"), content).unwrap();
+        let owner = refused();
+        assert!(owner.contains(named) && !owner.contains(char::is_control), "{owner:?}");
+    }
+    assert_eq!(Memory::open(&dir).unwrap().len(), 3, "readers are not affected");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(Memory::writer(&dir).is_ok());
+}
+
+/// A process id may have been given to another process since, and a folder may have come from another machine.
+#[test]
+fn a_name_that_nobody_answers_to_keeps_nobody_out() {
+    let (_guard, dir) = empty_store();
+    let alive = format!("process {} on this machine: echoic ingest, since 2026-01-01 00:00:00 UTC", std::process::id());
+    let long = "x".repeat(100_000);
+    for content in
+        [alive.as_bytes(), b"process 1 on another.host: echoic train", b"\xff\xfe\x00 garbage \x07", long.as_bytes()]
+    {
+        std::fs::write(dir.join("lock"), content).unwrap();
+        let (writer, said) = open(&dir);
+        assert!(writer.is_ok());
+        assert!(said.contains("took over") && said.len() < 5_000, "{said:?}");
+        assert!(!said.contains('\u{7}') && !said.contains('\0'), "no control character reaches a terminal: {said:?}");
+        assert!(matches!(Memory::writer(&dir), Err(Error::Locked { .. })), "held as well as by any other");
+    }
+    std::fs::write(dir.join("lock"), " \n").unwrap();
+    let (writer, said) = open(&dir);
+    assert!(writer.is_ok() && said.is_empty(), "{said:?}");
+}
