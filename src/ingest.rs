@@ -30,7 +30,7 @@ pub enum Source<'a> {
     /// A file whose row i belongs to caption i of the corpus, rejected captions counted too.
     Rows(NpyRows),
     /// The embeddings of the Parquet file that the corpus is read from.
-    Parquet(ParquetRows),
+    Parquet(Box<ParquetRows>),
 }
 
 impl Source<'_> {

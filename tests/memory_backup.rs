@@ -178,7 +178,7 @@ fn a_parquet_file_carries_all_of_it() {
         assert_eq!((rows.rows(), rows.dim(), rows.space().as_ref()), (stats.occurrences, DIM, Some(memory.space())));
         let corpus = corpus::open(&path, &Options::default()).unwrap();
         assert_eq!(corpus.format(), corpus::Format::Parquet);
-        let source = Source::Parquet(rows);
+        let source = Source::Parquet(Box::new(rows));
         let report = ingest::ingest(&mut writer, domain, corpus, source, Mode::Add, &(), &Stop::new()).unwrap();
         assert_eq!((report.new, report.rejected, report.duplicate), (stats.captions, 0, 0));
         assert_eq!(without_ids(&other, domain), without_ids(&dir, domain));

@@ -72,7 +72,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let carried = carried.filter(|rows| writer.space().is_external() || rows.space().as_ref() == Some(writer.space()));
     let source = match (&arguments.embeddings, carried) {
         (Some(file), _) => Source::Rows(matching_rows(file, captions)?),
-        (None, Some(rows)) => Source::Parquet(rows),
+        (None, Some(rows)) => Source::Parquet(Box::new(rows)),
         (None, None) if writer.space().is_external() => {
             return Err(Error::input("ingest", "a store of external embeddings", "--embeddings FILE.npy")
                 .with_hint("compute the embeddings of the captions with your model, one row a caption"));

@@ -46,9 +46,9 @@ pub(super) fn rows(path: &Path, column: Option<&str>) -> Result<impl Iterator<It
 
 fn items(captions: Texts, clips: Option<Texts>, first: u64) -> Vec<Item> {
     let clips = clips.into_iter().flatten().chain(std::iter::repeat(None));
-    let item = |((caption, clip), line): ((Option<Vec<u8>>, Option<Vec<u8>>), u64)| {
+    let rows = captions.into_iter().zip(clips).zip(first..).map(|((caption, clip), line)| {
         let clip = clip.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
         utf8(caption.as_deref().unwrap_or_default(), line).and_then(|text| row(text, clip, line))
-    };
-    captions.into_iter().zip(clips).zip(first..).map(item).collect()
+    });
+    rows.collect()
 }
