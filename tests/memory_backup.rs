@@ -173,7 +173,7 @@ fn a_parquet_file_carries_all_of_it() {
         let exported = export(&memory, Some(&[domain.to_owned()]), Format::Parquet, &path, &(), &Stop::new()).unwrap();
         let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
         assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
-        assert_eq!(exported.files, [path.clone()]);
+        assert_eq!(exported.files, std::slice::from_ref(&path));
         let rows = ParquetRows::open(&path).unwrap().expect("embeddings");
         assert_eq!((rows.rows(), rows.dim(), rows.space().as_ref()), (stats.occurrences, DIM, Some(memory.space())));
         let corpus = corpus::open(&path, &Options::default()).unwrap();
