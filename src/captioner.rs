@@ -229,6 +229,12 @@ pub struct Captioned {
     /// Row of the file, from 0, where the file holds several embeddings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<usize>,
+    /// Where the window that was captioned begins, in seconds, where windows are kept apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
+    /// Where it ends, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
     /// The caption.
     pub caption: String,
     /// How the gap was bridged.
@@ -312,6 +318,24 @@ impl Captioner {
         Ok(captioned)
     }
 
+    /// Captions each window of an audio file by itself; the time that embedding took is told with the first.
+    ///
+    /// # Errors
+    /// As [`Captioner::caption`].
+    pub fn caption_windows(&self, path: &Path, options: &CaptionOptions) -> Result<Vec<Captioned>> {
+        let clap = self.clap.as_ref().ok_or_else(|| no_tower(&self.memory))?;
+        let start = Instant::now();
+        let windows = clap.embed_windows(path)?;
+        let mut embed_ms = milliseconds(start);
+        let captioned = windows.into_iter().map(|window| {
+            let mut captioned = self.caption_embedding(&path.display().to_string(), &window.embedding, options)?;
+            captioned.timings.embed_ms = std::mem::take(&mut embed_ms);
+            (captioned.start, captioned.end) = (Some(window.start), Some(window.end));
+            Ok(captioned)
+        });
+        captioned.collect()
+    }
+
     /// Captions a precomputed audio embedding of the store's space; `name` stands for it in the answer.
     ///
     /// # Errors
@@ -341,6 +365,8 @@ impl Captioner {
         Ok(Captioned {
             path: name.to_owned(),
             row: None,
+            start: None,
+            end: None,
             caption: generated.text,
             strategy: options.strategy,
             neighbours: retrieved.neighbours,

@@ -12,9 +12,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::clap::checkpoint::tensor;
+use crate::clap::checkpoint::tensor_of;
+use crate::clap::features::Features;
 use crate::clap::gemm::{Packed, multiply};
-use crate::clap::pooling::Pooling;
 use crate::digest::hex;
 use crate::{Error, Result, embedding};
 
@@ -35,7 +35,7 @@ pub(crate) fn standardise(features: &[f32], mean: &[f32], scale: &[f32]) -> Vec<
 pub struct AdapterFacts {
     /// Version of the file format: [`VERSION`].
     pub version: u32,
-    /// The kind of features it takes: a name of [`Pooling`].
+    /// The kind of features it takes: a name of [`Features`].
     pub features: String,
     /// Components of the features.
     pub inputs: usize,
@@ -95,7 +95,7 @@ pub enum Storage {
 #[derive(Debug)]
 pub struct Adapter {
     facts: AdapterFacts,
-    features: Pooling,
+    features: Features,
     mean: Vec<f32>,
     scale: Vec<f32>,
     layers: Vec<(Packed, Vec<f32>)>,
@@ -129,9 +129,10 @@ impl Adapter {
         if facts.version != VERSION {
             return Err(wrong(format!("version {} of the format; this build reads {VERSION}", facts.version)));
         }
-        let features = Pooling::from_name(&facts.features)
-            .ok_or_else(|| wrong(format!("features of kind '{}', which this build does not know", facts.features)))?;
-        if features.dim() != facts.inputs || facts.layers == 0 || facts.layers > 64 {
+        let unknown =
+            || format!("{} features of kind '{}', which this build does not know", facts.inputs, facts.features);
+        let features = Features::from_name(&facts.features, facts.inputs).ok_or_else(|| wrong(unknown()))?;
+        if facts.inputs == 0 || facts.layers == 0 || facts.layers > 64 {
             return Err(wrong(format!("{} inputs and {} layers", facts.inputs, facts.layers)));
         }
         let finite = |numbers: &[f32]| match numbers.iter().all(|x| x.is_finite()) {
@@ -144,8 +145,8 @@ impl Adapter {
             let name = format!("layers.{index}.weight");
             let shape = table.tensor(&name).map_err(|_| wrong(format!("no tensor {name}")))?.shape().to_vec();
             let outputs = shape.first().copied().filter(|n| *n > 0).ok_or_else(|| wrong(format!("an empty {name}")))?;
-            let weight = tensor(&table, &name, &[outputs, inputs], subject)?;
-            let bias = tensor(&table, &format!("layers.{index}.bias"), &[outputs], subject)?;
+            let weight = tensor_of(&table, &name, &[outputs, inputs], subject)?;
+            let bias = tensor_of(&table, &format!("layers.{index}.bias"), &[outputs], subject)?;
             finite(&weight)?;
             finite(&bias)?;
             layers.push((Packed::from_linear(&weight, outputs, inputs), bias));
@@ -154,8 +155,8 @@ impl Adapter {
         if inputs != facts.outputs {
             return Err(wrong(format!("a last layer of {inputs} outputs, announced {}", facts.outputs)));
         }
-        let mean = tensor(&table, "mean", &[facts.inputs], subject)?;
-        let scale = tensor(&table, "scale", &[facts.inputs], subject)?;
+        let mean = tensor_of(&table, "mean", &[facts.inputs], subject)?;
+        let scale = tensor_of(&table, "scale", &[facts.inputs], subject)?;
         finite(&mean)?;
         finite(&scale)?;
         Ok(Self { facts, features, mean, scale, layers, sha256: hex(&Sha256::digest(bytes)) })
@@ -167,7 +168,7 @@ impl Adapter {
     }
 
     /// The features it takes.
-    pub fn features(&self) -> Pooling {
+    pub fn features(&self) -> Features {
         self.features
     }
 
@@ -205,7 +206,7 @@ impl Activation {
     fn apply(self, x: f32) -> f32 {
         match self {
             Self::Relu => x.max(0.0),
-            Self::Gelu => crate::clap::minilm::gelu(x),
+            Self::Gelu => crate::clap::layers::gelu(x),
         }
     }
 }
@@ -266,6 +267,7 @@ fn encode(values: &[f32], storage: Storage) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clap::pooling::Pooling;
 
     /// Takes the mean of the features times ±1: easy to follow by hand.
     fn parameters() -> AdapterParameters {

@@ -1,11 +1,10 @@
-//! Reading weights: PyTorch checkpoints (parsed, never executed) and mapped safetensors files.
+//! Reading weights: PyTorch checkpoints (parsed, never executed) and safetensors files, both mapped.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use memmap2::Mmap;
 use safetensors::SafeTensors;
@@ -26,12 +25,15 @@ const DIMENSIONS: usize = 8;
 const WRAPPER: &str = "module.";
 
 /// Named tensors of a checkpoint, in whatever format: what a tower is loaded from.
-pub(crate) trait Tensors: Send + Sync {
+pub trait Tensors: Send + Sync {
     /// The tensor `name`, whose shape must be `shape`, as `f32` in row-major order.
     ///
     /// # Errors
-    /// [`Error::Input`] that names a missing or misshapen tensor, [`Error::Io`] when it cannot be read.
+    /// [`Error::Input`] that names a missing, misshapen or damaged tensor.
     fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+
+    /// The shape of the tensor `name`, where there is one.
+    fn shape(&self, name: &str) -> Option<&[usize]>;
 
     /// Every tensor with its shape, by name.
     fn names(&self) -> BTreeMap<String, Vec<usize>>;
@@ -41,27 +43,58 @@ pub(crate) trait Tensors: Send + Sync {
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read, [`Error::Input`] when it is no checkpoint or a damaged one.
-pub(crate) fn open(path: &Path) -> Result<Box<dyn Tensors>> {
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    file.take(16).read_to_end(&mut head).map_err(Error::io("read", path))?;
-    match head.as_slice() {
-        [b'P', b'K', ..] => Ok(Box::new(PyTorch::open(path)?)),
-        [_, _, _, _, _, _, _, _, b'{', ..] => Ok(Box::new(Mapped::open(path)?)),
-        [0x80, 2, ..] => Err(Error::input(path.display(), "the format of PyTorch before 1.6", CHECKPOINT)
-            .with_hint("save it again with a newer PyTorch: torch.save(torch.load(OLD, weights_only=True), NEW)")),
-        _ if head.starts_with(b"version https://") => {
-            Err(Error::input(path.display(), "a Git LFS pointer, not the file itself", CHECKPOINT)
-                .with_hint("run `git lfs pull` in its folder, or fetch it with `echoic models pull`"))
-        }
-        _ => Err(Error::input(path.display(), "another kind of file", CHECKPOINT)),
+pub fn open(path: &Path) -> Result<Box<dyn Tensors>> {
+    Ok(Box::new(Checkpoint::open(path)?))
+}
+
+/// The lengths of the tensor `name`, which must have `N` dimensions: for models whose sizes only their tensors tell.
+///
+/// # Errors
+/// [`Error::Input`] that names a missing or misshapen tensor.
+pub(crate) fn lengths<const N: usize>(file: &dyn Tensors, name: &str) -> Result<[usize; N]> {
+    match file.shape(name).map(<[usize; N]>::try_from) {
+        Some(Ok(lengths)) if !lengths.contains(&0) => Ok(lengths),
+        // Asked for with a shape that none has, so that the error is that of every other tensor.
+        _ => file.get(name, &[usize::MAX; N]).map(|_| [0; N]),
     }
+}
+
+/// How many parts the tensors below `prefix` number: one more than the largest number that follows it. So a part that lacks a tensor is
+/// missed when it is loaded, and not taken for the end.
+pub(crate) fn count(file: &dyn Tensors, prefix: &str) -> usize {
+    let number = |name: &String| name.strip_prefix(prefix)?.split('.').next()?.parse::<u16>().ok();
+    file.names().keys().filter_map(number).max().map_or(0, |last| usize::from(last) + 1)
 }
 
 const CHECKPOINT: &str = "a checkpoint in the format of safetensors or of PyTorch";
 
 /// What to do about a damaged file of the cache.
 const AGAIN: &str = "run `echoic models verify`, then remove the model and pull it again";
+
+/// A file of weights, mapped: a tensor is read from the page cache when it is asked for.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    path: PathBuf,
+    map: Mmap,
+    tensors: BTreeMap<String, Described>,
+}
+
+/// Where a tensor lies in the file.
+#[derive(Debug)]
+struct Described {
+    shape: Vec<usize>,
+    /// The type of its numbers and the bytes that hold them, or why they cannot be read.
+    numbers: Result<(Number, Range<usize>), String>,
+    /// The bytes whose checksum the file gives, where it does.
+    checked: Option<Member>,
+}
+
+/// A member of a PyTorch checkpoint.
+#[derive(Debug, Clone)]
+struct Member {
+    bytes: Range<usize>,
+    crc32: u32,
+}
 
 /// The types of numbers that weights are stored in.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +103,112 @@ enum Number {
     F32,
     F16,
     Bf16,
+}
+
+impl Checkpoint {
+    /// Opens `path` and reads its table of contents.
+    ///
+    /// Of the dictionaries in a PyTorch checkpoint, the one that holds the most tensors is the state dictionary, however deep it lies
+    /// (`{"model": …}`, `{"state_dict": …}`); a prefix `module.` of all names is left out.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        // SAFETY: weights lie in the model cache, which `models` only ever replaces by renaming a finished file over the old one, or in a
+        // folder of the user's; nothing here writes into a file that is mapped. Someone who truncates the file by hand while it is in use
+        // gets SIGBUS, not wrong memory: the bytes are only ever read as plain numbers.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
+        let damaged = |found: String| Error::input(path.display(), found, CHECKPOINT).with_hint(AGAIN);
+        let tensors = match &map[..] {
+            [b'P', b'K', ..] => from_pytorch(&map).map_err(damaged)?,
+            [_, _, _, _, _, _, _, _, b'{', ..] => from_safetensors(&map).map_err(damaged)?,
+            other => return Err(other_kind(path, other)),
+        };
+        Ok(Self { path: path.to_path_buf(), map, tensors: unwrapped(tensors) })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tensors whose names begin with `prefix`, without it.
+    pub fn part(&self, prefix: &'static str) -> Part<'_> {
+        Part { whole: self, prefix }
+    }
+}
+
+fn other_kind(path: &Path, bytes: &[u8]) -> Error {
+    if bytes.starts_with(&[0x80, 2]) {
+        Error::input(path.display(), "the format of PyTorch before 1.6", CHECKPOINT)
+            .with_hint("save it again with a newer PyTorch: torch.save(torch.load(OLD, weights_only=True), NEW)")
+    } else if bytes.starts_with(b"version https://") {
+        Error::input(path.display(), "a Git LFS pointer, not the file itself", CHECKPOINT)
+            .with_hint("run `git lfs pull` in its folder, or fetch it with `echoic models pull`")
+    } else {
+        Error::input(path.display(), "another kind of file", CHECKPOINT)
+    }
+}
+
+impl Tensors for Checkpoint {
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let wrong = |found: String| {
+            let expected = match shape.contains(&usize::MAX) {
+                true => format!("one of {} dimensions", shape.len()),
+                false => format!("shape {shape:?}"),
+            };
+            Error::input(format!("{}, tensor {name}", self.path.display()), found, expected)
+        };
+        let tensor = self.tensors.get(name).ok_or_else(|| wrong("nothing".into()))?;
+        if tensor.shape != shape {
+            return Err(wrong(format!("shape {:?}", tensor.shape)));
+        }
+        let (number, place) = tensor.numbers.clone().map_err(wrong)?;
+        let count: usize = shape.iter().product();
+        let bytes = self.map.get(place).filter(|bytes| bytes.len() == count * number.bytes());
+        let bytes = bytes.ok_or_else(|| wrong("too few bytes".into()))?;
+        // A member's bytes were found inside the map when it was opened.
+        if tensor.checked.as_ref().is_some_and(|all| crc32fast::hash(&self.map[all.bytes.clone()]) != all.crc32) {
+            return Err(wrong("damaged numbers: their checksum differs".into()));
+        }
+        let numbers = number.decode(bytes);
+        match numbers.iter().all(|x| x.is_finite()) {
+            true => Ok(numbers),
+            false => Err(wrong("numbers that are not finite".into())),
+        }
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
+    }
+
+    fn names(&self) -> BTreeMap<String, Vec<usize>> {
+        self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
+    }
+}
+
+/// Some tensors of a checkpoint: those below a prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Part<'a> {
+    whole: &'a Checkpoint,
+    prefix: &'static str,
+}
+
+impl Tensors for Part<'_> {
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.whole.get(&format!("{}{name}", self.prefix), shape)
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.whole.shape(&format!("{}{name}", self.prefix))
+    }
+
+    fn names(&self) -> BTreeMap<String, Vec<usize>> {
+        let all = self.whole.names().into_iter();
+        all.filter_map(|(name, shape)| Some((name.strip_prefix(self.prefix)?.to_owned(), shape))).collect()
+    }
 }
 
 impl Number {
@@ -92,17 +231,57 @@ impl Number {
     }
 }
 
-/// A PyTorch checkpoint: a zip of a pickle that describes tensors and of their bytes.
-///
-/// Of the dictionaries in it, the one that holds the most tensors is the state dictionary, however deep it lies (`{"model": …}`,
-/// `{"state_dict": …}`); a prefix `module.` of all names is left out.
-pub(crate) struct PyTorch {
-    path: PathBuf,
-    archive: Mutex<ZipArchive<BufReader<File>>>,
-    tensors: BTreeMap<String, Stored>,
+/// The table of contents of a safetensors file.
+fn from_safetensors(map: &[u8]) -> Result<BTreeMap<String, Described>, String> {
+    let (header, table) = SafeTensors::read_metadata(map).map_err(|cause| format!("a damaged file ({cause})"))?;
+    let start = header + size_of::<u64>();
+    let described = table.tensors().into_iter().map(|(name, info)| {
+        let bytes = start.saturating_add(info.data_offsets.0)..start.saturating_add(info.data_offsets.1);
+        let numbers = number_of(info.dtype).map(|number| (number, bytes));
+        (name, Described { shape: info.shape.clone(), numbers, checked: None })
+    });
+    Ok(described.collect())
 }
 
-/// Where a tensor lies in a PyTorch checkpoint.
+/// The table of contents of a PyTorch checkpoint: a zip of a pickle that describes tensors and of their bytes.
+fn from_pytorch(map: &[u8]) -> Result<BTreeMap<String, Described>, String> {
+    let mut archive = ZipArchive::new(Cursor::new(map)).map_err(|cause| cause.to_string())?;
+    let mut members = BTreeMap::new();
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(|cause| cause.to_string())?;
+        let name = entry.name().map_err(|cause| cause.to_string())?.into_owned();
+        let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
+        let bytes = start.and_then(|start| Some(start..start.checked_add(usize::try_from(entry.size()).ok()?)?));
+        let bytes =
+            bytes.filter(|bytes| bytes.end <= map.len()).ok_or_else(|| format!("a zip whose {name} is cut off"))?;
+        // PyTorch stores without compressing. That also bounds the memory that a small file can ask for.
+        if entry.compression() != CompressionMethod::Stored {
+            return Err(format!("a zip whose {name} is compressed"));
+        }
+        members.insert(name, Member { bytes, crc32: entry.crc32() });
+    }
+    let description = members.iter().find_map(|(name, member)| Some((name.strip_suffix("/data.pkl")?, member)));
+    let (folder, member) = description.ok_or("a zip without data.pkl")?;
+    let pickle = &map[member.bytes.clone()];
+    if pickle.len() as u64 > PICKLE_LIMIT {
+        return Err(format!("a description of more than {PICKLE_LIMIT} bytes"));
+    }
+    let tensors = state(&Pickle::parse(pickle)?, &format!("{folder}/data")).ok_or("a pickle without tensors")?;
+    let described = tensors.into_iter().map(|(name, stored)| {
+        let member = members.get(&stored.member).cloned();
+        let numbers = stored.place().and_then(|(number, place)| {
+            let all = &member.as_ref().ok_or("no bytes")?.bytes;
+            let inside = usize::try_from(place.end).is_ok_and(|end| end <= all.len());
+            // Both ends are no larger than the length of the member.
+            let place = || all.start + place.start as usize..all.start + place.end as usize;
+            inside.then(|| (number, place())).ok_or_else(|| format!("{} bytes", all.len()))
+        });
+        (name, Described { shape: stored.shape, numbers, checked: member })
+    });
+    Ok(described.collect())
+}
+
+/// What a PyTorch checkpoint says of a tensor.
 #[derive(Debug)]
 struct Stored {
     /// The class of its storage, such as `torch.FloatStorage`.
@@ -113,31 +292,6 @@ struct Stored {
     offset: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
-}
-
-impl PyTorch {
-    /// Opens `path` and reads its description.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        let damaged = |found: String| Error::input(path.display(), found, "a PyTorch checkpoint").with_hint(AGAIN);
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(e.to_string()))?;
-        let member = archive
-            .file_names()
-            .filter_map(|name| name.ok())
-            .map(|name| name.into_owned())
-            .find(|name| name.ends_with("/data.pkl"))
-            .ok_or_else(|| damaged("a zip without data.pkl".into()))?;
-        let entry = archive.by_name(&member).map_err(|e| damaged(e.to_string()))?;
-        let mut bytes = Vec::new();
-        entry.take(PICKLE_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| damaged(e.to_string()))?;
-        if bytes.len() as u64 > PICKLE_LIMIT {
-            return Err(damaged(format!("a description of more than {PICKLE_LIMIT} bytes")));
-        }
-        let pickle = Pickle::parse(&bytes).map_err(damaged)?;
-        let folder = format!("{}/data", member.trim_end_matches("/data.pkl"));
-        let tensors = state(&pickle, &folder).ok_or_else(|| damaged("a pickle without tensors".into()))?;
-        Ok(Self { path: path.to_path_buf(), archive: Mutex::new(archive), tensors: unwrapped(tensors) })
-    }
 }
 
 /// The tensors of the dictionary that holds the most; the first of several.
@@ -223,92 +377,6 @@ impl Stored {
     }
 }
 
-impl Tensors for PyTorch {
-    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let wrong = |found: String| {
-            Error::input(format!("{}, tensor {name}", self.path.display()), found, format!("shape {shape:?}"))
-        };
-        let stored = self.tensors.get(name).ok_or_else(|| wrong("nothing".into()))?;
-        if stored.shape != shape {
-            return Err(wrong(format!("shape {:?}", stored.shape)));
-        }
-        let (number, place) = stored.place().map_err(wrong)?;
-        // A reader that panicked left nothing behind: each entry is found anew.
-        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entry = archive.by_name(&stored.member).map_err(|e| wrong(e.to_string()))?;
-        // PyTorch stores without compressing. That also bounds the memory that a small file can ask for.
-        if entry.compression() != CompressionMethod::Stored || entry.size() < place.end {
-            return Err(wrong(format!("{} bytes ({})", entry.size(), entry.compression())));
-        }
-        std::io::copy(&mut entry.by_ref().take(place.start), &mut std::io::sink())
-            .map_err(Error::io("read", &self.path))?;
-        let mut bytes = Vec::new();
-        entry.take(place.end - place.start).read_to_end(&mut bytes).map_err(Error::io("read", &self.path))?;
-        if bytes.len() as u64 != place.end - place.start {
-            return Err(wrong(format!("{} bytes", bytes.len())));
-        }
-        Ok(number.decode(&bytes))
-    }
-
-    fn names(&self) -> BTreeMap<String, Vec<usize>> {
-        self.tensors.iter().map(|(name, stored)| (name.clone(), stored.shape.clone())).collect()
-    }
-}
-
-/// A safetensors file, mapped: tensors are read from the page cache on demand.
-pub(crate) struct Mapped {
-    path: PathBuf,
-    map: Mmap,
-    tensors: BTreeMap<String, Described>,
-}
-
-/// Where a tensor lies in a safetensors file.
-struct Described {
-    number: Result<Number, String>,
-    shape: Vec<usize>,
-    bytes: Range<usize>,
-}
-
-impl Mapped {
-    /// Maps `path` and reads its table of contents.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        // SAFETY: the weights lie in the model cache, which `models` only ever replaces by renaming a finished file over the old one;
-        // nothing writes into a file that is mapped. Someone who truncates the file by hand while it is in use gets SIGBUS, not wrong
-        // memory: the bytes are only ever read as plain numbers.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        let (header, table) = SafeTensors::read_metadata(&map).map_err(|cause| {
-            Error::input(path.display(), format!("a damaged file ({cause})"), "a safetensors file").with_hint(AGAIN)
-        })?;
-        let start = header + size_of::<u64>();
-        let described = table.tensors().into_iter().map(|(name, info)| {
-            let bytes = start + info.data_offsets.0..start + info.data_offsets.1;
-            (name, Described { number: number_of(info.dtype), shape: info.shape.clone(), bytes })
-        });
-        let tensors = unwrapped(described.collect());
-        Ok(Self { path: path.to_path_buf(), map, tensors })
-    }
-}
-
-impl Tensors for Mapped {
-    fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let wrong = |found: String| {
-            Error::input(format!("{}, tensor {name}", self.path.display()), found, format!("shape {shape:?}"))
-        };
-        let described = self.tensors.get(name).ok_or_else(|| wrong("nothing".into()))?;
-        if described.shape != shape {
-            return Err(wrong(format!("shape {:?}", described.shape)));
-        }
-        let bytes = self.map.get(described.bytes.clone()).ok_or_else(|| wrong("too few bytes".into()))?;
-        Ok(described.number.clone().map_err(wrong)?.decode(bytes))
-    }
-
-    fn names(&self) -> BTreeMap<String, Vec<usize>> {
-        self.tensors.iter().map(|(name, described)| (name.clone(), described.shape.clone())).collect()
-    }
-}
-
 fn number_of(dtype: safetensors::Dtype) -> Result<Number, String> {
     match dtype {
         safetensors::Dtype::F64 => Ok(Number::F64),
@@ -320,7 +388,7 @@ fn number_of(dtype: safetensors::Dtype) -> Result<Number, String> {
 }
 
 /// The tensor `name` of an open safetensors table as `f32`; `subject` names the file in errors.
-pub(crate) fn tensor(table: &SafeTensors<'_>, name: &str, shape: &[usize], subject: &str) -> Result<Vec<f32>> {
+pub(crate) fn tensor_of(table: &SafeTensors<'_>, name: &str, shape: &[usize], subject: &str) -> Result<Vec<f32>> {
     let wrong = |found: String| Error::input(format!("{subject}, tensor {name}"), found, format!("shape {shape:?}"));
     let view = table.tensor(name).map_err(|_| wrong("nothing".into()))?;
     if view.shape() != shape {

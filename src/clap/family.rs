@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clap::{checkpoint, minilm};
+use crate::clap::{checkpoint, starter};
 use crate::{Error, Result};
 
 /// A family of models.
@@ -199,7 +199,7 @@ pub struct Detected {
 pub fn detect(path: &Path) -> Result<Detected> {
     let starter = path.join("minilm/model.safetensors");
     if starter.is_file() && path.join("sfx/checkpoint.pth").is_file() {
-        return Ok(Detected { family: Family::Starter, dim: minilm::DIM, weights: starter });
+        return Ok(Detected { family: Family::Starter, dim: starter::MINILM.width, weights: starter });
     }
     let weights = weights(path)?;
     let tensors = checkpoint::open(&weights)?.names();

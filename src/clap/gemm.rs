@@ -4,6 +4,8 @@
 //! in one fixed order, so that an embedding has the same bits whatever batch it was computed in. Callers spread batches over
 //! threads. The code is plain Rust that the compiler vectorises for the instruction set that `pulp` finds at run time.
 
+use std::ops::Range;
+
 use pulp::{Arch, NullaryFnOnce};
 
 /// Columns a panel of the packed matrix holds: two AVX2 registers.
@@ -12,6 +14,9 @@ const COLUMNS: usize = 16;
 /// Rows that the kernel keeps in registers: 4 × 2 sums hide the latency of a fused multiply-add. With 6 rows the registers of AVX2 would
 /// just suffice, but the compiler then writes sums to memory in every step (measured: 90 GFLOP/s a thread with 4, 50 with 6).
 const ROWS: usize = 4;
+
+/// Terms of a sum that are added in one go: 128 KB of a panel.
+const BLOCK: usize = 2048;
 
 /// A matrix `[inner, columns]`, packed for [`multiply`]: panels of 16 columns, each row after row.
 #[derive(Debug, Clone)]
@@ -30,24 +35,42 @@ impl Packed {
 
     /// Packs the matrix whose element in row `k` and column `n` is `value(k, n)`.
     pub fn from_fn(inner: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Self {
-        let count = columns.div_ceil(COLUMNS);
-        let mut panels = vec![0.0; count * inner * COLUMNS];
-        for (panel, chunk) in panels.chunks_exact_mut(inner * COLUMNS).enumerate() {
-            for (k, row) in chunk.chunks_exact_mut(COLUMNS).enumerate() {
-                for (j, x) in row.iter_mut().enumerate() {
-                    let n = panel * COLUMNS + j;
-                    if n < columns {
-                        *x = value(k, n);
-                    }
+        let mut packed = Self::zeros(inner, columns);
+        packed.fill(value);
+        packed
+    }
+
+    /// Room for a matrix that [`Packed::fill`] packs.
+    pub fn zeros(inner: usize, columns: usize) -> Self {
+        Self { inner, columns, panels: vec![0.0; columns.div_ceil(COLUMNS) * inner * COLUMNS] }
+    }
+
+    /// Packs another matrix of the same shape in place of this one.
+    #[inline(always)]
+    pub fn fill(&mut self, value: impl Fn(usize, usize) -> f32) {
+        for (panel, chunk) in self.panels.chunks_exact_mut(self.inner * COLUMNS).enumerate() {
+            for (k, row) in chunk.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
+                let width = COLUMNS.min(self.columns - panel * COLUMNS);
+                for (j, x) in row[..width].iter_mut().enumerate() {
+                    *x = value(k, panel * COLUMNS + j);
                 }
             }
         }
-        Self { inner, columns, panels }
     }
 
     /// Number of columns of the product.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Number of panels that the columns are packed in.
+    pub fn panels(&self) -> usize {
+        self.columns.div_ceil(COLUMNS)
+    }
+
+    /// Number of columns that lie in `panels`.
+    pub fn width(&self, panels: &Range<usize>) -> usize {
+        (panels.end * COLUMNS).min(self.columns) - panels.start * COLUMNS
     }
 
     /// Number of terms that each element of the product sums.
@@ -81,42 +104,86 @@ impl NullaryFnOnce for Multiply<'_> {
 /// [`multiply`] for callers that are already inside a dispatch to the instruction set.
 #[inline(always)]
 pub(crate) fn multiply_inline(left: &[f32], right: &Packed, out: &mut [f32]) {
-    let (inner, columns) = (right.inner, right.columns);
-    assert!(left.len().is_multiple_of(inner));
-    assert_eq!(out.len() / columns, left.len() / inner);
-    for (panel, right) in right.panels.chunks_exact(inner * COLUMNS).enumerate() {
-        let first = panel * COLUMNS;
+    multiply_part_inline(left, right, 0..right.inner, 0..right.panels(), out);
+}
+
+/// `out = left · right[terms, columns of panels]`: a part of the matrix, for callers that spread it over threads or know terms to be zero.
+/// `left` has shape `[rows, terms]`, `out` `[rows, right.width(panels)]`.
+pub(crate) fn multiply_part(left: &[f32], right: &Packed, terms: Range<usize>, panels: Range<usize>, out: &mut [f32]) {
+    Arch::new().dispatch(MultiplyPart { left, right, terms, panels, out });
+}
+
+/// A call of [`multiply_part`] as `pulp` dispatches it.
+struct MultiplyPart<'a> {
+    left: &'a [f32],
+    right: &'a Packed,
+    terms: Range<usize>,
+    panels: Range<usize>,
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for MultiplyPart<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        multiply_part_inline(self.left, self.right, self.terms, self.panels, self.out);
+    }
+}
+
+#[inline(always)]
+fn multiply_part_inline(left: &[f32], right: &Packed, terms: Range<usize>, panels: Range<usize>, out: &mut [f32]) {
+    let (depth, columns) = (terms.len(), right.width(&panels));
+    assert!(left.len().is_multiple_of(depth));
+    assert_eq!(out.len() / columns, left.len() / depth);
+    for (index, panel) in panels.enumerate() {
+        let first = index * COLUMNS;
         let width = COLUMNS.min(columns - first);
-        for (left, out) in left.chunks(ROWS * inner).zip(out.chunks_mut(ROWS * columns)) {
-            match left.len() / inner {
-                1 => kernel::<1>(left, right, out, inner, columns, first, width),
-                2 => kernel::<2>(left, right, out, inner, columns, first, width),
-                3 => kernel::<3>(left, right, out, inner, columns, first, width),
-                _ => kernel::<ROWS>(left, right, out, inner, columns, first, width),
+        let panel = &right.panels[(panel * right.inner + terms.start) * COLUMNS..][..depth * COLUMNS];
+        // Blocks of terms that stay in the second-level cache while all rows pass by. A sum goes on from where it was left in `out`.
+        for (block, panel) in panel.chunks(BLOCK * COLUMNS).enumerate() {
+            let from = block * BLOCK;
+            for (left, out) in left.chunks(ROWS * depth).zip(out.chunks_mut(ROWS * columns)) {
+                let place = Place { depth, from, columns, first, width };
+                match left.len() / depth {
+                    1 => kernel::<1>(left, panel, out, place),
+                    2 => kernel::<2>(left, panel, out, place),
+                    3 => kernel::<3>(left, panel, out, place),
+                    _ => kernel::<ROWS>(left, panel, out, place),
+                }
             }
         }
     }
 }
 
-/// `R` rows by one panel. Every sum runs over `k` in order with fused multiply-adds, whatever `R` is.
-#[inline(always)]
-fn kernel<const R: usize>(
-    left: &[f32],
-    panel: &[f32],
-    out: &mut [f32],
-    inner: usize,
+/// Where a block of a panel lies in the product: terms `from..` of `depth`, columns `first..first + width` of `columns`.
+#[derive(Clone, Copy)]
+struct Place {
+    depth: usize,
+    from: usize,
     columns: usize,
     first: usize,
     width: usize,
-) {
-    let rows: [&[f32]; R] = std::array::from_fn(|r| &left[r * inner..(r + 1) * inner]);
+}
+
+/// `R` rows by one block of a panel. Every sum runs over the terms in order with fused multiply-adds, whatever `R` is.
+#[inline(always)]
+fn kernel<const R: usize>(left: &[f32], panel: &[f32], out: &mut [f32], place: Place) {
+    let Place { depth, from, columns, first, width } = place;
     let (panel, _) = panel.as_chunks::<COLUMNS>();
-    let panel = &panel[..inner];
+    let terms = panel.len();
+    let rows: [&[f32]; R] = std::array::from_fn(|r| &left[r * depth + from..][..terms]);
     let mut sums = [[0f32; COLUMNS]; R];
+    if from > 0 {
+        sums = std::array::from_fn(|r| {
+            let at = &out[r * columns + first..][..width];
+            at.first_chunk().copied().unwrap_or_else(|| std::array::from_fn(|j| at.get(j).copied().unwrap_or(0.0)))
+        });
+    }
     // Indices and a copy of the sums, where iterators and updates in place would read better: so the compiler keeps all sums in registers
     // and drops the checks of bounds, which is worth a factor of two.
     #[allow(clippy::needless_range_loop)]
-    for k in 0..inner {
+    for k in 0..terms {
         let right = &panel[k];
         let mut next = sums;
         for r in 0..R {
@@ -127,12 +194,13 @@ fn kernel<const R: usize>(
         }
         sums = next;
     }
-    for (r, sums) in sums.iter().enumerate() {
-        let at = r * columns + first;
-        if width == COLUMNS {
-            out[at..at + COLUMNS].copy_from_slice(sums);
-        } else {
-            out[at..at + width].copy_from_slice(&sums[..width]);
+    // Number by number where a panel is not full: a copy of variable length would need the sums in memory, and the compiler then keeps them
+    // there all along.
+    for (r, sums) in sums.into_iter().enumerate() {
+        let at = &mut out[r * columns + first..][..width];
+        match at.first_chunk_mut() {
+            Some(full) => *full = sums,
+            None => at.iter_mut().zip(sums).for_each(|(x, sum)| *x = sum),
         }
     }
 }
@@ -185,6 +253,32 @@ pub(crate) mod tests {
             }
             assert!(out == whole, "batches of {batch}");
         }
+    }
+
+    #[test]
+    fn parts_make_up_the_whole() {
+        let (rows, inner, columns) = (5, 2 * BLOCK + 100, 50);
+        let left = noise(rows * inner, 5);
+        let packed = Packed::from_linear(&noise(columns * inner, 6), columns, inner);
+        let mut whole = vec![0.0; rows * columns];
+        multiply(&left, &packed, &mut whole);
+        for panels in [0..1, 1..3, 2..4] {
+            let width = packed.width(&panels);
+            let mut part = vec![0.0; rows * width];
+            multiply_part(&left, &packed, 0..inner, panels.clone(), &mut part);
+            for (part, whole) in part.chunks(width).zip(whole.chunks(columns)) {
+                assert!(part == &whole[panels.start * COLUMNS..][..width], "{panels:?}");
+            }
+        }
+        // Terms that are left out count as zeros.
+        let terms = 100..BLOCK + 200;
+        let zeroed: Vec<f32> =
+            left.iter().enumerate().map(|(i, x)| if terms.contains(&(i % inner)) { *x } else { 0.0 }).collect();
+        let kept: Vec<f32> = left.chunks(inner).flat_map(|row| row[terms.clone()].to_vec()).collect();
+        let (mut wanted, mut got) = (vec![0.0; rows * columns], vec![0.0; rows * columns]);
+        multiply(&zeroed, &packed, &mut wanted);
+        multiply_part(&kept, &packed, terms, 0..packed.panels(), &mut got);
+        assert!(got == wanted);
     }
 
     /// Prints the speed: `cargo test --release gemm_speed -- --ignored --nocapture`.

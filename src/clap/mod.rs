@@ -1,7 +1,8 @@
 //! The frozen towers that embed texts and audio into one space.
 //!
-//! [`Clap`] is the way in: it loads a model by name and embeds texts and audio files. The towers themselves are [`minilm`] (text) and
-//! [`sfx`] (audio) with the [`adapter`] that joins them; both run on the product in `gemm`, whose results do not depend on batches or threads.
+//! [`Clap`] is the way in: it loads a model by name or from a folder, and embeds texts and audio files. A [`family::Family`] is told by the
+//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`), audio towers [`cnn14`], [`htsat`] and the starter's [`sfx`], which an [`adapter`]
+//! joins to its text tower. All run on the product in `gemm`, whose results do not depend on batches or threads.
 //!
 //! ```no_run
 //! # fn main() -> echoic::Result<()> {
@@ -17,17 +18,33 @@
 
 pub mod adapter;
 pub mod align;
-pub(crate) mod checkpoint;
+mod bert;
+pub mod checkpoint;
+pub mod cnn14;
 pub mod family;
+pub mod features;
+pub mod framing;
 pub(crate) mod gemm;
-pub mod minilm;
+pub mod htsat;
+mod laion;
+mod layers;
+pub(crate) mod map;
 mod model;
-pub(crate) mod pickle;
+pub(crate) mod narrow;
+mod pair;
+mod pickle;
 pub mod pooling;
+mod projection;
 pub mod sfx;
+mod starter;
+mod swin;
+mod text;
+mod tokens;
+mod towers;
+mod wavcaps;
 pub mod windows;
 pub(crate) mod winograd;
 
 #[cfg(test)]
 pub(crate) use gemm::tests::noise;
-pub use model::{AudioEmbedding, Clap};
+pub use model::{AudioEmbedding, Clap, WindowEmbedding};

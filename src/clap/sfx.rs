@@ -8,8 +8,9 @@ use std::path::Path;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::Result;
-use crate::clap::checkpoint::{PyTorch, Tensors};
-use crate::clap::winograd::{Convolution, Map, Then, Workspace};
+use crate::clap::checkpoint::{Checkpoint, Tensors};
+use crate::clap::map::{Map, Then};
+use crate::clap::winograd::{Convolution, Workspace};
 
 /// Log-mel frames of a full block (`EMB_BLOCK_LENGTH` in `aisfx/inference.py`).
 pub const BLOCK: usize = 100;
@@ -56,7 +57,7 @@ impl Sfx {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) or [`Error::Input`](crate::Error::Input) that names the first missing or misshapen tensor.
     pub fn load(checkpoint: &Path) -> Result<Self> {
-        let file = PyTorch::open(checkpoint)?;
+        let file = Checkpoint::open(checkpoint)?;
         let (weight, first_bias) = fold(&file, 1, 1, 1, CHANNELS[0])?;
         let first = (0..9).map(|tap| std::array::from_fn(|channel| weight[channel * 9 + tap])).collect();
         let mut rest = Vec::new();
@@ -88,7 +89,7 @@ impl Sfx {
             input.data[..frames * BANDS].copy_from_slice(&block[..frames * BANDS]);
             let mut map = self.first_layer(&input);
             for (layer, convolution) in self.rest[..5].iter().enumerate() {
-                let then = if layer % 2 == 0 { Then::Pool } else { Then::Keep };
+                let then = if layer % 2 == 0 { Then::MaxPool } else { Then::Keep };
                 map = convolution.forward(&[map], then, &mut workspace).swap_remove(0);
             }
             steps.push(wanted);
@@ -198,7 +199,7 @@ mod tests {
         time("first layer".into(), &mut || out = vec![tower.first_layer(&map)]);
         for (layer, c) in tower.rest.iter().enumerate() {
             map = out[0].clone();
-            let then = if layer % 2 == 0 && layer < 6 { Then::Pool } else { Then::Keep };
+            let then = if layer % 2 == 0 && layer < 6 { Then::MaxPool } else { Then::Keep };
             let maps = vec![map.clone(); if layer < 5 { 1 } else { 8 }];
             let name = format!("layer {layer}, {} × {}×{}×{}", maps.len(), map.height, map.width, map.channels);
             time(name, &mut || out = c.forward(&maps, then, &mut workspace));

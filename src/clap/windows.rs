@@ -1,5 +1,7 @@
 //! Windows of sound: how a clip of any length becomes pieces that the audio tower takes whole, in bounded memory.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::audio::{Clip, LogMel, MelParameters};
@@ -29,11 +31,12 @@ fn start(index: u64, count: u64, frames: u64) -> u64 {
     (u128::from(index) * u128::from(frames) / u128::from(count)) as u64
 }
 
-/// Takes `clip` through the tower window by window and gives `take` each in turn; memory holds one window at a time.
+/// Takes `clip` through the tower window by window and gives `take` each in turn, with the log-mel frames of the clip that it spans; memory
+/// holds one window at a time.
 ///
 /// # Errors
 /// What reading the clip or `take` returns.
-pub fn for_each(clip: &Clip, tower: &Sfx, mut take: impl FnMut(&WindowMaps) -> Result<()>) -> Result<()> {
+pub fn for_each(clip: &Clip, tower: &Sfx, mut take: impl FnMut(Range<u64>, &WindowMaps) -> Result<()>) -> Result<()> {
     let parameters = MelParameters::SFX;
     let frames = parameters.frames(clip.len());
     let windows = count(frames);
@@ -42,12 +45,13 @@ pub fn for_each(clip: &Clip, tower: &Sfx, mut take: impl FnMut(&WindowMaps) -> R
     let mut index = 0;
     let mut give = |pending: &mut Vec<f32>| {
         while index < windows {
-            let length = (start(index + 1, windows, frames) - start(index, windows, frames)) as usize * BANDS;
+            let span = start(index, windows, frames)..start(index + 1, windows, frames);
+            let length = (span.end - span.start) as usize * BANDS;
             if pending.len() < length {
                 break;
             }
             let window: Vec<f32> = pending.drain(..length).collect();
-            take(&maps(tower, window))?;
+            take(span, &maps(tower, window))?;
             index += 1;
         }
         Ok::<_, Error>(())

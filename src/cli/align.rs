@@ -6,6 +6,7 @@ use clap::Args;
 use echoic::Result;
 use echoic::clap::Clap;
 use echoic::clap::align::{AlignOptions, AlignReport, align};
+use echoic::clap::features::Features;
 use echoic::clap::pooling::Pooling;
 use echoic::corpus::Rejected;
 
@@ -24,8 +25,8 @@ pub struct Arguments {
     /// The adapter's file to write; a log goes beside it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The model whose towers it joins
-    #[arg(long, value_name = "NAME", default_value = "starter")]
+    /// The model whose towers it joins: a name of `echoic models list`, or a folder or file with a checkpoint
+    #[arg(long, value_name = "NAME|DIR", default_value = "starter")]
     model: String,
     /// Passes over the clips
     #[arg(long, value_name = "N", default_value_t = 30)]
@@ -45,9 +46,9 @@ pub struct Arguments {
     /// Seed of the split, the first weights, the batches and the dropout
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How the audio tower's maps are pooled
-    #[arg(long, value_name = "KIND", default_value = Pooling::DEFAULT.name(), value_parser = kind)]
-    features: Pooling,
+    /// How the starter's audio tower's maps are pooled; other models have one kind of features, their audio embedding
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    features: Option<Pooling>,
     /// Where features are kept for the next run [default: .echoic-align-cache beside the pairs]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -67,7 +68,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         hidden: arguments.hidden,
         temperature: arguments.temperature,
         seed: arguments.seed,
-        features: arguments.features,
+        features: arguments.features.map(Features::Maps),
         cache: arguments.cache.clone(),
     };
     let clap = Clap::load(&arguments.model)?;

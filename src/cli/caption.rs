@@ -10,7 +10,7 @@ use echoic::progress::Progress;
 use echoic::{Error, Result};
 
 use super::Context;
-use super::search::{Effort, chosen, describe, each_row};
+use super::search::{Effort, chosen, describe, each_row, span};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Caption precomputed audio embeddings: a .npy file of shape [dim] or [n, dim]
     #[arg(long, value_name = "FILE.npy", conflicts_with = "audio")]
     embedding: Option<PathBuf>,
+    /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
+    #[arg(long, conflicts_with = "embedding")]
+    windows: bool,
     /// How the gap between audio and text is bridged: direct, nearest or projection
     #[arg(long, value_name = "STRATEGY", default_value_t = Strategy::Projection)]
     strategy: Strategy,
@@ -64,17 +67,24 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         return rows(context, &captioner, file, &options);
     }
     let files = audio_files(context, &arguments.audio)?;
-    each_file(context, &captioner, &files, &options)
+    each_file(context, &files, |file| match arguments.windows {
+        true => captioner.caption_windows(file, &options),
+        false => captioner.caption(file, &options).map(|captioned| vec![captioned]),
+    })
 }
 
-/// Captions files one after another, with a bar where there are many.
-pub fn each_file(context: &Context, captioner: &Captioner, files: &[PathBuf], options: &CaptionOptions) -> Result<()> {
+/// Captions files one after another, with a bar where there are many; `caption` gives what is to be printed of a file.
+pub fn each_file(
+    context: &Context,
+    files: &[PathBuf],
+    caption: impl Fn(&Path) -> Result<Vec<Captioned>>,
+) -> Result<()> {
     context.bars.begin("captioning", Some(files.len() as u64));
     for file in files {
         context.stop.check()?;
         context.bars.note(&file.file_name().unwrap_or_default().to_string_lossy());
-        match captioner.caption(file, options) {
-            Ok(captioned) => context.bars.aside(|| print(context, &captioned))?,
+        match caption(file) {
+            Ok(all) => context.bars.aside(|| all.iter().try_for_each(|captioned| print(context, captioned)))?,
             Err(error) if error.is_user() => {
                 context.bars.aside(|| context.out.failure(&file.display().to_string(), &error))?;
             }
@@ -97,7 +107,8 @@ fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &Caption
 fn print(context: &Context, captioned: &Captioned) -> Result<()> {
     context.out.item(captioned, |c| {
         let row = c.row.map(|row| format!(" [{row}]")).unwrap_or_default();
-        format!("{}{row}\n  {}\n{}", c.path, c.caption, describe(&c.neighbours, 5))
+        let span = span(c.start, c.end);
+        format!("{}{row}{span}\n  {}\n{}", c.path, c.caption, describe(&c.neighbours, 5))
     })
 }
 

@@ -47,7 +47,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     };
     out.remark("5. Captions, each with the stored texts it came from (similarity, weight, text)")?;
     let captioner = Captioner::open(path, Some(DECODER))?;
-    each_file(context, &captioner, &audio, &CaptionOptions::default())?;
+    let options = CaptionOptions::default();
+    each_file(context, &audio, |file| Ok(vec![captioner.caption(file, &options)?]))?;
     out.remark(&next_steps(path, audio.first().map(PathBuf::as_path)))
 }
 

@@ -12,8 +12,8 @@ use super::Context;
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The model whose embeddings the store will hold: a name of `echoic models list`, or `external`
-    #[arg(long, value_name = "NAME", default_value = "starter")]
+    /// The model whose embeddings the store will hold: a name of `echoic models list`, a folder or file with a checkpoint, or `external`
+    #[arg(long, value_name = "NAME|DIR", default_value = "starter")]
     model: String,
     /// Dimension of the embeddings that you will bring, with `--model external`
     #[arg(long, value_name = "D")]

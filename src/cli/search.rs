@@ -18,6 +18,9 @@ use super::Context;
 pub struct Arguments {
     #[command(flatten)]
     query: Query,
+    /// Keep the windows of a long recording apart: one answer for each, with its seconds; otherwise their embeddings are averaged
+    #[arg(long, conflicts_with_all = ["text", "embedding"])]
+    windows: bool,
     /// Neighbours to show
     #[arg(short, value_name = "K", default_value_t = RetrievalOptions::REPORTED)]
     k: usize,
@@ -76,6 +79,10 @@ struct Found {
     query: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<f64>,
     neighbours: Vec<Provenance>,
     lost_mass: f32,
     timings: Timings,
@@ -98,6 +105,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         return Err(no_tower(&memory));
     }
     let clap = Clap::for_space(memory.space())?;
+    if let (Some(audio), true) = (audio, arguments.windows) {
+        return by_windows(context, &memory, &clap, audio, &options);
+    }
     let start = Instant::now();
     let query = match (text, audio) {
         (Some(text), _) => clap.embed_texts(&[text])?.into_vec(),
@@ -110,6 +120,16 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     found.path = audio.as_ref().map(|path| path.display().to_string());
     found.query.clone_from(text);
     print(context, &found)
+}
+
+fn by_windows(context: &Context, memory: &Memory, clap: &Clap, audio: &Path, options: &RetrievalOptions) -> Result<()> {
+    for window in clap.embed_windows(audio)? {
+        let mut found = answer(memory, &window.embedding, options)?;
+        found.path = Some(audio.display().to_string());
+        (found.start, found.end) = (Some(window.start), Some(window.end));
+        print(context, &found)?;
+    }
+    Ok(())
 }
 
 fn by_rows(context: &Context, memory: &Memory, file: &Path, options: &RetrievalOptions) -> Result<()> {
@@ -143,15 +163,21 @@ fn answer(memory: &Memory, query: &[f32], options: &RetrievalOptions) -> Result<
     let retrieved = retrieve(memory, query, options)?;
     let timings = Timings { search_ms: start.elapsed().as_secs_f64() * 1e3, ..Timings::default() };
     let (neighbours, lost_mass) = (retrieved.neighbours, retrieved.lost_mass);
-    Ok(Found { path: None, query: None, row: None, neighbours, lost_mass, timings })
+    Ok(Found { path: None, query: None, row: None, start: None, end: None, neighbours, lost_mass, timings })
 }
 
 fn print(context: &Context, found: &Found) -> Result<()> {
     context.out.item(found, |found| {
         let name = found.query.as_deref().or(found.path.as_deref()).unwrap_or("");
         let row = found.row.map(|row| format!(" [{row}]")).unwrap_or_default();
-        format!("{name}{row}\n{}", describe(&found.neighbours, found.neighbours.len()))
+        let span = span(found.start, found.end);
+        format!("{name}{row}{span}\n{}", describe(&found.neighbours, found.neighbours.len()))
     })
+}
+
+/// A window's seconds for people.
+pub fn span(start: Option<f64>, end: Option<f64>) -> String {
+    start.zip(end).map(|(start, end)| format!(" [{start:.1} to {end:.1} s]")).unwrap_or_default()
 }
 
 /// `None` where no domain was named: all of them.

@@ -116,6 +116,40 @@ pub fn kept_adapters() -> Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
+/// SHA-256 of a file of weights. It is noted in the cache for a file of that place, length and time, so that gigabytes are hashed once.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the file cannot be read.
+pub(crate) fn weights_sha256(path: &Path) -> Result<String> {
+    let whole = std::fs::canonicalize(path).map_err(Error::io("find", path))?;
+    let facts = std::fs::metadata(&whole).map_err(Error::io("read", path))?;
+    let key = format!("{} {} {:?}", whole.display(), facts.len(), facts.modified().ok());
+    // A cache that cannot be read or written costs time and nothing else.
+    let notes = ModelCache::from_env().map(|cache| cache.root().join("hashes")).ok();
+    let note = notes.as_ref().map(|folder| folder.join(hex(&Sha256::digest(key))));
+    if let Some(known) =
+        note.as_ref().and_then(|note| std::fs::read_to_string(note).ok()).filter(|hash| is_sha256(hash))
+    {
+        return Ok(known);
+    }
+    let hash = fetch::sha256(&whole)?;
+    if let (Some(folder), Some(note)) = (notes, note) {
+        let kept = std::fs::create_dir_all(&folder).and_then(|()| {
+            let mut new = tempfile::NamedTempFile::new_in(&folder)?;
+            new.write_all(hash.as_bytes())?;
+            new.persist(&note).map(drop).map_err(|cause| cause.error)
+        });
+        if let Err(cause) = kept {
+            tracing::debug!("the hash of {} is not kept: {cause}", path.display());
+        }
+    }
+    Ok(hash)
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// SHA-256 of the starter's files that decide on its embeddings.
 pub(crate) fn starter_weights() -> Vec<String> {
     let starter = known().into_iter().find(|entry| entry.name == STARTER);

@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::pairs::PairedClip;
 use crate::clap::Clap;
-use crate::clap::pooling::Pooling;
+use crate::clap::features::Features;
 use crate::corpus::Rejected;
 use crate::digest::hex;
 use crate::progress::{Progress, Stop};
-use crate::{Error, Result, models};
+use crate::{Error, Result};
 
 /// Changed when the same file, towers and kind give other features than before.
 const VERSION: &str = "echoic-align-1";
@@ -21,16 +21,16 @@ const VERSION: &str = "echoic-align-1";
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: Option<PathBuf>,
-    kind: Pooling,
+    kind: Features,
     /// What the features depend on besides the file's bytes.
     prefix: Sha256,
 }
 
 impl Cache {
     /// Opens or creates the folder. Where that fails, the work goes on without.
-    pub fn open(folder: &Path, kind: Pooling) -> Self {
+    pub fn open(folder: &Path, kind: Features, weights: &[String]) -> Self {
         let mut prefix = Sha256::new().chain_update(VERSION).chain_update(kind.name());
-        models::starter_weights().iter().for_each(|hash| prefix.update(hash));
+        weights.iter().for_each(|hash| prefix.update(hash));
         let created = std::fs::create_dir_all(folder);
         if let Err(cause) = &created {
             tracing::warn!("features are not kept for the next run: cannot create {}: {cause}", folder.display());
@@ -103,7 +103,7 @@ pub(super) fn extract(
     stop: &Stop,
 ) -> Result<Vec<Result<Vec<f32>, Rejected>>> {
     // Loaded by one thread, before all of them want it.
-    clap.audio_tower()?;
+    clap.load_audio()?;
     progress.begin("audio features", Some(clips.len() as u64));
     let features = clips
         .par_iter()

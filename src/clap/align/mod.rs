@@ -23,9 +23,9 @@ use sha2::{Digest, Sha256};
 
 pub use retrieval::Retrieval;
 
+use crate::clap::Clap;
 use crate::clap::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION};
-use crate::clap::pooling::Pooling;
-use crate::clap::{Clap, minilm};
+use crate::clap::features::Features;
 use crate::corpus::Rejected;
 use crate::digest::hex;
 use crate::progress::{Progress, Stop};
@@ -52,8 +52,8 @@ pub struct AlignOptions {
     pub temperature: f64,
     /// Decides on the split, the first weights, the batches and the dropout.
     pub seed: u64,
-    /// The kind of features.
-    pub features: Pooling,
+    /// The kind of features; the model's default where `None`.
+    pub features: Option<Features>,
     /// Where features are kept for the next run; a folder beside the pairs where `None`.
     pub cache: Option<PathBuf>,
 }
@@ -67,7 +67,7 @@ impl Default for AlignOptions {
             hidden: 512,
             temperature: 0.1,
             seed: 1,
-            features: Pooling::DEFAULT,
+            features: None,
             cache: None,
         }
     }
@@ -128,18 +128,19 @@ pub fn align(
 ) -> Result<AlignReport> {
     let begun = Instant::now();
     check(options)?;
+    let features = options.features.unwrap_or(clap.default_features());
     let log = log_path(out)?;
     let beside = || pairs.parent().unwrap_or(Path::new("")).join(CACHE);
-    let cache = features::Cache::open(&options.cache.clone().unwrap_or_else(beside), options.features);
+    let cache = features::Cache::open(&options.cache.clone().unwrap_or_else(beside), features, clap.weights());
     let read = pairs::read(pairs, options.seed)?;
     let extracted = features::extract(clap, &read.clips, &cache, progress, stop)?;
     let feature_seconds = begun.elapsed().as_secs_f64();
 
     let Pairs { clips, texts, sets, mut rejected, rows } = read;
     let mut usable = Vec::new();
-    for (clip, features) in clips.into_iter().zip(extracted) {
-        match features {
-            Ok(features) => usable.push((clip, features)),
+    for (clip, extracted) in clips.into_iter().zip(extracted) {
+        match extracted {
+            Ok(values) => usable.push((clip, values)),
             Err(reason) => rejected.push(reason),
         }
     }
@@ -150,7 +151,7 @@ pub fn align(
     let captions = captions?;
 
     let (held_out, learned): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(clip, _)| clip.held_out);
-    let examples = Examples::new(learned, &captions, &sets, options.features.dim());
+    let examples = Examples::new(learned, &captions, &sets, features.dim());
     if examples.is_empty() {
         let first = rejected.first().map(|r| format!(" (line {}: {})", r.line, r.reason)).unwrap_or_default();
         return Err(Error::input(
@@ -159,7 +160,7 @@ pub fn align(
             "clips of the split `train`",
         ));
     }
-    let quiz = retrieval::Quiz::new(&held_out, &captions, &sets, options.features.dim());
+    let quiz = retrieval::Quiz::new(&held_out, &captions, &sets, features.dim());
     let mut trainer = Trainer::new(&examples, options)?;
     progress.begin("training", Some(trainer.steps() as u64));
     let entries = trainer.run(quiz.as_ref(), progress, stop);
@@ -168,9 +169,9 @@ pub fn align(
 
     let mut facts = AdapterFacts {
         version: VERSION,
-        features: options.features.name().to_owned(),
-        inputs: options.features.dim(),
-        outputs: minilm::DIM,
+        features: features.name().to_owned(),
+        inputs: features.dim(),
+        outputs: clap.space().dim,
         activation: Activation::Gelu,
         layers: 2,
         training: Default::default(),
@@ -198,7 +199,7 @@ pub fn align(
         bytes: written.len() as u64,
         sha256: hex(&Sha256::digest(&written)),
         parameters,
-        features: options.features.name().to_owned(),
+        features: features.name().to_owned(),
         training_clips: counts.training,
         validation_clips: counts.validation,
         captions: counts.captions,

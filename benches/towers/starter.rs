@@ -8,6 +8,7 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use echoic::audio::resample::Resampler;
 use echoic::audio::{LogMel, MelParameters};
+use echoic::clap::sfx::Sfx;
 use echoic::clap::{Clap, windows};
 
 /// Ten seconds of noise under a slow envelope, mono at 44.1 kHz.
@@ -56,7 +57,8 @@ fn towers(c: &mut Criterion) {
         }
     };
     let frames = mel(&sound());
-    let tower = clap.audio_tower().expect("weights");
+    let folder = echoic::models::path("starter").expect("installed");
+    let tower = &Sfx::load(&folder.join("sfx/checkpoint.pth")).expect("weights");
     let mut group = c.benchmark_group("audio tower");
     group.sample_size(10).throughput(Throughput::Elements(10));
     group.bench_function("10 s of sound", |b| b.iter(|| windows::maps(tower, black_box(frames.clone()))));

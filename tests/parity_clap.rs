@@ -1,0 +1,171 @@
+//! Whole models of each family of CLAP against their references, from texts and files to embeddings.
+//! `tests/fixtures/make_clap_fixtures.py` made the models and the references.
+#![allow(clippy::unwrap_used)]
+
+mod clap_models;
+mod clap_sounds;
+mod common;
+
+use std::collections::BTreeMap;
+
+use clap_models::{MODELS, PAIRS, folder, golden, strings, texts, variation};
+use echoic::clap::Clap;
+use echoic::embedding::dot;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+fn load(model: &str) -> Clap {
+    Clap::load(folder(model).to_str().unwrap()).unwrap()
+}
+
+/// The largest cosine distance between rows.
+fn worst<'a>(got: impl IntoIterator<Item = &'a [f32]>, wanted: &[Vec<f32>]) -> f32 {
+    got.into_iter().zip(wanted).map(|(got, wanted)| 1.0 - dot(got, wanted)).fold(0.0, f32::max)
+}
+
+#[test]
+fn texts_agree_with_the_references_token_by_token_and_as_embeddings() {
+    let all = texts();
+    let odd = strings(&all["odd"]);
+    for (model, _) in MODELS {
+        let clap = load(model);
+        let kind = if model.starts_with("laion") { "bytes" } else { "pieces" };
+        let ids: Vec<Vec<u32>> = serde_json::from_value(all["ids"][kind].clone()).unwrap();
+        for (text, ids) in odd.iter().zip(&ids) {
+            assert_eq!(clap.tokenizer().encode(text.as_str(), true).unwrap().get_ids(), ids, "{model}: {text:?}");
+        }
+        for (name, texts) in [("odd", &odd), ("captions", &strings(&all["captions"]))] {
+            let (got, wanted) = (clap.embed_texts(texts).unwrap(), golden(model, name));
+            assert_eq!(got.len(), wanted.len());
+            let distance = worst(got.rows(), &wanted);
+            println!("{model}: {} {name} texts within {distance:.1e}", texts.len());
+            assert!(distance <= 1e-5, "{model}, {name}: {distance}");
+        }
+    }
+}
+
+#[test]
+fn a_long_recording_is_the_mean_of_its_windows_as_in_the_references() {
+    let bench = tempfile::tempdir().unwrap();
+    for (model, rate) in MODELS {
+        let clap = load(model);
+        let path = clap_sounds::wav(bench.path(), &clap_sounds::sound(25.0, rate), rate);
+        let windows = clap.embed_windows(&path).unwrap();
+        let wanted = golden(model, "long.windows");
+        assert_eq!(windows.len(), wanted.len(), "{model}");
+        let apart = worst(windows.iter().map(|w| w.embedding.as_slice()), &wanted);
+        let whole = clap.embed_audio(&path).unwrap();
+        let mean = worst([whole.embedding.as_slice()], &golden(model, "long"));
+        println!("{model}: {} windows within {apart:.1e}, their mean within {mean:.1e}", windows.len());
+        assert!(apart <= 1e-5 && mean <= 1e-5, "{model}: {apart}, {mean}");
+        assert_eq!((windows[0].start, windows[windows.len() - 1].end, whole.windows), (0.0, 25.0, wanted.len()));
+        assert!(windows.windows(2).all(|pair| pair[1].start <= pair[0].end && pair[0].start < pair[1].start));
+    }
+}
+
+#[test]
+fn two_hundred_sounds_find_two_hundred_captions_in_the_order_of_the_references() {
+    let bench = tempfile::tempdir().unwrap();
+    let captions = strings(&texts()["captions"]);
+    for (model, rate) in MODELS {
+        let clap = load(model);
+        clap.load_audio().unwrap();
+        let place = bench.path().join(model);
+        std::fs::create_dir(&place).unwrap();
+        let sounds: Vec<Vec<f32>> = (0..PAIRS)
+            .into_par_iter()
+            .map(|index| {
+                let folder = place.join(index.to_string());
+                std::fs::create_dir(&folder).unwrap();
+                let path = clap_sounds::wav(&folder, &variation(index, rate as usize), rate);
+                clap.embed_audio(&path).unwrap().embedding
+            })
+            .collect();
+        let reference = (golden(model, "sounds"), golden(model, "captions"));
+        let distance = worst(sounds.iter().map(Vec::as_slice), &reference.0);
+        assert!(distance <= 1e-5, "{model}: {distance}");
+        let texts = clap.embed_texts(&captions).unwrap();
+        let mut near = 0;
+        for (sound, wanted) in sounds.iter().zip(&reference.0) {
+            let ours: Vec<f32> = texts.rows().map(|text| dot(sound, text)).collect();
+            let theirs: Vec<f32> = reference.1.iter().map(|text| dot(wanted, text)).collect();
+            for (ours, theirs) in order(&ours).into_iter().zip(order(&theirs)) {
+                // Captions that the reference tells apart by no more than the rounding of its own numbers have no order.
+                near += usize::from(ours != theirs);
+            }
+            for (a, b) in order(&ours).into_iter().zip(order(&ours).into_iter().skip(1)) {
+                assert!(theirs[a] - theirs[b] > -1e-5, "{model}: {a} before {b}: {} and {}", theirs[a], theirs[b]);
+            }
+        }
+        println!(
+            "{model}: {PAIRS} sounds within {distance:.1e}; {near} of {} places differ, all among ties",
+            PAIRS * PAIRS
+        );
+        let distinct: f32 = reference.1.iter().map(|text| dot(text, &reference.1[0])).fold(1.0, f32::min);
+        assert!(distinct < 0.99, "{model}: captions that are all alike prove nothing ({distinct})");
+        assert!(near < PAIRS * PAIRS / 100, "{model}: {near} places differ");
+    }
+}
+
+fn order(scores: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    order
+}
+
+#[test]
+fn embeddings_have_the_same_bits_in_every_batch_and_with_any_number_of_threads() {
+    let captions = strings(&texts()["captions"]);
+    let bench = tempfile::tempdir().unwrap();
+    for (model, rate) in MODELS {
+        let clap = load(model);
+        let path = clap_sounds::wav(bench.path(), &variation(3, rate as usize), rate);
+        let (whole, sound) = (clap.embed_texts(&captions).unwrap(), clap.embed_audio(&path).unwrap());
+        assert!(clap.embed_texts(&captions[7..9]).unwrap().as_slice() == &whole.as_slice()[7 * 32..9 * 32]);
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(pool.install(|| clap.embed_texts(&captions).unwrap()) == whole, "{model}, {threads} threads");
+            assert!(pool.install(|| clap.embed_audio(&path).unwrap()) == sound, "{model}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn real_captions_are_cut_into_the_tokens_of_the_references() {
+    let Some(data) = common::real_data() else { return };
+    if !common::starter_is_installed() {
+        return;
+    }
+    let json = std::fs::read(folder("token_hashes.json")).unwrap();
+    let wanted: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&json).unwrap();
+    // WavCaps' checkpoints carry no tokenizer: bert-base-uncased's vocabulary is taken from the starter.
+    let bare = tempfile::tempdir().unwrap();
+    std::fs::copy(folder("wavcaps-cnn14/cnn14-bert.pt"), bare.path().join("model.pt")).unwrap();
+    let refused = Clap::load(bare.path().to_str().unwrap()).unwrap_err().to_string();
+    assert!(refused.contains("30522 tokens") && refused.contains("at most 400"), "{refused}");
+    let starter = echoic::models::path("starter").unwrap().join("minilm/tokenizer.json");
+    let mut pieces = tokenizers::Tokenizer::from_file(starter).unwrap();
+    let cut = tokenizers::TruncationParams { max_length: 30, ..Default::default() };
+    pieces.with_truncation(Some(cut)).unwrap();
+    pieces.with_padding(None);
+    let bytes = load("laion-original");
+    for (name, tokenizer) in [("bert-base-uncased", &pieces), ("bytes", bytes.tokenizer())] {
+        let (mut hasher, mut count) = (Sha256::new(), 0);
+        for file in ["clotho-train", "clotho-val", "audiocaps-train", "audiocaps-val"] {
+            let path = data.join("captions").join(format!("{file}.csv"));
+            let mut table = csv::Reader::from_path(path).unwrap();
+            let heads = table.headers().unwrap().clone();
+            for row in table.records().map(Result::unwrap) {
+                for (_, text) in heads.iter().zip(&row).filter(|(head, _)| head.starts_with("caption")) {
+                    let ids: Vec<String> =
+                        tokenizer.encode_fast(text, true).unwrap().get_ids().iter().map(u32::to_string).collect();
+                    hasher.update(ids.join(" ") + "\n");
+                    count += 1;
+                }
+            }
+        }
+        let hash: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        println!("{name}: {count} texts, {hash}");
+        assert_eq!((&wanted[name]["texts"], &wanted[name]["sha256"]), (&count.into(), &hash.into()), "{name}");
+    }
+}

@@ -1,0 +1,42 @@
+//! The audio tower of LAION's CLAP against transformers, number by number. `tests/fixtures/make_audio_fixtures.py` made the references.
+#![allow(clippy::unwrap_used)]
+
+mod clap_sounds;
+
+use clap_sounds::{References, SECONDS, cosine_distance, fixture, windows};
+use echoic::clap::checkpoint;
+use echoic::clap::framing::Framing;
+use echoic::clap::htsat::{Htsat, HtsatConfig, Layout};
+
+fn htsat() -> Htsat {
+    let tensors = checkpoint::open(&fixture("laion-htsat.safetensors")).unwrap();
+    let config = r#"{"patch_embeds_hidden_size": 8, "depths": [2, 2, 1, 2], "num_attention_heads": [2, 1, 4, 4]}"#;
+    let config = HtsatConfig::from_hugging_face(&serde_json::from_str(config).unwrap(), "config.json").unwrap();
+    Htsat::load(tensors.as_ref(), "audio_model.audio_encoder.", Layout::HuggingFace, &config).unwrap()
+}
+
+#[test]
+fn log_mel_frames_agree_with_the_feature_extractor() {
+    let references = References::open("laion.safetensors");
+    for (name, seconds) in SECONDS {
+        let mel = windows(&Framing::LAION, seconds, 48_000).pop().unwrap();
+        let error = references.mel_error(name, &mel, 64);
+        println!("{name} s: log-mel within {error:.1e} dB");
+        assert!(error < 1e-3, "{name} s: off by {error} dB");
+    }
+}
+
+#[test]
+fn htsat_agrees_with_clap_audio_model() {
+    let (references, tower) = (References::open("laion.safetensors"), htsat());
+    for (name, seconds) in SECONDS {
+        let windows = windows(&Framing::LAION, seconds, 48_000);
+        let wanted = references.get(&format!("htsat.{name}"));
+        assert_eq!(windows.len(), wanted.len() / tower.dim(), "{name} s");
+        for (window, wanted) in windows.iter().zip(wanted.chunks(tower.dim())) {
+            let distance = cosine_distance(&tower.forward(window).unwrap(), wanted);
+            println!("{name} s: cosine distance {distance:.1e}");
+            assert!(distance < 1e-5, "{name} s: cosine distance {distance}");
+        }
+    }
+}
