@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::memory::{Caption, Memory};
+use crate::parquet;
 use crate::progress::{Progress, Stop};
 use crate::{Error, Result};
 
@@ -20,11 +21,14 @@ pub enum Format {
     /// The vectors as `.npy`, shape `[rows, dim]`, float32; beside it, under the same name with the ending `.jsonl`, the lines that
     /// belong to them.
     Npy,
+    /// One Parquet file with captions, clips and vectors; see [`crate::parquet`].
+    Parquet,
 }
 
 impl Format {
     /// Each format and the name that the command line takes.
-    pub const NAMES: [(&'static str, Self); 2] = [("jsonl", Self::Jsonl), ("npy", Self::Npy)];
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("jsonl", Self::Jsonl), ("npy", Self::Npy), ("parquet", Self::Parquet)];
 }
 
 impl FromStr for Format {
@@ -78,6 +82,9 @@ pub fn export(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<Exported> {
+    if format == Format::Parquet {
+        return export_parquet(memory, domains, path, progress, stop);
+    }
     let lines_path = if format == Format::Npy { path.with_extension("jsonl") } else { path.to_path_buf() };
     if format == Format::Npy && lines_path == path {
         return Err(Error::input(path.display(), "the ending .jsonl", "a name for the vectors, such as all.npy"));
@@ -115,12 +122,50 @@ pub fn export(
     Ok(exported)
 }
 
-/// One line for each row that carries the caption: those with a clip, beginning with the first, then those without.
+fn export_parquet(
+    memory: &Memory,
+    domains: Option<&[String]>,
+    path: &Path,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<Exported> {
+    let mut out = parquet::Writer::create(path, memory.space())?;
+    progress.begin("exporting", Some(memory.len()));
+    let mut exported = Exported { files: vec![path.to_path_buf()], ..Exported::default() };
+    memory.for_each_caption(domains, |caption, embedding| {
+        stop.check()?;
+        for clip in clips_of_rows(memory, &caption)? {
+            out.push(&parquet::Row {
+                caption_id: caption.id,
+                domain: &caption.domain,
+                caption: &caption.text,
+                multiplicity: caption.multiplicity,
+                clip: clip.as_deref(),
+                embedding,
+            })?;
+        }
+        exported.captions += 1;
+        exported.rows += u64::from(caption.multiplicity);
+        progress.advance(1);
+        Ok(())
+    })?;
+    out.finish()?;
+    progress.end();
+    Ok(exported)
+}
+
+/// The clip of each row that carries the caption: those with a clip, beginning with the first, then those without.
+fn clips_of_rows(memory: &Memory, caption: &Caption) -> Result<impl Iterator<Item = Option<String>> + use<>> {
+    let clips = memory.clips(caption.id)?;
+    let without = (caption.multiplicity as usize).saturating_sub(clips.len());
+    Ok(clips.into_iter().map(Some).chain(std::iter::repeat_n(None, without)))
+}
+
+/// One line for each row that carries the caption.
 fn write_lines(memory: &Memory, caption: &Caption, out: &mut impl Write, path: &Path) -> Result<u64> {
     let Caption { id, domain, text, clip: _, multiplicity } = caption;
-    let clips = memory.clips(*id)?;
-    let without = (*multiplicity as usize).saturating_sub(clips.len());
-    for clip in clips.iter().map(|clip| Some(clip.as_str())).chain(std::iter::repeat_n(None, without)) {
+    for clip in clips_of_rows(memory, caption)? {
+        let clip = clip.as_deref();
         let line = Line { caption_id: *id, domain, caption: text, multiplicity: *multiplicity, clip };
         serde_json::to_writer(&mut *out, &line).map_err(|error| Error::io("write", path)(error.into()))?;
         out.write_all(b"\n").map_err(Error::io("write", path))?;

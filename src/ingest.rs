@@ -12,6 +12,7 @@ use crate::clap::Clap;
 use crate::corpus::{Corpus, Item, Rejected, Row};
 use crate::memory::{Decision, Ordinals, RowKey, Writer};
 use crate::npy::NpyRows;
+use crate::parquet::ParquetRows;
 use crate::progress::{Progress, Stop};
 use crate::{Embeddings, Error, Result};
 
@@ -28,6 +29,33 @@ pub enum Source<'a> {
     Tower(&'a Clap),
     /// A file whose row i belongs to caption i of the corpus, rejected captions counted too.
     Rows(NpyRows),
+    /// The embeddings of the Parquet file that the corpus is read from.
+    Parquet(Box<ParquetRows>),
+}
+
+impl Source<'_> {
+    /// Numbers in each embedding; `None` where they are made.
+    fn given_dim(&self) -> Option<usize> {
+        match self {
+            Source::Tower(_) => None,
+            Source::Rows(rows) => Some(rows.dim()),
+            Source::Parquet(rows) => Some(rows.dim()),
+        }
+    }
+
+    /// The embeddings of the next `count` captions; `None` where they are made.
+    fn next_rows(&mut self, count: usize) -> Result<Option<Embeddings>> {
+        let (next, rows) = match self {
+            Source::Tower(_) => return Ok(None),
+            Source::Rows(rows) => (rows.next_rows(count)?, rows.rows()),
+            Source::Parquet(rows) => (rows.next_rows(count)?, rows.rows()),
+        };
+        if next.len() < count {
+            let found = format!("{rows} rows");
+            return Err(Error::input("the embeddings file", found, "one row for each caption of the corpus"));
+        }
+        Ok(Some(next))
+    }
 }
 
 /// What becomes of captions that the store holds already.
@@ -132,21 +160,20 @@ pub fn ingest(
 }
 
 fn chunk_rows(source: &Source<'_>) -> usize {
-    match source {
-        Source::Tower(_) => CHUNK_ROWS,
-        Source::Rows(rows) => (CHUNK_BYTES / (4 * rows.dim().max(1))).clamp(1, 8 * CHUNK_ROWS),
-    }
+    source.given_dim().map_or(CHUNK_ROWS, |dim| (CHUNK_BYTES / (4 * dim.max(1))).clamp(1, 8 * CHUNK_ROWS))
 }
 
 fn check_dimension(writer: &Writer, source: &Source<'_>) -> Result<()> {
     let space = writer.space();
-    match source {
-        Source::Tower(clap) if clap.space() != space => {
-            Err(Error::SpaceMismatch { store: space.to_string(), given: clap.space().to_string() })
-        }
-        Source::Rows(rows) if rows.dim() != space.dim => Err(Error::input(
+    if let Source::Tower(clap) = source
+        && clap.space() != space
+    {
+        return Err(Error::SpaceMismatch { store: space.to_string(), given: clap.space().to_string() });
+    }
+    match source.given_dim() {
+        Some(dim) if dim != space.dim => Err(Error::input(
             "the embeddings file",
-            format!("rows of {} numbers", rows.dim()),
+            format!("rows of {dim} numbers"),
             format!("rows of {}, the dimension of the store", space.dim),
         )),
         _ => Ok(()),
@@ -163,10 +190,7 @@ fn store(
     report: &mut IngestReport,
     stop: &Stop,
 ) -> Result<()> {
-    let mut given = match source {
-        Source::Tower(_) => None,
-        Source::Rows(rows) => Some(next_rows(rows, items.len())?),
-    };
+    let mut given = source.next_rows(items.len())?;
     let directed = given.as_mut().map(Embeddings::normalize);
     let mut keys = Vec::with_capacity(items.len());
     let mut positions = Vec::with_capacity(items.len());
@@ -187,7 +211,7 @@ fn store(
     let plan = writer.plan(domain, &keys)?;
     let embeddings = match (source, given) {
         (Source::Tower(clap), _) => clap.embed_texts_with(&plan.texts(), &(), stop)?,
-        (Source::Rows(_), given) => {
+        (_, given) => {
             let mut given = given.unwrap_or_else(|| Embeddings::new(writer.space().dim));
             let mut is_new = vec![false; given.len()];
             for (decision, position) in plan.decisions().zip(positions) {
@@ -205,19 +229,6 @@ fn store(
 }
 
 const NO_DIRECTION: &str = "its embedding is zero or not finite";
-
-/// The embeddings of the next `count` captions.
-fn next_rows(rows: &mut NpyRows, count: usize) -> Result<Embeddings> {
-    let next = rows.next_rows(count)?;
-    if next.len() < count {
-        return Err(Error::input(
-            "the embeddings file",
-            format!("{} rows", rows.rows()),
-            "one row for each caption of the corpus",
-        ));
-    }
-    Ok(next)
-}
 
 /// Checks the limits of the store, so that one long caption does not refuse its whole chunk, and numbers the row.
 fn key(row: Row, ordinals: &mut Ordinals) -> Result<RowKey, Rejected> {

@@ -66,6 +66,7 @@ pub mod ingest;
 pub mod memory;
 pub mod models;
 pub mod npy;
+pub mod parquet;
 pub mod progress;
 mod quiet;
 mod simd;

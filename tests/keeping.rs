@@ -101,7 +101,16 @@ fn an_export_is_ingested_again_as_it_was() {
             lines
         };
         assert_eq!(without_ids(&again.replace("npy", "jsonl")), without_ids(&lines));
+        // All of it in one file, into a store of its own.
+        let parquet = bench.path(&format!("{domain}.parquet")).display().to_string();
+        bench.run(&["export", &parquet, "--format", "parquet", "--domain", domain]).succeeds();
+        let third = bench.path(&format!("third {domain}"));
+        bench.run_json_at(&third, &["init", "--model", "external", "--dim", "16"]).succeeds();
+        bench.run_json_at(&third, &["ingest", &parquet, "--domain", domain]).succeeds();
+        bench.run_json_at(&third, &["export", &again, "--format", "npy"]).succeeds();
+        assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&npy).unwrap());
+        assert_eq!(without_ids(&again.replace("npy", "jsonl")), without_ids(&lines));
     }
-    bench.run(&["export", "x", "--format", "parquet"]).fails(1, &["parquet", "jsonl, npy"]);
+    bench.run(&["export", "x", "--format", "xml"]).fails(1, &["xml", "jsonl, npy, parquet"]);
     bench.run(&["export", "x.jsonl", "--domain", "nowhere"]).fails(1, &["nowhere", "street"]);
 }

@@ -11,6 +11,7 @@ use echoic::export::{Format, export};
 use echoic::ingest::{Mode, Source};
 use echoic::memory::{Memory, backup, check};
 use echoic::npy::NpyRows;
+use echoic::parquet::ParquetRows;
 use echoic::progress::Stop;
 use echoic::{Error, ingest};
 use memory_support::*;
@@ -158,6 +159,64 @@ fn an_export_is_ingested_as_it_was() {
         assert_eq!((report.new, report.repeats, report.duplicate), (0, 0, stats.occurrences));
     }
     assert!(check(&other, &(), &Stop::new()).unwrap().is_sound());
+}
+
+#[test]
+fn a_parquet_file_carries_all_of_it() {
+    let (guard, dir) = store();
+    let memory = Memory::open(&dir).unwrap();
+    let other = guard.path().join("other");
+    Memory::create(&other, memory.space().clone()).unwrap();
+    let mut writer = Memory::writer(&other).unwrap();
+    for domain in ["a", "b"] {
+        let path = guard.path().join(format!("{domain}.parquet"));
+        let exported = export(&memory, Some(&[domain.to_owned()]), Format::Parquet, &path, &(), &Stop::new()).unwrap();
+        let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
+        assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
+        assert_eq!(exported.files, std::slice::from_ref(&path));
+        let rows = ParquetRows::open(&path).unwrap().expect("embeddings");
+        assert_eq!((rows.rows(), rows.dim(), rows.space().as_ref()), (stats.occurrences, DIM, Some(memory.space())));
+        let corpus = corpus::open(&path, &Options::default()).unwrap();
+        assert_eq!(corpus.format(), corpus::Format::Parquet);
+        let source = Source::Parquet(Box::new(rows));
+        let report = ingest::ingest(&mut writer, domain, corpus, source, Mode::Add, &(), &Stop::new()).unwrap();
+        assert_eq!((report.new, report.rejected, report.duplicate), (stats.captions, 0, 0));
+        assert_eq!(without_ids(&other, domain), without_ids(&dir, domain));
+        let mut embeddings = ParquetRows::open(&path).unwrap().unwrap();
+        let all = embeddings.next_rows(1_000_000).unwrap();
+        assert_eq!(all.len() as u64, stats.occurrences);
+    }
+    assert!(check(&other, &(), &Stop::new()).unwrap().is_sound());
+}
+
+/// Whatever is done to a file: an error that names it, or rows, and no panic.
+#[test]
+fn a_damaged_parquet_file_is_refused_or_read() {
+    let (guard, dir) = store();
+    let path = guard.path().join("all.parquet");
+    export(&Memory::open(&dir).unwrap(), None, Format::Parquet, &path, &(), &Stop::new()).unwrap();
+    let content = std::fs::read(&path).unwrap();
+    let bad = guard.path().join("bad.parquet");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&bad, bytes).unwrap();
+        let rows = corpus::open(&bad, &Options::default()).map(|corpus| corpus.count());
+        let numbers =
+            ParquetRows::open(&bad).and_then(|rows| rows.map_or(Ok(0), |mut rows| Ok(rows.next_rows(1000)?.len())));
+        for error in [rows.as_ref().err(), numbers.as_ref().err()].into_iter().flatten() {
+            assert!(error.to_string().contains("bad.parquet"), "{error}");
+        }
+        (rows.ok(), numbers.ok())
+    };
+    assert_eq!(read(&content), (Some(66), Some(66)));
+    for cut in (0..content.len()).step_by(97) {
+        let (_, numbers) = read(&content[..cut]);
+        assert_eq!(numbers, None, "cut at {cut}");
+    }
+    for offset in (4..content.len()).step_by(23) {
+        let mut flipped = content.clone();
+        flipped[offset] ^= 0x11;
+        read(&flipped);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use echoic::corpus::{self, Corpus, Format};
 use echoic::ingest::{IngestReport, Mode, Source, ingest};
 use echoic::memory::{Memory, Writer};
 use echoic::npy::NpyRows;
+use echoic::parquet::ParquetRows;
 use echoic::progress::Progress;
 use echoic::{Error, Result};
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub struct Arguments {
     /// The domain to add the captions to; it is created when new
     #[arg(long, value_name = "NAME")]
     domain: String,
-    /// The layout: auto, clotho, audiocaps, wavcaps, csv, jsonl or text
+    /// The layout: auto, clotho, audiocaps, wavcaps, csv, jsonl, text or parquet
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Auto)]
     format: Format,
     /// The column (CSV) or key (JSON) that holds the captions
@@ -63,13 +64,20 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 
     let mut writer = Memory::writer(&context.global.store)?;
     let clap;
-    let source = match &arguments.embeddings {
-        Some(file) => Source::Rows(matching_rows(file, captions)?),
-        None if writer.space().is_external() => {
+    let carried = match corpus.format() {
+        Format::Parquet if arguments.embeddings.is_none() => ParquetRows::open(&arguments.file)?,
+        _ => None,
+    };
+    // Embeddings of another space, or of none that the file names, are of no use to a store with a model.
+    let carried = carried.filter(|rows| writer.space().is_external() || rows.space().as_ref() == Some(writer.space()));
+    let source = match (&arguments.embeddings, carried) {
+        (Some(file), _) => Source::Rows(matching_rows(file, captions)?),
+        (None, Some(rows)) => Source::Parquet(Box::new(rows)),
+        (None, None) if writer.space().is_external() => {
             return Err(Error::input("ingest", "a store of external embeddings", "--embeddings FILE.npy")
                 .with_hint("compute the embeddings of the captions with your model, one row a caption"));
         }
-        None => {
+        (None, None) => {
             clap = Clap::for_space(writer.space())?;
             Source::Tower(&clap)
         }

@@ -17,11 +17,12 @@
 mod csv;
 mod detect;
 mod json;
+mod parquet;
 mod shipped;
 mod text;
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -54,11 +55,13 @@ pub enum Format {
     Jsonl,
     /// One caption a line.
     Text,
+    /// A Parquet file with a column of captions; see [`crate::parquet`].
+    Parquet,
 }
 
 impl Format {
     /// Every format by the name that the command line takes.
-    pub const NAMES: [(&'static str, Format); 7] = [
+    pub const NAMES: [(&'static str, Format); 8] = [
         ("auto", Format::Auto),
         ("clotho", Format::Clotho),
         ("audiocaps", Format::Audiocaps),
@@ -66,6 +69,7 @@ impl Format {
         ("csv", Format::Csv),
         ("jsonl", Format::Jsonl),
         ("text", Format::Text),
+        ("parquet", Format::Parquet),
     ];
 }
 
@@ -151,11 +155,31 @@ impl Iterator for Corpus {
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::Input`] when it is empty, or lacks the columns of its layout.
 pub fn open(path: &Path, options: &Options) -> Result<Corpus> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
         return Err(Error::input(path.display(), "a folder", "a caption corpus file"));
     }
+    // Such a file is read from its end, so that it must be one and no stream.
+    let is_parquet = match options.format {
+        Format::Auto => has_magic(&mut file).map_err(Error::io("read", path))?,
+        given => given == Format::Parquet,
+    };
+    if is_parquet {
+        let items = Box::new(parquet::rows(path, options.column.as_deref())?);
+        return Ok(Corpus { format: Format::Parquet, items });
+    }
     parse(&path.display().to_string(), file, options)
+}
+
+/// True for a file that begins as Parquet files do; it is read from its beginning afterwards.
+fn has_magic(file: &mut File) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    file.take(crate::parquet::MAGIC.len() as u64).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(head == crate::parquet::MAGIC)
 }
 
 /// Reads a corpus from any source; `name` stands for it in errors.
@@ -185,6 +209,7 @@ pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Resu
         Format::Wavcaps => Box::new(json::wavcaps(name, reader, column)?),
         Format::Jsonl => Box::new(json::lines(reader, column)),
         Format::Text | Format::Auto => Box::new(text::lines(reader)),
+        Format::Parquet => return Err(Error::input(name, "a stream", "a file: Parquet is read from its end")),
     };
     Ok(Corpus { format, items })
 }

@@ -166,8 +166,7 @@ impl Manifest {
                 return Err(format!("segment {} before {}", pair[0].id, pair[1].id));
             }
         }
-        let decoders = self.decoders.iter().try_fold(0u64, |sum, decoder| sum.checked_add(decoder.len));
-        let counts = [self.commit, self.next_caption, self.next_segment, decoders.unwrap_or(u64::MAX)];
+        let counts = [self.commit, self.next_caption, self.next_segment, self.bytes().unwrap_or(u64::MAX)];
         if let Some(count) = counts.into_iter().find(|count| *count >= COUNTS) {
             return Err(format!("a count of {count}"));
         }
@@ -197,6 +196,14 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// The length of every file that it names, together; `None` where no number holds it.
+    fn bytes(&self) -> Option<u64> {
+        let segments = self.segments.iter().flat_map(|segment| [segment.captions.len, segment.vectors.len]);
+        let tombstones = self.tombstones.iter().map(|tombstones| tombstones.file.len);
+        let decoders = self.decoders.iter().map(|decoder| decoder.len);
+        segments.chain(tombstones).chain(decoders).try_fold(0u64, u64::checked_add)
     }
 
     /// The segment of that id.
@@ -271,11 +278,25 @@ mod tests {
         };
         assert_eq!(sound.check(), Ok(()));
         let heavy = vec![DecoderRecord { len: u64::MAX / 2 + 1, ..decoder }; 2];
+        let file = FileEntry { len: u64::MAX / 2 + 1, crc: 0 };
+        let (captions, vectors) = (file, file);
+        let long = SegmentEntry {
+            id: 0,
+            domain: 0,
+            commit: 1,
+            rows: 1,
+            repeats: 0,
+            first_id: 0,
+            last_id: 0,
+            captions,
+            vectors,
+        };
         for bad in [
             Manifest { commit: u64::MAX, ..sound.clone() },
             Manifest { next_caption: u64::MAX, ..sound.clone() },
             Manifest { next_segment: 1 << 48, ..sound.clone() },
-            Manifest { decoders: heavy, ..sound },
+            Manifest { decoders: heavy, ..sound.clone() },
+            Manifest { segments: vec![long], ..sound },
         ] {
             assert!(bad.check().is_err_and(|reason| reason.contains("count")));
         }
