@@ -107,7 +107,7 @@ fn an_adapter_is_learned_on_top_of_a_models_own_audio_embedding() {
     let wavcaps = folder("wavcaps-cnn14");
     run(&other, &["init", "--model", wavcaps.to_str().unwrap(), "--adapter", adapter.to_str().unwrap()]).succeeds();
     if common::starter_is_installed() {
-        let refused = other.run(&["--store", "s", "init", "--adapter", adapter.to_str().unwrap()]);
+        let refused = Bench::new().run(&["init", "--adapter", adapter.to_str().unwrap()]);
         refused.fails(1, &["the adapter", "embedding", "bands-mean-max"]);
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn original_audio(file: &Checkpoint) -> Result<AudioTower> {
 
 fn heard(file: &Checkpoint, tower: Htsat, projection: [&str; 2], framing: Framing) -> Result<AudioTower> {
     let projection = Projection::load(file, projection, tower.dim())?;
-    Ok(AudioTower { encoder: Encoder::Htsat(tower), framing, projection })
+    Ok(AudioTower { encoder: Encoder::Htsat(Box::new(tower)), framing, projection })
 }
 
 /// RoBERTa with its pooler, as Hugging Face names it.

@@ -42,7 +42,7 @@ pub(crate) struct AudioTower {
 #[derive(Debug)]
 pub(crate) enum Encoder {
     Cnn14(Cnn14),
-    Htsat(Htsat),
+    Htsat(Box<Htsat>),
 }
 
 impl Encoder {
