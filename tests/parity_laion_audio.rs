@@ -40,3 +40,16 @@ fn htsat_agrees_with_clap_audio_model() {
         }
     }
 }
+
+#[test]
+fn the_fused_model_hears_a_window_with_another_log_mel_and_the_same_tower() {
+    let (references, tower) = (References::open("laion-fused.safetensors"), htsat());
+    for (name, seconds) in SECONDS.into_iter().filter(|(_, seconds)| *seconds <= 10.0) {
+        let window = windows(&Framing::LAION_FUSED, seconds, 48_000).swap_remove(0);
+        let error = references.mel_error(name, &window, 64);
+        let distance = cosine_distance(&tower.forward(&window).unwrap(), &references.get(&format!("htsat.{name}")));
+        println!("{name} s: log-mel within {error:.1e} dB, cosine distance {distance:.1e}");
+        assert!(error < 1e-3, "{name} s: off by {error} dB");
+        assert!(distance < 1e-5, "{name} s: cosine distance {distance}");
+    }
+}

@@ -50,6 +50,8 @@ pub enum Edges {
 pub enum Filters {
     /// Evenly on the HTK mel scale, each scaled to unit sum: `librosa.filters.mel(htk=True, norm=1.0)`.
     HtkUnitSum,
+    /// Evenly on the HTK mel scale, each with a peak of 1: `librosa.filters.mel(htk=True, norm=None)`, torchaudio's default.
+    HtkUnitPeak,
     /// Evenly on Slaney's mel scale, each scaled to unit area: `librosa.filters.mel()`.
     SlaneyUnitArea,
 }
@@ -104,6 +106,9 @@ impl MelParameters {
     /// The parameters of LAION's towers without fusion: `ClapFeatureExtractor` with `rand_trunc`, and torchlibrosa inside the original HTSAT.
     /// (The original rounds samples to 16 bits first; Hugging Face's does not, nor does this.)
     pub const LAION: Self = Self { sample_rate: 48_000, hop: 480, filter_rate: 48_000, ..Self::WAVCAPS };
+
+    /// The parameters of LAION's towers with fusion, `ClapFeatureExtractor` with `fusion`: torchaudio's filters.
+    pub const LAION_FUSED: Self = Self { filters: Filters::HtkUnitPeak, ..Self::LAION };
 
     /// The parameters of Microsoft's CLAP of 2023, which reads 44.1 kHz with filters that were laid out for 32 kHz.
     pub const MSCLAP: Self = Self { sample_rate: 44_100, ..Self::WAVCAPS };
@@ -274,12 +279,9 @@ impl<T: FftNum + From<f32> + Sum> Spectrum<T> {
 
 /// The filters of each band: the first bin and the weights from there.
 fn filterbank(parameters: &MelParameters) -> Vec<(usize, Vec<f64>)> {
-    let (mel, hertz): (fn(f64) -> f64, fn(f64) -> f64) = match parameters.filters {
-        Filters::HtkUnitSum => {
-            (|hertz| 2595.0 * (1.0 + hertz / 700.0).log10(), |mel| 700.0 * (10f64.powf(mel / 2595.0) - 1.0))
-        }
-        Filters::SlaneyUnitArea => (slaney::mel, slaney::hertz),
-    };
+    let slaney = parameters.filters == Filters::SlaneyUnitArea;
+    let mel = |hertz: f64| if slaney { slaney::mel(hertz) } else { 2595.0 * (1.0 + hertz / 700.0).log10() };
+    let hertz = |mel: f64| if slaney { slaney::hertz(mel) } else { 700.0 * (10f64.powf(mel / 2595.0) - 1.0) };
     let (low, high) = (mel(parameters.low), mel(parameters.high));
     let edge = |i: usize| hertz(low + (high - low) * i as f64 / (parameters.bands + 1) as f64);
     let bins = parameters.fft / 2 + 1;
@@ -296,6 +298,7 @@ fn filterbank(parameters: &MelParameters) -> Vec<(usize, Vec<f64>)> {
             let last = weights.iter().rposition(|w| *w > 0.0).map_or(first, |last| last + 1);
             let scale = match parameters.filters {
                 Filters::SlaneyUnitArea => 2.0 / (right - left),
+                Filters::HtkUnitPeak => 1.0,
                 Filters::HtkUnitSum => {
                     let sum: f64 = weights.iter().sum();
                     if sum > 0.0 { 1.0 / sum } else { 0.0 }

@@ -54,6 +54,11 @@ impl Framing {
         short: Short::RepeatPad(10 * 48_000),
     };
 
+    /// LAION's towers with fusion. Fusion is for recordings of more than 10 s, of which their tower sees a shrunk view and three crops at random;
+    /// here these too are heard in windows, which each are short. So the fusion branch has nothing to do, as in LAION's own code where no
+    /// recording is longer. (Hugging Face's then picks one recording of a batch at random and fuses it with copies of itself.)
+    pub const LAION_FUSED: Self = Self { mel: MelParameters::LAION_FUSED, ..Self::LAION };
+
     /// Microsoft's CLAP of 2023: 7 s, shorter ones repeated.
     pub const MSCLAP: Self =
         Self { mel: MelParameters::MSCLAP, whole: 7 * 44_100, window: 7 * 44_100, short: Short::Repeat(7 * 44_100) };

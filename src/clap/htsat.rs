@@ -60,14 +60,14 @@ impl HtsatConfig {
     /// Reads the sizes from the `audio_config` of a Hugging Face `config.json`; what is not stated there has transformers' default.
     ///
     /// # Errors
-    /// [`Error::Input`] that names the first entry that is damaged, or asks for what this tower does not do, such as fusion.
+    /// [`Error::Input`] that names the first entry that is damaged, or asks for what this tower does not do; or sizes that do not fit together.
     pub fn from_hugging_face(audio_config: &Value, subject: &str) -> Result<Self> {
         let wrong = |name: &str, expected: &str| {
             Error::input(format!("{subject}, audio_config.{name}"), audio_config[name].to_string(), expected)
         };
-        if audio_config["enable_fusion"].as_bool().unwrap_or(false) {
-            let hint = "take the model without fusion, such as laion/clap-htsat-unfused";
-            return Err(wrong("enable_fusion", "false: fusion is not supported").with_hint(hint));
+        // Fused or not, the tower is the same for a window: see `Framing::LAION_FUSED`. But these change its entrance.
+        if matches!(audio_config["fusion_type"].as_str(), Some("channel_map" | "daf_1d" | "aff_1d" | "iaff_1d")) {
+            return Err(wrong("fusion_type", "none, or one in two dimensions such as aff_2d"));
         }
         let number = |name: &str, default: usize| match &audio_config[name] {
             Value::Null => Ok(default),
@@ -98,7 +98,7 @@ impl HtsatConfig {
             Value::Null => f64::from(EPSILON),
             value => value.as_f64().ok_or_else(|| wrong("layer_norm_eps", "a number"))?,
         };
-        Ok(Self {
+        let config = Self {
             bands: number("num_mel_bins", tiny.bands)?,
             image: number("spec_size", tiny.image)?,
             patch: number("patch_size", tiny.patch)?,
@@ -107,7 +107,9 @@ impl HtsatConfig {
             heads: list("num_attention_heads", tiny.heads)?,
             window: number("window_size", tiny.window)?,
             epsilon: epsilon as f32,
-        })
+        };
+        config.check()?;
+        Ok(config)
     }
 
     /// Reads the sizes of a checkpoint in the original's layout, which carries no configuration, from its tensors below `prefix`.
@@ -397,7 +399,9 @@ mod tests {
             "enable_fusion": false, "layer_norm_eps": 1e-5, "projection_dim": 512}"#;
         assert_eq!((config(larger).unwrap(), HtsatConfig::base().dim()), (HtsatConfig::base(), 1024));
         let refused = |text: &str| config(text).unwrap_err().to_string();
-        assert!(refused(r#"{"enable_fusion": true}"#).contains("fusion is not supported"));
+        assert_eq!(config(r#"{"enable_fusion": true, "fusion_type": null}"#).unwrap(), HtsatConfig::tiny());
+        assert!(refused(r#"{"enable_fusion": true, "fusion_type": "channel_map"}"#).contains("fusion_type"));
+        assert!(refused(r#"{"patch_embeds_hidden_size": 90}"#).contains("heads that divide the width"));
         assert!(refused(r#"{"depths": "two"}"#).contains("audio_config.depths"));
         assert!(refused(r#"{"hidden_act": "relu"}"#).contains("hidden_act"));
     }

@@ -73,20 +73,20 @@ impl Config {
 }
 
 /// HTSAT, as Hugging Face names it.
-pub(crate) fn audio(file: &Checkpoint, config: &Config) -> Result<AudioTower> {
+pub(crate) fn audio(file: &Checkpoint, config: &Config, framing: Framing) -> Result<AudioTower> {
     let tower = Htsat::load(file, "audio_model.audio_encoder.", Layout::HuggingFace, &config.audio)?;
-    heard(file, tower, ["audio_projection.linear1", "audio_projection.linear2"])
+    heard(file, tower, ["audio_projection.linear1", "audio_projection.linear2"], framing)
 }
 
 /// The same as LAION's own code names it.
 pub(crate) fn original_audio(file: &Checkpoint) -> Result<AudioTower> {
     let tower = Htsat::load(file, "audio_branch.", Layout::Original, &HtsatConfig::of(file, "audio_branch.")?)?;
-    heard(file, tower, ["audio_projection.0", "audio_projection.2"])
+    heard(file, tower, ["audio_projection.0", "audio_projection.2"], Framing::LAION)
 }
 
-fn heard(file: &Checkpoint, tower: Htsat, projection: [&str; 2]) -> Result<AudioTower> {
+fn heard(file: &Checkpoint, tower: Htsat, projection: [&str; 2], framing: Framing) -> Result<AudioTower> {
     let projection = Projection::load(file, projection, tower.dim())?;
-    Ok(AudioTower { encoder: Encoder::Htsat(tower), framing: Framing::LAION, projection })
+    Ok(AudioTower { encoder: Encoder::Htsat(Box::new(tower)), framing, projection })
 }
 
 /// RoBERTa with its pooler, as Hugging Face names it.

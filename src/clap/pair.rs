@@ -42,7 +42,7 @@ pub(crate) struct AudioTower {
 #[derive(Debug)]
 pub(crate) enum Encoder {
     Cnn14(Cnn14),
-    Htsat(Htsat),
+    Htsat(Box<Htsat>),
 }
 
 impl Encoder {
@@ -76,7 +76,9 @@ impl Pair {
     /// As [`tokens::load`], and [`Error::Input`] when it belongs to another model.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let (kind, limit, words) = match self.family {
-            Family::Laion => (Kind::Bytes, laion::LIMIT, "text_model.embeddings.word_embeddings.weight"),
+            Family::Laion | Family::LaionFused => {
+                (Kind::Bytes, laion::LIMIT, "text_model.embeddings.word_embeddings.weight")
+            }
             Family::LaionOriginal => (Kind::Bytes, laion::LIMIT, "text_branch.embeddings.word_embeddings.weight"),
             _ => (Kind::WordPiece, wavcaps::LIMIT, "text_encoder.text_encoder.embeddings.word_embeddings.weight"),
         };
@@ -99,7 +101,7 @@ impl Pair {
 
     fn text(&self) -> Result<&TextTower> {
         get_or_load(&self.text, || match self.family {
-            Family::Laion => laion::text(&self.file, &self.config()?),
+            Family::Laion | Family::LaionFused => laion::text(&self.file, &self.config()?),
             Family::LaionOriginal => laion::original_text(&self.file),
             _ => wavcaps::text(&self.file),
         })
@@ -107,7 +109,8 @@ impl Pair {
 
     fn audio(&self) -> Result<&AudioTower> {
         get_or_load(&self.audio, || match self.family {
-            Family::Laion => laion::audio(&self.file, &self.config()?),
+            Family::Laion => laion::audio(&self.file, &self.config()?, Framing::LAION),
+            Family::LaionFused => laion::audio(&self.file, &self.config()?, Framing::LAION_FUSED),
             Family::LaionOriginal => laion::original_audio(&self.file),
             Family::WavcapsHtsat => wavcaps::htsat(&self.file),
             _ => wavcaps::cnn14(&self.file),
@@ -118,15 +121,14 @@ impl Pair {
 /// What a family is, and what to use in its place, where no tower of it is implemented.
 fn refused(family: Family) -> Option<(&'static str, &'static str)> {
     match family {
-        Family::LaionFused => {
-            Some(("LAION CLAP with the fusion branch", "use laion/clap-htsat-unfused, or larger_clap_general"))
-        }
         Family::Msclap2023 => Some((
             "Microsoft CLAP 2023, whose text tower GPT-2 is not implemented",
             "compute its embeddings elsewhere and bring them: `init --model external`, `ingest --embeddings`",
         )),
         Family::Starter => Some(("the starter", "name it: `--model starter`")),
-        Family::WavcapsCnn14 | Family::WavcapsHtsat | Family::Laion | Family::LaionOriginal => None,
+        Family::WavcapsCnn14 | Family::WavcapsHtsat | Family::Laion | Family::LaionFused | Family::LaionOriginal => {
+            None
+        }
     }
 }
 

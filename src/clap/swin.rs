@@ -367,8 +367,7 @@ fn softmax(row: &mut [f32]) {
 fn exp(x: f32) -> f32 {
     /// 1.5 · 2²³: what is added to it is rounded to a whole number in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    const TERMS: [f32; 6] =
-        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+    const TERMS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
     let x = x.max(-87.0);
     let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let whole = rounded - ROUND;

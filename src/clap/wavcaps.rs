@@ -50,5 +50,5 @@ pub(crate) fn cnn14(file: &Checkpoint) -> Result<AudioTower> {
 pub(crate) fn htsat(file: &Checkpoint) -> Result<AudioTower> {
     let tower = Htsat::load(file, PREFIX, Layout::Original, &HtsatConfig::of(file, PREFIX)?)?;
     let projection = Projection::load(file, ["audio_proj.0", "audio_proj.2"], tower.dim())?;
-    Ok(AudioTower { encoder: Encoder::Htsat(tower), framing: Framing::WAVCAPS_HTSAT, projection })
+    Ok(AudioTower { encoder: Encoder::Htsat(Box::new(tower)), framing: Framing::WAVCAPS_HTSAT, projection })
 }

@@ -51,7 +51,7 @@ pub fn variation(index: usize, rate: usize) -> Vec<i16> {
             let noise = i64::from(state >> 16) - 32_768;
             let at = (n % period * 65_536 / period) as i64;
             let wave = at.min(65_535 - at) * 2 - 32_768;
-            let fade = if index % 3 == 0 { 256 } else { 256 - (200 * n / count) as i64 };
+            let fade = if index.is_multiple_of(3) { 256 } else { 256 - (200 * n / count) as i64 };
             let sample = (wave * (8 - share) + noise * share).div_euclid(8) * loud;
             (sample.div_euclid(32_768) * fade).div_euclid(256) as i16
         })
