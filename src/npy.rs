@@ -10,6 +10,10 @@ use crate::{Embeddings, Error, Result};
 /// The longest header that is read; that of an array of numbers takes about 100 bytes.
 const HEADER_BYTES: u64 = 1 << 20;
 
+/// The deepest nesting of brackets in a header; that of an array of numbers has two. The parser in npyz takes several times as long for each
+/// one more.
+const HEADER_DEPTH: usize = 6;
+
 /// A `.npy` file of shape `[rows, dim]` (or `[dim]`: one row) being read from its beginning.
 ///
 /// Little- and big-endian `f4` and `f8` in C order are read; `f8` is rounded to `f32`.
@@ -43,6 +47,10 @@ impl NpyRows {
         let header = header_length(&mut file).map_err(Error::io("read", path))?;
         if header > HEADER_BYTES {
             return Err(bad(format!("a header of {header} bytes")));
+        }
+        let depth = header_depth(&mut file, header).map_err(Error::io("read", path))?;
+        if depth > HEADER_DEPTH {
+            return Err(bad(format!("a header with {depth} brackets inside each other")));
         }
         let mut file = BufReader::with_capacity(1 << 18, file);
         // npyz multiplies the axes before it can be asked for them; where overflow is checked for, it panics.
@@ -170,6 +178,23 @@ fn header_length(file: &mut File) -> std::io::Result<u64> {
     })
 }
 
+/// How deep the brackets of the header, of `length` bytes behind at most twelve, are nested.
+fn header_depth(file: &mut File, length: u64) -> std::io::Result<usize> {
+    let mut header = Vec::new();
+    file.by_ref().take(12 + length).read_to_end(&mut header)?;
+    file.rewind()?;
+    let (mut depth, mut deepest) = (0usize, 0);
+    for byte in header {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    Ok(deepest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +234,7 @@ mod tests {
             (npy("<f4", "(4294967296, 4294967296)", &[0; 4]), ""), // a panic inside npyz, where overflow is checked for
             // Without bytes to read, these rows would never end.
             (npy("<f4", "(18446744073709551615, 0)", &[]), "without numbers"),
+            (npy("<f4", &"[".repeat(40), &[]), "brackets"), // npyz would be at it for years
         ] {
             let message = NpyRows::open(file.path()).unwrap_err().to_string();
             assert!(message.contains(found), "{message}");
