@@ -5,12 +5,15 @@
 //! `cargo bench --bench growth -- [ROWS [DIM]]`; 2,000,000 rows of 16 dimensions unless told otherwise.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
+mod processor;
+
 use std::time::{Duration, Instant};
 
 use echoic::ingest::CHUNK_ROWS;
 use echoic::memory::{Memory, RowKey, Writer};
 use echoic::progress::Stop;
 use echoic::{EmbeddingSpace, Embeddings};
+use processor::processor_seconds;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -36,14 +39,6 @@ fn append(writer: &mut Writer, first: usize, rows: usize, rng: &mut ChaCha8Rng) 
     let appended = writer.append("bench", plan, &vectors).unwrap();
     assert_eq!(appended.new, rows as u64);
     [planned, begun.elapsed() - planned]
-}
-
-/// Processor time of this process; 0 where the system does not tell it this way.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    // Fields 14 and 15 of the line, user and system time in hundredths of a second.
-    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn main() {

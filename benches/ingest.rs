@@ -6,6 +6,8 @@
 //! machine compare processor time (Linux only), of all threads of this process.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
+mod processor;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use echoic::ingest::{Mode, Source, ingest};
 use echoic::memory::Memory;
 use echoic::npy::NpyRows;
 use echoic::progress::Stop;
+use processor::processor_seconds;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -67,14 +70,6 @@ fn write_embeddings(path: &Path, rows: usize, dim: usize) {
         out.write_all(&rng.random_range(-1.0f32..1.0).to_le_bytes()).unwrap();
     }
     out.into_inner().unwrap().sync_all().unwrap();
-}
-
-/// Processor time of this process; 0 where the system does not tell it this way.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    // Fields 14 and 15 of the line, user and system time in hundredths of a second.
-    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn main() {

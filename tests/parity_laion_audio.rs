@@ -3,7 +3,7 @@
 
 mod clap_sounds;
 
-use clap_sounds::{References, SECONDS, cosine_distance, fixture, windows};
+use clap_sounds::{References, SECONDS, assert_windows_agree, cosine_distance, fixture, windows};
 use echoic::clap::checkpoint;
 use echoic::clap::framing::Framing;
 use echoic::clap::htsat::{Htsat, HtsatConfig, Layout};
@@ -28,17 +28,7 @@ fn log_mel_frames_agree_with_the_feature_extractor() {
 
 #[test]
 fn htsat_agrees_with_clap_audio_model() {
-    let (references, tower) = (References::open("laion.safetensors"), htsat());
-    for (name, seconds) in SECONDS {
-        let windows = windows(&Framing::LAION, seconds, 48_000);
-        let wanted = references.get(&format!("htsat.{name}"));
-        assert_eq!(windows.len(), wanted.len() / tower.dim(), "{name} s");
-        for (window, wanted) in windows.iter().zip(wanted.chunks(tower.dim())) {
-            let distance = cosine_distance(&tower.forward(window).unwrap(), wanted);
-            println!("{name} s: cosine distance {distance:.1e}");
-            assert!(distance < 1e-5, "{name} s: cosine distance {distance}");
-        }
-    }
+    assert_windows_agree(&References::open("laion.safetensors"), &htsat(), &Framing::LAION, 48_000);
 }
 
 #[test]

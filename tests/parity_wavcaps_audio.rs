@@ -3,7 +3,7 @@
 
 mod clap_sounds;
 
-use clap_sounds::{References, SECONDS, cosine_distance, fixture, windows};
+use clap_sounds::{References, SECONDS, assert_windows_agree, cosine_distance, fixture, windows};
 use echoic::clap::checkpoint;
 use echoic::clap::cnn14::{Cnn14, Cnn14Config};
 use echoic::clap::framing::Framing;
@@ -48,17 +48,7 @@ fn cnn14_agrees_with_its_layers_in_torch() {
 
 #[test]
 fn htsat_agrees_with_its_layers_in_torch() {
-    let (references, tower) = (References::open("wavcaps.safetensors"), htsat());
-    for (name, seconds) in SECONDS {
-        let windows = windows(&Framing::WAVCAPS_HTSAT, seconds, 32_000);
-        let wanted = references.get(&format!("htsat.{name}"));
-        assert_eq!(windows.len(), wanted.len() / tower.dim(), "{name} s");
-        for (window, wanted) in windows.iter().zip(wanted.chunks(tower.dim())) {
-            let distance = cosine_distance(&tower.forward(window).unwrap(), wanted);
-            println!("{name} s: cosine distance {distance:.1e}");
-            assert!(distance < 1e-5, "{name} s: cosine distance {distance}");
-        }
-    }
+    assert_windows_agree(&References::open("wavcaps.safetensors"), &htsat(), &Framing::WAVCAPS_HTSAT, 32_000);
 }
 
 #[test]

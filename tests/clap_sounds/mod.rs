@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use echoic::audio::Clip;
 use echoic::clap::framing::Framing;
+use echoic::clap::htsat::Htsat;
 use safetensors::SafeTensors;
 
 /// The lengths that there are references for, by the name they go by there.
@@ -101,4 +102,18 @@ pub fn cosine_distance(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// Holds every window of every sound to what the reference's tower makes of it.
+pub fn assert_windows_agree(references: &References, tower: &Htsat, framing: &Framing, rate: u32) {
+    for (name, seconds) in SECONDS {
+        let windows = windows(framing, seconds, rate);
+        let wanted = references.get(&format!("htsat.{name}"));
+        assert_eq!(windows.len(), wanted.len() / tower.dim(), "{name} s");
+        for (window, wanted) in windows.iter().zip(wanted.chunks(tower.dim())) {
+            let distance = cosine_distance(&tower.forward(window).unwrap(), wanted);
+            println!("{name} s: cosine distance {distance:.1e}");
+            assert!(distance < 1e-5, "{name} s: cosine distance {distance}");
+        }
+    }
 }
