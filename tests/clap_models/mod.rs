@@ -7,8 +7,13 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 /// The folders of the models and the sample rate of each, in Hz.
-pub const MODELS: [(&str, u32); 4] =
-    [("laion", 48_000), ("laion-original", 48_000), ("wavcaps-cnn14", 32_000), ("wavcaps-htsat", 32_000)];
+pub const MODELS: [(&str, u32); 5] = [
+    ("laion", 48_000),
+    ("laion-original", 48_000),
+    ("wavcaps-cnn14", 32_000),
+    ("wavcaps-htsat", 32_000),
+    ("msclap", 44_100),
+];
 
 /// Components of their embeddings.
 pub const DIM: usize = 32;
