@@ -85,13 +85,19 @@ fn a_decoder_learns_from_every_kind_of_tokenizer_and_captions_windows() {
 
 #[test]
 fn an_adapter_is_learned_on_top_of_a_models_own_audio_embedding() {
+    for (model, rate) in [("laion", 48_000), ("msclap", 44_100)] {
+        adapted(model, rate);
+    }
+}
+
+fn adapted(model: &str, rate: u32) {
     let bench = Bench::new();
-    let model = folder("laion");
+    let model = folder(model);
     let model = model.to_str().unwrap();
     let captions = strings(&texts()["captions"]);
     let mut rows = vec!["audio,caption,split".to_owned()];
     for (index, caption) in captions.iter().enumerate().take(6) {
-        let path = clap_sounds::wav(bench.dir.path(), &variation(index * 11, 48_000), 48_000);
+        let path = clap_sounds::wav(bench.dir.path(), &variation(index * 11, rate as usize), rate);
         let split = if index == 3 { "val" } else { "train" };
         rows.push(format!("{},{caption},{split}", path.display()));
     }

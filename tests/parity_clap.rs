@@ -8,7 +8,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use clap_models::{MODELS, PAIRS, folder, golden, strings, texts, variation};
+use clap_models::{MODELS, PAIRS, folder, golden, strings, texts, variation, worst};
 use clap_sounds::SECONDS;
 use echoic::clap::Clap;
 use echoic::embedding::dot;
@@ -17,11 +17,6 @@ use sha2::{Digest, Sha256};
 
 fn load(model: &str) -> Clap {
     Clap::load(folder(model).to_str().unwrap()).unwrap()
-}
-
-/// The largest cosine distance between rows.
-fn worst<'a>(got: impl IntoIterator<Item = &'a [f32]>, wanted: &[Vec<f32>]) -> f32 {
-    got.into_iter().zip(wanted).map(|(got, wanted)| 1.0 - dot(got, wanted)).fold(0.0, f32::max)
 }
 
 #[test]

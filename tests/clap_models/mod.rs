@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use echoic::embedding::dot;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -32,6 +33,13 @@ pub fn golden(model: &str, name: &str) -> Vec<Vec<f32>> {
     let numbers: Vec<f32> =
         table.tensor(name).unwrap().data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     numbers.chunks(DIM).map(<[f32]>::to_vec).collect()
+}
+
+/// The largest cosine distance between unit rows, of which there must be as many.
+pub fn worst<'a>(got: impl IntoIterator<Item = &'a [f32]>, wanted: &[Vec<f32>]) -> f32 {
+    let distances: Vec<f32> = got.into_iter().zip(wanted).map(|(got, wanted)| 1.0 - dot(got, wanted)).collect();
+    assert_eq!(distances.len(), wanted.len());
+    distances.into_iter().fold(0.0, f32::max)
 }
 
 /// A list of texts, or of the token ids of the odd ones: `odd`, `captions`, `ids`.
