@@ -170,7 +170,7 @@ pub(crate) fn gelu_tanh_all(numbers: &mut [f32]) {
 /// GELU in the tanh form that GPT-2 was trained with: `x · (1 + tanh u) / 2`, `u = √(2/π) · (x + 0.044715 x³)`.
 #[inline(always)]
 fn gelu_tanh(x: f32) -> f32 {
-    const TWICE: f32 = 1.595_769_1;
+    const TWICE: f32 = 1.595_769; // 2·√(2/π)
     // (1 + tanh u) / 2 = 1 / (1 + e^-2u), of which the power is taken for a negative exponent only: `exp` knows no other.
     let twice = TWICE * x * (0.044_715 * x).mul_add(x, 1.0);
     let power = exp(-twice.abs());
