@@ -8,20 +8,30 @@ use std::path::Path;
 
 use clap_models::folder;
 use echoic::Error;
-use echoic::clap::Clap;
+use echoic::clap::{Clap, checkpoint, family};
+use safetensors::serialize;
 use safetensors::tensor::{Dtype, TensorView};
-use safetensors::{SafeTensors, serialize};
 
-/// The LAION model with some of its tensors changed: `change` gives a shape and the bytes, or leaves the tensor out.
-fn altered(place: &Path, change: impl Fn(&str, &[usize], &[u8]) -> Option<(Vec<usize>, Vec<u8>)>) -> String {
-    for file in ["config.json", "tokenizer.json"] {
-        std::fs::copy(folder("laion").join(file), place.join(file)).unwrap();
+/// A model with some of its tensors changed: `change` gives a shape and numbers, or leaves the tensor out.
+fn altered(
+    model: &str,
+    place: &Path,
+    change: impl Fn(&str, Vec<usize>, Vec<f32>) -> Option<(Vec<usize>, Vec<f32>)>,
+) -> String {
+    for file in std::fs::read_dir(folder(model)).unwrap().map(|entry| entry.unwrap().path()) {
+        if matches!(file.extension().and_then(|e| e.to_str()), Some("json" | "txt")) {
+            std::fs::copy(&file, place.join(file.file_name().unwrap())).unwrap();
+        }
     }
-    let bytes = std::fs::read(folder("laion/model.safetensors")).unwrap();
-    let table = SafeTensors::deserialize(&bytes).unwrap();
-    let kept: BTreeMap<String, (Vec<usize>, Vec<u8>)> =
-        table.iter().filter_map(|(name, t)| Some((name.to_owned(), change(name, t.shape(), t.data())?))).collect();
-    let views = kept.iter().map(|(n, (s, b))| (n.as_str(), TensorView::new(Dtype::F16, s.clone(), b).unwrap()));
+    let whole = checkpoint::open(&family::weights(&folder(model)).unwrap()).unwrap();
+    // Masks, which are no numbers, are left out: nothing reads them.
+    let numbers = |(name, shape): (String, Vec<usize>)| {
+        let numbers = whole.get(&name, &shape).ok()?;
+        let (shape, numbers) = change(&name, shape, numbers)?;
+        Some((name, (shape, numbers.iter().flat_map(|x| x.to_le_bytes()).collect())))
+    };
+    let kept: BTreeMap<String, (Vec<usize>, Vec<u8>)> = whole.names().into_iter().filter_map(numbers).collect();
+    let views = kept.iter().map(|(n, (s, b))| (n.as_str(), TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
     std::fs::write(place.join("model.safetensors"), serialize(views, None).unwrap()).unwrap();
     place.to_str().unwrap().to_owned()
 }
@@ -48,39 +58,70 @@ fn failure(model: &str) -> Error {
 
 #[test]
 fn the_first_tensor_that_does_not_fit_is_named_with_what_was_expected() {
-    let place = tempfile::tempdir().unwrap();
-    for name in [
-        "text_model.encoder.layer.1.output.dense.weight",
-        "text_model.encoder.layer.0.attention.self.key.bias",
-        "text_model.pooler.dense.weight",
-        "text_projection.linear1.bias",
-        "audio_model.audio_encoder.layers.3.blocks.0.output.dense.weight",
-        "audio_projection.linear2.bias",
+    for (model, name) in [
+        ("laion", "text_model.encoder.layer.1.output.dense.weight"),
+        ("laion", "text_model.encoder.layer.0.attention.self.key.bias"),
+        ("laion", "text_model.pooler.dense.weight"),
+        ("laion", "text_projection.linear1.bias"),
+        ("laion", "audio_model.audio_encoder.layers.3.blocks.0.output.dense.weight"),
+        ("laion", "audio_projection.linear2.bias"),
+        ("msclap", "caption_encoder.base.h.1.attn.c_attn.weight"),
+        ("msclap", "caption_encoder.base.h.0.mlp.c_proj.bias"),
+        ("msclap", "caption_encoder.base.ln_f.weight"),
+        ("msclap", "caption_encoder.projection.layer_norm.bias"),
+        ("msclap", "audio_encoder.base.htsat.layers.1.blocks.0.attn.qkv.weight"),
+        ("msclap", "audio_encoder.projection.linear2.weight"),
     ] {
-        let keep =
-            |wanted: &str, shape: &[usize], bytes: &[u8]| (wanted != name).then(|| (shape.to_vec(), bytes.to_vec()));
-        let error = failure(&altered(place.path(), keep)).to_string();
+        let place = tempfile::tempdir().unwrap();
+        let keep = |found: &str, shape, numbers| (found != name).then_some((shape, numbers));
+        let error = failure(&altered(model, place.path(), keep)).to_string();
         assert!(error.contains("model.safetensors, tensor") && error.contains(name), "{error}");
         assert!(error.contains("found nothing, expected shape ["), "{error}");
-        let narrow = |wanted: &str, shape: &[usize], bytes: &[u8]| {
-            let shape = if wanted == name { vec![bytes.len() / 2, 1] } else { shape.to_vec() };
-            Some((shape, bytes.to_vec()))
+        let narrow = |found: &str, shape, numbers: Vec<f32>| {
+            let shape = if found == name { vec![numbers.len(), 1, 1] } else { shape };
+            Some((shape, numbers))
         };
-        let error = failure(&altered(place.path(), narrow)).to_string();
+        let error = failure(&altered(model, place.path(), narrow)).to_string();
         assert!(
             error.contains(name) && error.contains("found shape [") && error.contains("expected shape ["),
             "{error}"
         );
     }
-    let infinite = |wanted: &str, shape: &[usize], bytes: &[u8]| {
-        let mut bytes = bytes.to_vec();
-        if wanted == "text_model.pooler.dense.bias" {
-            bytes[..2].copy_from_slice(&[0x00, 0x7c]);
+    let place = tempfile::tempdir().unwrap();
+    let infinite = |name: &str, shape, mut numbers: Vec<f32>| {
+        if name == "text_model.pooler.dense.bias" {
+            numbers[0] = f32::INFINITY;
         }
-        Some((shape.to_vec(), bytes))
+        Some((shape, numbers))
     };
-    let error = failure(&altered(place.path(), infinite)).to_string();
+    let error = failure(&altered("laion", place.path(), infinite)).to_string();
     assert!(error.contains("text_model.pooler.dense.bias") && error.contains("not finite"), "{error}");
+}
+
+#[test]
+fn a_gpt2_of_other_sizes_or_with_another_tokenizer_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let same = |_: &str, shape, numbers| Some((shape, numbers));
+    let without = |name: &'static str| move |found: &str, shape, numbers| (found != name).then_some((shape, numbers));
+    let error = failure(&altered("msclap", place.path(), without("caption_encoder.base.wpe.weight"))).to_string();
+    assert!(error.contains("caption_encoder.base.wpe.weight: found nothing"), "{error}");
+    let halved = |name: &str, shape: Vec<usize>, numbers: Vec<f32>| {
+        let half = name.starts_with("caption_encoder.base.w");
+        let shape = if half { vec![shape[0] * 2, shape[1] / 2] } else { shape };
+        Some((shape, numbers))
+    };
+    let error = failure(&altered("msclap", place.path(), halved)).to_string();
+    assert!(error.contains("width 32") && error.contains("a multiple of 64"), "{error}");
+    let model = altered("msclap", place.path(), same);
+    for file in ["vocab.json", "merges.txt"] {
+        std::fs::copy(folder("laion-original").join(file), place.path().join(file)).unwrap();
+    }
+    let error = failure(&model);
+    assert!(error.to_string().contains("a first token that is not !"), "{error}");
+    assert!(error.hint().unwrap().contains("openai-community/gpt2"), "{error:?}");
+    std::fs::remove_file(place.path().join("merges.txt")).unwrap();
+    let error = failure(&model);
+    assert!(error.to_string().contains("no tokenizer") && error.hint().unwrap().contains("GPT-2's"), "{error:?}");
 }
 
 #[test]
@@ -109,7 +150,7 @@ fn files_that_are_cut_or_have_other_bytes_are_refused() {
 #[test]
 fn a_config_that_asks_for_what_the_towers_do_not_do_is_refused() {
     let place = tempfile::tempdir().unwrap();
-    let model = altered(place.path(), |_, shape, bytes| Some((shape.to_vec(), bytes.to_vec())));
+    let model = altered("laion", place.path(), |_, shape, numbers| Some((shape, numbers)));
     let whole = std::fs::read_to_string(place.path().join("config.json")).unwrap();
     assert!(Clap::load(&model).and_then(|clap| clap.embed_texts(&["Rain."])).is_ok());
     for (from, to, words) in [

@@ -64,29 +64,40 @@ fn a_store_of_each_family_answers_as_the_reference_would() {
 }
 
 #[test]
-fn a_decoder_learns_from_either_kind_of_tokenizer_and_captions_windows() {
-    for (model, rate) in [("laion-original", 48_000), ("wavcaps-htsat", 32_000)] {
+fn a_decoder_learns_from_every_kind_of_tokenizer_and_captions_windows() {
+    let tens = vec![(0.0, 10.0), (10.0, 20.0), (15.0, 25.0)];
+    let sevens = vec![(0.0, 7.0), (7.0, 14.0), (14.0, 21.0), (18.0, 25.0)];
+    for (model, rate, wanted) in
+        [("laion-original", 48_000, &tens), ("wavcaps-htsat", 32_000, &tens), ("msclap", 44_100, &sevens)]
+    {
         let (bench, _) = store(model);
         run(&bench, &["train", "--epochs", "1", "--name", "tiny"]).succeeds();
         let long = clap_sounds::wav(bench.dir.path(), &clap_sounds::sound(25.0, rate), rate);
         let whole = run(&bench, &["caption", long.to_str().unwrap()]);
         assert!(whole.succeeds().json()["caption"].is_string());
         let lines = run(&bench, &["caption", long.to_str().unwrap(), "--windows"]).succeeds().lines();
-        let spans: Vec<_> = lines.iter().map(|l| (l["start"].as_f64().unwrap(), l["end"].as_f64().unwrap())).collect();
-        assert_eq!(spans, [(0.0, 10.0), (10.0, 20.0), (15.0, 25.0)], "{model}");
+        let spans: Vec<(f64, f64)> =
+            lines.iter().map(|l| (l["start"].as_f64().unwrap(), l["end"].as_f64().unwrap())).collect();
+        assert_eq!(spans, *wanted, "{model}");
         assert!(lines.iter().all(|line| line["caption"].is_string() && !line["neighbours"][0].is_null()));
     }
 }
 
 #[test]
 fn an_adapter_is_learned_on_top_of_a_models_own_audio_embedding() {
+    for (model, rate) in [("laion", 48_000), ("msclap", 44_100)] {
+        adapted(model, rate);
+    }
+}
+
+fn adapted(model: &str, rate: u32) {
     let bench = Bench::new();
-    let model = folder("laion");
+    let model = folder(model);
     let model = model.to_str().unwrap();
     let captions = strings(&texts()["captions"]);
     let mut rows = vec!["audio,caption,split".to_owned()];
     for (index, caption) in captions.iter().enumerate().take(6) {
-        let path = clap_sounds::wav(bench.dir.path(), &variation(index * 11, 48_000), 48_000);
+        let path = clap_sounds::wav(bench.dir.path(), &variation(index * 11, rate as usize), rate);
         let split = if index == 3 { "val" } else { "train" };
         rows.push(format!("{},{caption},{split}", path.display()));
     }
@@ -114,7 +125,7 @@ fn an_adapter_is_learned_on_top_of_a_models_own_audio_embedding() {
 
 #[test]
 fn a_model_that_is_kept_under_a_name_has_the_space_of_its_folder() {
-    for model in ["laion", "laion-original", "wavcaps-cnn14"] {
+    for model in ["laion", "laion-original", "wavcaps-cnn14", "msclap"] {
         let bench = Bench::new();
         let place = folder(model);
         run(&bench, &["models", "pull", place.to_str().unwrap(), "--as", "tiny"]).succeeds();

@@ -69,6 +69,7 @@ fn relatives_and_halves_are_refused_by_name() {
     for (tensors, found) in [
         (with("laion-original", "module.audio_branch.patch_embed.mel_conv2d.weight"), "fusion branch"),
         (with("msclap-2023", "caption_encoder.base.embeddings.word_embeddings.weight"), "Microsoft CLAP 2022"),
+        (vec![("clap.base.htsat.patch_embed.proj.weight", &[4, 1, 4, 4])], "clapcap, which has no text tower"),
         (layout("laion").2[..1].to_vec(), "tensors named audio_model.audio_encoder"),
         (layout("laion").2[1..].to_vec(), "laion without audio_model.audio_encoder.patch_embed.proj.weight"),
         (layout("wavcaps-cnn14").2[..3].to_vec(), "wavcaps-cnn14 without text_proj.2.weight"),

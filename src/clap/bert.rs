@@ -1,18 +1,11 @@
 //! BERT and its kin: the text towers of the starter (MiniLM), of WavCaps' CLAP (bert-base-uncased) and of LAION's (RoBERTa).
-//!
-//! Texts are never padded: the tokens of a batch lie one after the other in one matrix for the linear layers, and attention runs over
-//! each text by itself. So an embedding has the same bits whatever texts it is computed with, and no time goes into padding.
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::clap::checkpoint::{Tensors, count, lengths};
-use crate::clap::gemm::{Packed, multiply_inline};
-use crate::clap::layers::{Linear, Norm, add, gelu_all, softmax};
+use crate::clap::layers::{Linear, Norm, add, gelu_all};
+use crate::clap::ragged::{Beginnings, Reach, attend};
 use crate::{Error, Result};
-
-/// Tokens that one thread takes through the layers together: enough for the matrix products, small enough for the caches.
-const GROUP_TOKENS: usize = 256;
 
 /// What makes one BERT differ from another; all activations are GELU by the error function.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,9 +42,8 @@ pub(crate) enum Readout {
 #[derive(Debug)]
 pub(crate) struct Bert {
     config: BertConfig,
-    words: Vec<f32>,
-    /// Position embeddings from the first that is used on, with the embedding of the one token type added.
-    positions: Vec<f32>,
+    /// Places begin with the first that is used, and have the embedding of the one token type added.
+    beginnings: Beginnings,
     norm: Norm,
     layers: Vec<Layer>,
 }
@@ -120,8 +112,11 @@ impl Bert {
         // Collected before the first error is taken, so that it is the first in order and not in time.
         let layers: Vec<Result<Layer>> = layers.collect();
         Ok(Self {
-            words: file.get("embeddings.word_embeddings.weight", &[config.vocabulary, width])?,
-            positions,
+            beginnings: Beginnings {
+                width,
+                words: file.get("embeddings.word_embeddings.weight", &[config.vocabulary, width])?,
+                places: positions,
+            },
             norm: Norm::load(file, "embeddings.LayerNorm", width, epsilon)?,
             layers: layers.into_iter().collect::<Result<_>>()?,
             config,
@@ -138,29 +133,13 @@ impl Bert {
     /// # Errors
     /// [`Error::Internal`] when an id is outside the vocabulary or a text has no or too many tokens.
     pub fn read(&self, texts: &[&[u32]], readout: Readout) -> Result<Vec<f32>> {
-        let BertConfig { limit, vocabulary, .. } = self.config;
-        let bad = |ids: &&[u32]| ids.is_empty() || ids.len() > limit || ids.iter().any(|id| *id as usize >= vocabulary);
-        if texts.iter().any(bad) {
-            return Err(Error::Internal("token ids that do not fit the text tower".into()));
-        }
-        let parts: Vec<Vec<f32>> = groups(texts, rayon::current_num_threads())
-            .into_par_iter()
-            .map(|group| self.read_group(group, readout))
-            .collect();
-        Ok(parts.concat())
+        self.beginnings.in_groups(texts, self.config.limit, |group| self.read_group(group, readout))
     }
 
     /// One group on the calling thread.
     fn read_group(&self, texts: &[&[u32]], readout: Readout) -> Vec<f32> {
         let width = self.config.width;
-        let tokens: usize = texts.iter().map(|ids| ids.len()).sum();
-        let mut state = Vec::with_capacity(tokens * width);
-        for ids in texts {
-            for (id, position) in ids.iter().zip(self.positions.chunks_exact(width)) {
-                let word = &self.words[*id as usize * width..][..width];
-                state.extend(word.iter().zip(position).map(|(w, p)| w + p));
-            }
-        }
+        let mut state = self.beginnings.of(texts);
         self.norm.apply(&mut state);
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
         for layer in &self.layers {
@@ -184,84 +163,16 @@ impl Bert {
     }
 }
 
-/// Texts in runs of up to [`GROUP_TOKENS`] tokens, or fewer where all threads would not get their share otherwise.
-fn groups<'a, 'b>(texts: &'a [&'b [u32]], threads: usize) -> Vec<&'a [&'b [u32]]> {
-    let total: usize = texts.iter().map(|ids| ids.len()).sum();
-    // As many groups as fill whole rounds of the threads.
-    let rounds = total.div_ceil(GROUP_TOKENS * threads).max(1);
-    let most = total.div_ceil(rounds * threads).max(1);
-    let mut groups = Vec::new();
-    let (mut start, mut tokens) = (0, 0);
-    for (index, ids) in texts.iter().enumerate() {
-        if tokens + ids.len() > most && index > start {
-            groups.push(&texts[start..index]);
-            (start, tokens) = (index, 0);
-        }
-        tokens += ids.len();
-    }
-    groups.push(&texts[start..]);
-    groups
-}
-
 impl Layer {
     /// `state` is `[tokens, width]`; `lengths` says how many rows each text has.
     fn forward(&self, state: &mut [f32], lengths: &[usize]) {
         let mixed = self.attention.apply(state);
-        let mut context = vec![0.0; state.len()];
-        let width = self.attention.outputs() / 3;
-        Arch::new().dispatch(Attention {
-            width,
-            head: width / self.heads,
-            mixed: &mixed,
-            lengths,
-            context: &mut context,
-        });
+        let context = attend(&mixed, lengths, self.attention.outputs() / 3, self.heads, Reach::Whole);
         add(state, &self.attention_out.apply(&context));
         self.attention_norm.apply(state);
         let mut inner = self.expand.apply(state);
         gelu_all(&mut inner);
         add(state, &self.contract.apply(&inner));
         self.norm.apply(state);
-    }
-}
-
-/// Self-attention of each text over its own tokens; `mixed` is `[tokens, 3·width]`, `context` `[tokens, width]`.
-struct Attention<'a> {
-    width: usize,
-    /// Components of a head.
-    head: usize,
-    mixed: &'a [f32],
-    lengths: &'a [usize],
-    context: &'a mut [f32],
-}
-
-impl NullaryFnOnce for Attention<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self { width, head: size, .. } = self;
-        let scale = 1.0 / (size as f32).sqrt();
-        let (mut mixed, mut context) = (self.mixed, self.context);
-        for &length in self.lengths {
-            let (rows, rest) = mixed.split_at(length * 3 * width);
-            mixed = rest;
-            let (out, rest) = context.split_at_mut(length * width);
-            context = rest;
-            let mut scores = vec![0.0; length * length];
-            let mut result = vec![0.0; length * size];
-            for head in 0..width / size {
-                let part = |row: usize, which: usize| &rows[row * 3 * width + which * width + head * size..][..size];
-                let keys = Packed::from_fn(size, length, |k, n| part(n, 1)[k]);
-                let values = Packed::from_fn(length, size, |k, n| part(k, 2)[n]);
-                let queries: Vec<f32> = (0..length).flat_map(|row| part(row, 0)).map(|x| x * scale).collect();
-                multiply_inline(&queries, &keys, &mut scores);
-                scores.chunks_exact_mut(length).for_each(softmax);
-                multiply_inline(&scores, &values, &mut result);
-                for (row, values) in result.chunks_exact(size).enumerate() {
-                    out[row * width + head * size..][..size].copy_from_slice(values);
-                }
-            }
-        }
     }
 }

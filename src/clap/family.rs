@@ -106,7 +106,7 @@ const SIGNATURES: [Signature; 6] = [
 ];
 
 /// Relatives that are recognised and refused by name: a tensor that only they have, what they are, and what to use.
-const RELATIVES: [(&str, &str, &str); 4] = [
+const RELATIVES: [(&str, &str, &str); 5] = [
     (
         "audio_branch.patch_embed.mel_conv2d.weight",
         "LAION CLAP with the fusion branch, in the names of the original code",
@@ -121,6 +121,11 @@ const RELATIVES: [(&str, &str, &str); 4] = [
         "caption_encoder.base.embeddings.word_embeddings.weight",
         "Microsoft CLAP 2022",
         "use its successor, CLAP_weights_2023.pth",
+    ),
+    (
+        "clap.base.htsat.patch_embed.proj.weight",
+        "Microsoft's captioner clapcap, which has no text tower",
+        "use CLAP_weights_2023.pth, whose audio tower it has",
     ),
     (
         "text_branch.token_embedding.weight",

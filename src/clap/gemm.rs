@@ -58,11 +58,6 @@ impl Packed {
         }
     }
 
-    /// Number of columns of the product.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
     /// Number of panels that the columns are packed in.
     pub fn panels(&self) -> usize {
         self.columns.div_ceil(COLUMNS)

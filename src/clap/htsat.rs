@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::clap::checkpoint::{Tensors, count, lengths};
 use crate::clap::cnn14::norm as batch_norm;
-use crate::clap::swin::{Block, Geometry, Linear, Norm, project, spread_positions};
+use crate::clap::layers::{Linear, Norm};
+use crate::clap::swin::{Block, Geometry, project, spread_positions};
 use crate::{Error, Result};
 
 /// The epsilon of PyTorch's layer norm.
@@ -230,8 +231,7 @@ impl Htsat {
                 None
             } else {
                 let norm = Norm::load(tensors, &format!("{name}.downsample.norm"), four, EPSILON)?;
-                let weight = tensors.get(&format!("{name}.downsample.reduction.weight"), &[four / 2, four])?;
-                Some((norm, Linear::new(&weight, vec![0.0; four / 2], four)))
+                Some((norm, Linear::unbiased(tensors, &format!("{name}.downsample.reduction"), four, four / 2)?))
             };
             Ok(Stage { blocks, merge })
         };
@@ -290,8 +290,8 @@ impl Htsat {
             }
         }
         let mut sums = vec![0f64; self.dim()];
-        for row in state.chunks_exact_mut(self.dim()) {
-            self.norm.apply(row);
+        self.norm.apply(&mut state);
+        for row in state.chunks_exact(self.dim()) {
             sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
         }
         Ok(sums.iter().map(|sum| (sum / (side * side) as f64) as f32).collect())

@@ -11,7 +11,7 @@ use crate::clap::htsat::{Htsat, HtsatConfig, Layout};
 use crate::clap::layers::Linear;
 use crate::clap::pair::{AudioTower, Encoder};
 use crate::clap::projection::Projection;
-use crate::clap::text::TextTower;
+use crate::clap::text::{TextEncoder, TextTower};
 use crate::{Error, Result};
 
 /// Tokens of a text that count: the model was trained with this `max_length`, and its own code cuts there (`laion_clap/hook.py`). Hugging Face's
@@ -118,10 +118,7 @@ fn roberta(
     }
     let projection = Projection::load(file, projection, config.width)?;
     let pooler = Linear::load(&part, "pooler.dense", config.width, config.width)?;
-    Ok(TextTower {
-        encoder: Bert::load(&part, config)?,
-        readout: Readout::First,
-        pooler: Some(pooler),
-        projection: Some(projection),
-    })
+    let bert = Bert::load(&part, config)?;
+    let encoder = TextEncoder::Bert { bert, readout: Readout::First, pooler: Some(pooler) };
+    Ok(TextTower { encoder, projection: Some(projection) })
 }

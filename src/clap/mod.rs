@@ -1,8 +1,8 @@
 //! The frozen towers that embed texts and audio into one space.
 //!
 //! [`Clap`] is the way in: it loads a model by name or from a folder, and embeds texts and audio files. A [`family::Family`] is told by the
-//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`), audio towers [`cnn14`], [`htsat`] and the starter's [`sfx`], which an [`adapter`]
-//! joins to its text tower. All run on the product in `gemm`, whose results do not depend on batches or threads.
+//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`) and GPT-2 (`gpt2`), audio towers [`cnn14`], [`htsat`] and the starter's [`sfx`],
+//! which an [`adapter`] joins to its text tower. All run on the product in `gemm`, whose results do not depend on batches or threads.
 //!
 //! ```no_run
 //! # fn main() -> echoic::Result<()> {
@@ -25,16 +25,19 @@ pub mod family;
 pub mod features;
 pub mod framing;
 pub(crate) mod gemm;
+mod gpt2;
 pub mod htsat;
 mod laion;
 mod layers;
 pub(crate) mod map;
 mod model;
+mod msclap;
 pub(crate) mod narrow;
 mod pair;
 mod pickle;
 pub mod pooling;
 mod projection;
+mod ragged;
 pub mod sfx;
 mod starter;
 mod swin;

@@ -150,6 +150,17 @@ impl Clap {
         &self.tokenizer
     }
 
+    /// The numbers of a text's tokens, with those that the text tower wants around them: what [`Clap::embed_texts`] embeds.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the tokenizer fails.
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+        match self.tokenizer.encode_fast(self.towers.worded(text).as_ref(), true) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+            Err(cause) => Err(Error::Internal(format!("cannot tokenise {text:?}: {cause}"))),
+        }
+    }
+
     /// Embeds texts: unit rows `[texts, dim]`, in order.
     ///
     /// A text's embedding has the same bits whatever texts come with it and however many threads work.
@@ -173,16 +184,8 @@ impl Clap {
         let mut data = Vec::with_capacity(texts.len() * self.space.dim);
         for batch in texts.chunks(BATCH) {
             stop.check()?;
-            let encodings = batch
-                .par_iter()
-                .map(|text| {
-                    self.tokenizer
-                        .encode_fast(text.as_ref(), true)
-                        .map(|encoding| encoding.get_ids().to_vec())
-                        .map_err(|cause| Error::Internal(format!("cannot tokenise {:?}: {cause}", text.as_ref())))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let ids: Vec<&[u32]> = encodings.iter().map(Vec::as_slice).collect();
+            let tokens = batch.par_iter().map(|text| self.tokens(text.as_ref())).collect::<Result<Vec<_>>>()?;
+            let ids: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
             data.extend(self.towers.embed_tokens(&ids)?);
             progress.advance(batch.len() as u64);
         }

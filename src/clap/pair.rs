@@ -1,5 +1,6 @@
 //! The towers of a CLAP model: both in one checkpoint, each with a projection into the space that they share.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -16,7 +17,7 @@ use crate::clap::projection::Projection;
 use crate::clap::text::TextTower;
 use crate::clap::tokens::{self, Kind};
 use crate::clap::towers::{Heard, Towers, get_or_load};
-use crate::clap::{laion, wavcaps};
+use crate::clap::{laion, msclap, wavcaps};
 use crate::{Error, Result};
 
 /// The towers of a checkpoint.
@@ -59,11 +60,12 @@ impl Pair {
     /// Opens a checkpoint that was found to be of a CLAP's family; neither tower is loaded yet.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Input`] when the file is damaged or the family is one that this build cannot run.
+    /// [`Error::Io`], [`Error::Input`] when the file is damaged, or of the starter.
     pub fn open(found: Detected) -> Result<Self> {
         let Detected { family, dim, weights } = found;
-        if let Some((what, instead)) = refused(family) {
-            return Err(Error::input(weights.display(), what, "a family that this build runs").with_hint(instead));
+        if family == Family::Starter {
+            return Err(Error::input(weights.display(), "the starter", "a checkpoint of both towers")
+                .with_hint("name it: `--model starter`"));
         }
         let file = Checkpoint::open(&weights)?;
         let folder = weights.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -77,9 +79,10 @@ impl Pair {
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let (kind, limit, words) = match self.family {
             Family::Laion | Family::LaionFused => {
-                (Kind::Bytes, laion::LIMIT, "text_model.embeddings.word_embeddings.weight")
+                (Kind::Roberta, laion::LIMIT, "text_model.embeddings.word_embeddings.weight")
             }
-            Family::LaionOriginal => (Kind::Bytes, laion::LIMIT, "text_branch.embeddings.word_embeddings.weight"),
+            Family::LaionOriginal => (Kind::Roberta, laion::LIMIT, "text_branch.embeddings.word_embeddings.weight"),
+            Family::Msclap2023 => (Kind::Gpt2, msclap::limit(&self.file)?, msclap::WORDS),
             _ => (Kind::WordPiece, wavcaps::LIMIT, "text_encoder.text_encoder.embeddings.word_embeddings.weight"),
         };
         let tokenizer = tokens::load(&self.folder, kind, limit)?;
@@ -103,6 +106,7 @@ impl Pair {
         get_or_load(&self.text, || match self.family {
             Family::Laion | Family::LaionFused => laion::text(&self.file, &self.config()?),
             Family::LaionOriginal => laion::original_text(&self.file),
+            Family::Msclap2023 => msclap::text(&self.file),
             _ => wavcaps::text(&self.file),
         })
     }
@@ -112,27 +116,21 @@ impl Pair {
             Family::Laion => laion::audio(&self.file, &self.config()?, Framing::LAION),
             Family::LaionFused => laion::audio(&self.file, &self.config()?, Framing::LAION_FUSED),
             Family::LaionOriginal => laion::original_audio(&self.file),
+            Family::Msclap2023 => msclap::audio(&self.file),
             Family::WavcapsHtsat => wavcaps::htsat(&self.file),
             _ => wavcaps::cnn14(&self.file),
         })
     }
 }
 
-/// What a family is, and what to use in its place, where no tower of it is implemented.
-fn refused(family: Family) -> Option<(&'static str, &'static str)> {
-    match family {
-        Family::Msclap2023 => Some((
-            "Microsoft CLAP 2023, whose text tower GPT-2 is not implemented",
-            "compute its embeddings elsewhere and bring them: `init --model external`, `ingest --embeddings`",
-        )),
-        Family::Starter => Some(("the starter", "name it: `--model starter`")),
-        Family::WavcapsCnn14 | Family::WavcapsHtsat | Family::Laion | Family::LaionFused | Family::LaionOriginal => {
-            None
+impl Towers for Pair {
+    fn worded<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.family {
+            Family::Msclap2023 => Cow::Owned(msclap::worded(text)),
+            _ => Cow::Borrowed(text),
         }
     }
-}
 
-impl Towers for Pair {
     fn embed_tokens(&self, texts: &[&[u32]]) -> Result<Vec<f32>> {
         self.text()?.embed(texts)
     }

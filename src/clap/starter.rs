@@ -9,7 +9,7 @@ use crate::clap::checkpoint::Checkpoint;
 use crate::clap::features::Features;
 use crate::clap::pooling::Pooling;
 use crate::clap::sfx::Sfx;
-use crate::clap::text::TextTower;
+use crate::clap::text::{TextEncoder, TextTower};
 use crate::clap::towers::{Heard, Towers, get_or_load};
 use crate::clap::windows;
 use crate::{Error, Result};
@@ -55,8 +55,9 @@ impl Starter {
     fn text(&self) -> Result<&TextTower> {
         get_or_load(&self.text, || {
             let file = Checkpoint::open(&self.folder.join("minilm/model.safetensors"))?;
-            let encoder = Bert::load(&file, MINILM)?;
-            Ok(TextTower { encoder, readout: Readout::Mean, pooler: None, projection: None })
+            let bert = Bert::load(&file, MINILM)?;
+            let encoder = TextEncoder::Bert { bert, readout: Readout::Mean, pooler: None };
+            Ok(TextTower { encoder, projection: None })
         })
     }
 

@@ -6,74 +6,14 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::Result;
-use crate::clap::checkpoint::Tensors;
 use crate::clap::gemm::{Packed, multiply_inline};
-use crate::clap::layers::gelu;
+use crate::clap::layers::{Linear, Norm, add, exp, gelu, lanes_sum};
 
 /// The mask's share of a score between places that are neighbours only because the square is rolled.
 const APART: f32 = -100.0;
 
 /// Rows that a thread takes through linear layers at a time, where there are enough.
 const ROWS: usize = 64;
-
-/// A linear layer: `x · Wᵀ + b`.
-#[derive(Debug)]
-pub(super) struct Linear {
-    weight: Packed,
-    bias: Vec<f32>,
-}
-
-impl Linear {
-    /// A layer from its `weight` `[bias.len(), inputs]`.
-    pub fn new(weight: &[f32], bias: Vec<f32>, inputs: usize) -> Self {
-        Self { weight: Packed::from_linear(weight, bias.len(), inputs), bias }
-    }
-
-    /// Reads `NAME.weight` and `NAME.bias`.
-    pub fn load(tensors: &dyn Tensors, name: &str, inputs: usize, outputs: usize) -> Result<Self> {
-        let weight = tensors.get(&format!("{name}.weight"), &[outputs, inputs])?;
-        Ok(Self::new(&weight, tensors.get(&format!("{name}.bias"), &[outputs])?, inputs))
-    }
-
-    /// `[rows, inputs]` to `[rows, outputs]`, in `out`.
-    #[inline(always)]
-    fn apply(&self, input: &[f32], out: &mut Vec<f32>) {
-        out.resize(input.len() / self.weight.inner() * self.bias.len(), 0.0);
-        multiply_inline(input, &self.weight, out);
-        for row in out.chunks_exact_mut(self.bias.len()) {
-            row.iter_mut().zip(&self.bias).for_each(|(x, b)| *x += b);
-        }
-    }
-}
-
-/// Layer norm.
-#[derive(Debug)]
-pub(super) struct Norm {
-    gain: Vec<f32>,
-    bias: Vec<f32>,
-    epsilon: f32,
-}
-
-impl Norm {
-    /// Reads `NAME.weight` and `NAME.bias`.
-    pub fn load(tensors: &dyn Tensors, name: &str, width: usize, epsilon: f32) -> Result<Self> {
-        let gain = tensors.get(&format!("{name}.weight"), &[width])?;
-        Ok(Self { gain, bias: tensors.get(&format!("{name}.bias"), &[width])?, epsilon })
-    }
-
-    /// Normalises a row in place.
-    #[inline(always)]
-    pub fn apply(&self, row: &mut [f32]) {
-        let width = row.len() as f32;
-        let mean = lanes_sum(row, |x| x) / width;
-        let variance = lanes_sum(row, |x| (x - mean) * (x - mean)) / width;
-        let scale = 1.0 / (variance + self.epsilon).sqrt();
-        for ((x, gain), bias) in row.iter_mut().zip(&self.gain).zip(&self.bias) {
-            *x = (*x - mean) * scale * gain + bias;
-        }
-    }
-}
 
 /// Norm and a linear layer over rows that `gather` puts together from others: how patches and merged patches become tokens.
 pub(super) fn project(
@@ -83,7 +23,7 @@ pub(super) fn project(
     rows: usize,
     gather: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
-    let (inputs, outputs) = (linear.weight.inner(), linear.bias.len());
+    let (inputs, outputs) = (linear.inputs(), linear.outputs());
     let mut out = vec![0.0; rows * outputs];
     let chunk = rows_at_a_time(rows);
     out.par_chunks_mut(chunk * outputs).enumerate().for_each_init(Scratch::default, |scratch, (index, out)| {
@@ -116,12 +56,12 @@ impl NullaryFnOnce for Project<'_> {
     fn call(self) {
         let Self { norm, linear, after, scratch, out } = self;
         if let Some(norm) = norm {
-            scratch.rows.chunks_exact_mut(linear.weight.inner()).for_each(|row| norm.apply(row));
+            norm.apply(&mut scratch.rows);
         }
-        linear.apply(&scratch.rows, &mut scratch.wide);
+        linear.apply_inline(&scratch.rows, &mut scratch.wide);
         out.copy_from_slice(&scratch.wide);
         if let Some(norm) = after {
-            out.chunks_exact_mut(linear.bias.len()).for_each(|row| norm.apply(row));
+            norm.apply(out);
         }
     }
 }
@@ -277,8 +217,8 @@ impl NullaryFnOnce for Attend<'_> {
         for place in 0..size {
             scratch.rows.extend_from_slice(&state[block.geometry.token(window, place) * width..][..width]);
         }
-        scratch.rows.chunks_exact_mut(width).for_each(|row| block.norm_before.apply(row));
-        block.mix.apply(&scratch.rows, &mut scratch.wide);
+        block.norm_before.apply(&mut scratch.rows);
+        block.mix.apply_inline(&scratch.rows, &mut scratch.wide);
         let parts = block.geometry.parts(window);
         let mixed = &scratch.wide;
         for (index, positions) in block.positions.chunks_exact(size * size).enumerate() {
@@ -289,7 +229,7 @@ impl NullaryFnOnce for Attend<'_> {
             head.value.fill(|k, n| mixed[(k * 3 + 2) * width + index * part + n]);
             multiply_inline(&head.query, &head.key, &mut head.scores);
             for (place, scores) in head.scores.chunks_exact_mut(size).enumerate() {
-                scores.iter_mut().zip(&positions[place * size..]).for_each(|(score, bias)| *score += bias);
+                add(scores, &positions[place * size..]);
                 if let Some(parts) = &parts {
                     for (score, part) in scores.iter_mut().zip(parts) {
                         *score += if *part == parts[place] { 0.0 } else { APART };
@@ -303,7 +243,7 @@ impl NullaryFnOnce for Attend<'_> {
                 scratch.rows[row * width + index * part..][..part].copy_from_slice(context);
             }
         }
-        block.join.apply(&scratch.rows, &mut scratch.narrow);
+        block.join.apply_inline(&scratch.rows, &mut scratch.narrow);
         out.copy_from_slice(&scratch.narrow);
     }
 }
@@ -325,30 +265,19 @@ impl NullaryFnOnce for Feed<'_> {
         let Self { block, mixed, places, scratch, state } = self;
         let width = block.geometry.width;
         for (row, place) in state.chunks_exact_mut(width).zip(places) {
-            row.iter_mut().zip(&mixed[place * width..]).for_each(|(x, y)| *x += y);
+            add(row, &mixed[place * width..]);
         }
         scratch.rows.clear();
         scratch.rows.extend_from_slice(state);
-        scratch.rows.chunks_exact_mut(width).for_each(|row| block.norm_after.apply(row));
-        block.expand.apply(&scratch.rows, &mut scratch.wide);
+        block.norm_after.apply(&mut scratch.rows);
+        block.expand.apply_inline(&scratch.rows, &mut scratch.wide);
         scratch.wide.iter_mut().for_each(|x| *x = gelu(*x));
-        block.contract.apply(&scratch.wide, &mut scratch.narrow);
-        state.iter_mut().zip(&scratch.narrow).for_each(|(x, y)| *x += y);
+        block.contract.apply_inline(&scratch.wide, &mut scratch.narrow);
+        add(state, &scratch.narrow);
     }
 }
 
-/// The sum of `value` over a row in eight running sums, which vectorise; the order is fixed.
-#[inline(always)]
-fn lanes_sum(row: &[f32], value: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0f32; 8];
-    let (chunks, rest) = row.as_chunks::<8>();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += value(*x));
-    }
-    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += value(*x));
-    lanes.iter().sum()
-}
-
+/// `exp(x) / Σ exp` over a row, in place.
 #[inline(always)]
 fn softmax(row: &mut [f32]) {
     let mut lanes = [f32::NEG_INFINITY; 8];
@@ -362,37 +291,9 @@ fn softmax(row: &mut [f32]) {
     row.iter_mut().for_each(|x| *x *= scale);
 }
 
-/// `eˣ` for `x ≤ 0`, within 2e-7 of itself: `2ⁿ` times a polynomial (Cephes' coefficients). It vectorises, unlike libm's.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    /// 1.5 · 2²³: what is added to it is rounded to a whole number in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
-    const TERMS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
-    let x = x.max(-87.0);
-    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let whole = rounded - ROUND;
-    // ln 2 in two parts, of which the first has few bits: its product with a whole number is exact.
-    let rest = whole.mul_add(2.121_944_4e-4, whole.mul_add(-0.693_359_4, x));
-    let mut sum = TERMS[0];
-    for term in &TERMS[1..] {
-        sum = sum.mul_add(rest, *term);
-    }
-    let power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
-    (sum * rest).mul_add(rest, rest + 1.0) * power
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exp_agrees_with_the_standard_library() {
-        for x in (0..=8_700).map(|i| -(i as f32) / 100.0) {
-            let wanted = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / wanted - 1.0).abs() < 3e-7, "exp({x}) = {}", exp(x));
-        }
-        assert!(exp(-1e30) < 1e-37);
-    }
 
     #[test]
     fn windows_hold_every_token_once_and_parts_tell_what_was_rolled() {

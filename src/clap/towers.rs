@@ -1,5 +1,6 @@
 //! What every model can do, whatever its towers are.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -10,6 +11,11 @@ use crate::clap::features::Features;
 
 /// The two towers of a model. Each is loaded when it is first used.
 pub(crate) trait Towers: Debug + Send + Sync {
+    /// A text as the tokenizer is given it.
+    fn worded<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(text)
+    }
+
     /// Embeds tokenised texts: unit rows `[texts, dim]`, each with the same bits whatever texts come with it.
     fn embed_tokens(&self, texts: &[&[u32]]) -> Result<Vec<f32>>;
 

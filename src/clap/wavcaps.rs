@@ -10,7 +10,7 @@ use crate::clap::framing::Framing;
 use crate::clap::htsat::{Htsat, HtsatConfig, Layout};
 use crate::clap::pair::{AudioTower, Encoder};
 use crate::clap::projection::Projection;
-use crate::clap::text::TextTower;
+use crate::clap::text::{TextEncoder, TextTower};
 
 /// Tokens of a text that count (`max_length` in `retrieval/models/text_encoder.py`).
 pub(crate) const LIMIT: usize = 30;
@@ -24,12 +24,9 @@ pub(crate) fn text(file: &Checkpoint) -> Result<TextTower> {
     let mut config = BertConfig { epsilon: 1e-12, limit: LIMIT, ..BertConfig::of(&part)? };
     config.heads = (config.width / HEAD).max(1);
     let projection = Projection::load(file, ["text_proj.0", "text_proj.2"], config.width)?;
-    Ok(TextTower {
-        encoder: Bert::load(&part, config)?,
-        readout: Readout::First,
-        pooler: None,
-        projection: Some(projection),
-    })
+    let bert = Bert::load(&part, config)?;
+    let encoder = TextEncoder::Bert { bert, readout: Readout::First, pooler: None };
+    Ok(TextTower { encoder, projection: Some(projection) })
 }
 
 /// Where the audio tower's tensors are.

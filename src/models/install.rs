@@ -400,7 +400,7 @@ impl<'a> Work<'a> {
             Err(cause) => {
                 let usual = of.tokenizer();
                 tracing::warn!(
-                    "{} is kept without a tokenizer, so that it embeds audio only ({cause}); pull it again with --tokenizer {usual}, \
+                    "{} is kept without the tokenizer that it needs ({cause}); pull it again with --tokenizer {usual}, \
                      or with a folder that holds the tokenizer.json of {usual}",
                     self.name
                 );

@@ -3,12 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
+use echoic::embedding::dot;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 /// The folders of the models and the sample rate of each, in Hz.
-pub const MODELS: [(&str, u32); 4] =
-    [("laion", 48_000), ("laion-original", 48_000), ("wavcaps-cnn14", 32_000), ("wavcaps-htsat", 32_000)];
+pub const MODELS: [(&str, u32); 5] = [
+    ("laion", 48_000),
+    ("laion-original", 48_000),
+    ("wavcaps-cnn14", 32_000),
+    ("wavcaps-htsat", 32_000),
+    ("msclap", 44_100),
+];
 
 /// Components of their embeddings.
 pub const DIM: usize = 32;
@@ -27,6 +33,13 @@ pub fn golden(model: &str, name: &str) -> Vec<Vec<f32>> {
     let numbers: Vec<f32> =
         table.tensor(name).unwrap().data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     numbers.chunks(DIM).map(<[f32]>::to_vec).collect()
+}
+
+/// The largest cosine distance between unit rows, of which there must be as many.
+pub fn worst<'a>(got: impl IntoIterator<Item = &'a [f32]>, wanted: &[Vec<f32>]) -> f32 {
+    let distances: Vec<f32> = got.into_iter().zip(wanted).map(|(got, wanted)| 1.0 - dot(got, wanted)).collect();
+    assert_eq!(distances.len(), wanted.len());
+    distances.into_iter().fold(0.0, f32::max)
 }
 
 /// A list of texts, or of the token ids of the odd ones: `odd`, `captions`, `ids`.
