@@ -1,12 +1,13 @@
 """Writes the training clips of the starter adapter and the list of (clip, caption) pairs.
 
-    python3 prepare.py --audio DIR --work DIR [--mixes N] [--copies N] [--val-fold F] [--final]
+    python3 prepare.py --audio DIR --work DIR [--field DIR] [--mixes N] [--copies N] [--val-fold F] [--final]
 
-DIR of --audio holds index.csv (path, source, licence, label, caption, origin_id, split, seconds). Speech and music
-come from Debian packages, downloaded into the work folder. Clips are written under WORK/clips, the list to
-WORK/PAIRS.csv with the columns audio, caption, split, group, concepts, weight. ESC-50 fold 4 is never touched.
-Clips that exist are not built again, so an interrupted run goes on, and --final makes the list for the shipped
-adapter, with nothing held out, from the clips of a validated run. Needs numpy and soundfile.
+DIR of --audio holds index.csv (path, source, licence, label, caption, origin_id, split, seconds), that of --field
+the repositories of field.txt as OWNER/NAME. Speech and music come from Debian packages, downloaded into the work
+folder. Clips are written under WORK/clips, the list to WORK/PAIRS.csv with the columns audio, caption, split, group,
+concepts, weight. ESC-50 fold 4 and what the demo captions are never touched. Clips that exist are not built again, so
+an interrupted run goes on, and --final makes the list for the shipped adapter, with nothing held out, from the clips
+of a validated run. Needs numpy and soundfile.
 """
 import argparse
 import collections
@@ -19,10 +20,12 @@ import numpy as np
 import captions
 import concepts as table
 import debian
+import field
 import sounds
 
 Clip = collections.namedtuple("Clip", "path name source concept group split captions")
 TEST_FOLD = "fold4"
+DEMO = {"blanket/train.ogg"}  # names the same recording as its source as the train that `echoic demo` captions
 LIMITS = {"animal_sounds_yashnita": 60, "donateacry": 25, "debian_0ad": 5, "dirt_samples": 5, "debian_wesnoth": 4,
           "fsdkaggle2018_instruments": 15, "nsynth_test_acoustic": 10, "philharmonia": 10}
 SOURCE_WEIGHTS = {"esc50_16k": 2.5, "voxelibre": .3, "debian_0ad": .4, "debian_wesnoth": .2, "openclonk": .4,
@@ -45,7 +48,7 @@ def read_index(folder, val_fold):
     rows.sort(key=lambda r: hashed(r["path"], 1 << 30))
     seen, clips = collections.Counter(), []
     for r in rows:
-        if r["split"] == TEST_FOLD:
+        if r["split"] == TEST_FOLD or r["path"] in DEMO:
             continue
         concept = table.classify(known, r["source"], r["label"])
         own = written.get((r["source"], r["label"]), [])
@@ -115,6 +118,19 @@ def speech_and_music(folder, work, per_file, seed):
     everyone = [p for _, paths, _ in lines for p in paths]
     for i in range(60):
         make("babble_%05d" % i, "babble", known["speech.crowd"], "babble:%d" % i, lambda rng: babble(everyone, rng))
+    return out
+
+
+def field_recordings(folder, work, most=8, window=10):
+    """Windows of the recordings of field.txt, at most `most` of each."""
+    known, out = {c.name: c for c in table.load()}, []
+    for r in field.load():
+        path = os.path.join(folder, r.repository, r.path)
+        for start in field.starts(sounds.sf.info(path).duration, window, most):
+            name = "field_%08x_%03d" % (hashed(r.repository + "/" + r.path, 1 << 32), start)
+            clip = keep(work, name, r.repository, known.get(r.concept), r.repository + ":" + r.path,
+                        lambda: sounds.read(path, start, window))
+            out.append(clip._replace(captions=r.captions))
     return out
 
 
@@ -222,6 +238,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     args.add_argument("--audio", required=True)
     args.add_argument("--work", required=True)
+    args.add_argument("--field", help="folder of the repositories of field.txt (default: none of their recordings)")
     args.add_argument("--debian", help="folder of unpacked packages (default: WORK/debian)")
     args.add_argument("--mixes", type=int, default=4000)
     args.add_argument("--copies", type=float, default=1.0, help="disturbed copies of each clip")
@@ -234,6 +251,8 @@ def main():
     packages = debian.fetch(args.debian or os.path.join(args.work, "debian"))
     clips = read_index(os.path.abspath(args.audio), args.val_fold)
     made = speech_and_music(packages, args.work, 4, args.seed)
+    if args.field:
+        clips += field_recordings(os.path.abspath(args.field), args.work)
     rows = [row(c, c.path, "single") for c in clips] + [row(c, c.path, "made") for c in made]
     mixed = [c for c in clips + made if c.group.split(":")[0] not in args.hold_out.split(",")]
     rows += [row(c, path, "single") for c, path in copies(args.work, mixed, args.copies, args.seed)]
