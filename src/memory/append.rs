@@ -66,7 +66,7 @@ impl Writer {
         let domain = domain_id(&mut manifest, domain)?;
         let segment = manifest.next_segment;
         let dim = manifest.space.dim;
-        // A plan that was renewed may have fewer captions than embeddings, and so leave gaps.
+        // A plan that was renewed may have fewer captions than embeddings, and so leave gaps. A run has one row at least.
         let runs = || chunk.rows.chunk_by(|a, b| a + 1 == *b);
         let rows = || runs().map(|run| &vectors[run[0] * dim..(run[0] + run.len()) * dim]);
         let records = |out: &mut CaptionsWriter<'_>| chunk.records.iter().try_for_each(|record| out.push(record));

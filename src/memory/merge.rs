@@ -22,8 +22,8 @@ use crate::{Error, Result};
 /// Segments of one size class that are merged into one. A size class spans a factor of 8, so each merge lifts its rows into a higher
 /// class: a row is rewritten once a class, and a domain keeps at most 7 segments a class.
 const FAN_IN: usize = 8;
-/// Segments of one size class that an append tolerates before it merges by itself; more than [`FAN_IN`], because each time that a row is
-/// rewritten costs about as much as another quarter of its ingest, and to look new rows up costs the same however many segments there are.
+/// Segments of one size class that an append tolerates before it merges by itself; more than [`FAN_IN`], because to rewrite a row once more
+/// costs half as much as to ingest it, and to look new rows up costs the same however many segments there are.
 const FAN_IN_AT_APPEND: usize = 64;
 
 /// What [`Writer::compact`] did.

@@ -108,7 +108,9 @@ impl Page {
     /// The first entry with this tail or a higher one. Tails are spread evenly, so it is near where it should be.
     fn first_from(&self, tail: u64) -> usize {
         let below = |entry: &u64| entry >> 32 < tail;
-        let (len, guess) = (self.0.len(), (self.0.len() as u64 * tail >> 32) as usize);
+        let len = self.0.len();
+        // Below `len`, because a tail is below 2³²; from here on 0 ≤ low ≤ high ≤ len.
+        let guess = ((len as u64 * tail) >> 32) as usize;
         let (mut low, mut high, mut step) = (guess, guess, 8);
         while low > 0 && !below(&self.0[low - 1]) {
             low = low.saturating_sub(step);

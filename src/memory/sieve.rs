@@ -44,7 +44,7 @@ impl Sieve {
 
     /// The block of a hash; blocks are in the order of the hashes.
     fn block(&self, hash: Hash) -> usize {
-        ((hash >> 32) * self.blocks.len() as u64 >> 32) as usize
+        (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize
     }
 }
 
