@@ -1,13 +1,14 @@
 //! Does an ingested row cost the same in a large store as in a small one? Grows a store from nothing, in commits of the size that
-//! `ingest` makes, and prints what the rows of each stretch cost, merges and catalogue included. On a busy machine compare processor
-//! time (Linux only), of all threads of this process, the making of the rows included.
+//! `ingest` makes, and prints what the rows of each stretch cost, merges and catalogue included, but not the making of the rows. On a busy
+//! machine compare processor time, of all threads of this process.
 //!
 //! `cargo bench --bench growth -- [ROWS [DIM]]`; 2,000,000 rows of 16 dimensions unless told otherwise.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
 mod processor;
 
-use std::time::{Duration, Instant};
+use std::ops::{AddAssign, Sub};
+use std::time::Instant;
 
 use echoic::ingest::CHUNK_ROWS;
 use echoic::memory::{Memory, RowKey, Writer};
@@ -27,18 +28,39 @@ fn keys(first: usize, rows: usize) -> Vec<RowKey> {
     (first..first + rows).map(key).collect()
 }
 
-/// Appends a commit of `rows` rows that are all new; returns the time of planning, and of appending.
-fn append(writer: &mut Writer, first: usize, rows: usize, rng: &mut ChaCha8Rng) -> [Duration; 2] {
+/// Seconds by the clock, and of processor time.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    clock: f64,
+    processor: f64,
+}
+
+impl Sub for Spent {
+    type Output = Self;
+    fn sub(self, earlier: Self) -> Self {
+        Self { clock: self.clock - earlier.clock, processor: self.processor - earlier.processor }
+    }
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, more: Self) {
+        *self = Self { clock: self.clock + more.clock, processor: self.processor + more.processor };
+    }
+}
+
+/// Appends a commit of `rows` rows that are all new; returns what planning took, and appending.
+fn append(writer: &mut Writer, first: usize, rows: usize, rng: &mut ChaCha8Rng, start: Instant) -> [Spent; 2] {
     let dim = writer.space().dim;
     let keys = keys(first, rows);
     let vectors = (0..rows * dim).map(|_| rng.random_range(-1.0..1.0)).collect();
     let vectors = Embeddings::from_vec(dim, vectors).unwrap();
-    let begun = Instant::now();
+    let now = || Spent { clock: start.elapsed().as_secs_f64(), processor: processor_seconds() };
+    let begun = now();
     let plan = writer.plan("bench", &keys).unwrap();
-    let planned = begun.elapsed();
+    let planned = now();
     let appended = writer.append("bench", plan, &vectors).unwrap();
     assert_eq!(appended.new, rows as u64);
-    [planned, begun.elapsed() - planned]
+    [planned - begun, now() - planned]
 }
 
 fn main() {
@@ -48,31 +70,28 @@ fn main() {
     let dir = guard.path().join("store");
     Memory::create(&dir, EmbeddingSpace::external(dim)).unwrap();
     let mut writer = Memory::writer(&dir).unwrap();
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (mut rng, start) = (ChaCha8Rng::seed_from_u64(1), Instant::now());
     println!(
-        "| rows from | to | µs a row | of it to plan | processor µs a row | rows/s | segments | slowest commit, ms |\n|---|---|---|---|---|---|---|---|"
+        "| rows from | to | processor µs a row | of it to plan | µs a row by the clock | segments | slowest commit, ms |"
     );
+    println!("|---|---|---|---|---|---|---|");
     let (mut rows, mut stretches) = (0, Vec::new());
     for end in ENDS.into_iter().filter(|end| *end <= total) {
-        let (from, mut planning, mut appending, mut slowest) = (rows, Duration::ZERO, Duration::ZERO, Duration::ZERO);
-        let busy = processor_seconds();
+        let (from, mut planning, mut appending, mut slowest) = (rows, Spent::default(), Spent::default(), 0.0f64);
         while rows < end {
             let count = CHUNK_ROWS.min(end - rows);
-            let [planned, appended] = append(&mut writer, rows, count, &mut rng);
-            (planning, appending) = (planning + planned, appending + appended);
-            (rows, slowest) = (rows + count, slowest.max(appended));
+            let [planned, appended] = append(&mut writer, rows, count, &mut rng, start);
+            planning += planned;
+            appending += appended;
+            (rows, slowest) = (rows + count, slowest.max(appended.clock));
         }
-        let us_a_row = |time: Duration| time.as_secs_f64() * 1e6 / (rows - from) as f64;
-        let (plan, a_row) = (us_a_row(planning), us_a_row(planning + appending));
-        let busy = (processor_seconds() - busy) * 1e6 / (rows - from) as f64;
+        let us_a_row = |seconds: f64| seconds * 1e6 / (rows - from) as f64;
+        let busy = us_a_row(planning.processor + appending.processor);
+        let (plan, a_row) = (us_a_row(planning.processor), us_a_row(planning.clock + appending.clock));
         let segments = writer.snapshot().unwrap().stats().segments;
-        let slowest = slowest.as_secs_f64() * 1e3;
-        println!(
-            "| {from} | {rows} | {a_row:.1} | {plan:.1} | {busy:.1} | {:.0} | {segments} | {slowest:.0} |",
-            1e6 / a_row
-        );
-        let stretch = serde_json::json!({"from": from, "to": rows, "us_a_row": a_row, "plan_us_a_row": plan, "processor_us_a_row": busy, "slowest_ms": slowest});
-        stretches.push(stretch);
+        let slowest = slowest * 1e3;
+        println!("| {from} | {rows} | {busy:.2} | {plan:.2} | {a_row:.1} | {segments} | {slowest:.0} |");
+        stretches.push(serde_json::json!({"from": from, "to": rows, "processor_us_a_row": busy, "plan_us_a_row": plan, "us_a_row": a_row, "segments": segments, "slowest_ms": slowest}));
     }
     let timed = |work: &mut dyn FnMut()| {
         let begun = Instant::now();

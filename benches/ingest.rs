@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench ingest -- [ROWS [DIM]]`; 100,000 rows of 384 unless told otherwise. The captions are those of AudioCaps where
 //! `ECHOIC_DATA` names the folder of `captions/`, repeated with a number behind them once they run out; else they are made up. On a busy
-//! machine compare processor time (Linux only), of all threads of this process.
+//! machine compare processor time, of all threads of this process.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
 mod processor;

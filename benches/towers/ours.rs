@@ -1,7 +1,7 @@
-//! Our side of `benches/towers/run.py`: takes ten seconds of log-mel, or 32 texts of 20 tokens, through a tower for each line of input, and prints
-//! how long it took.
+//! Our side of `benches/towers/run.py`: takes ten seconds of log-mel, or 32 texts of 20 tokens, through a tower for each line of input, or the
+//! lines of a file through the starter's MiniLM, and prints how long it took.
 //!
-//! `towers cnn14|htsat|bert CHECKPOINT THREADS`; prints `ready MEGABYTES SECONDS`, then for each line `WALL PROCESSOR` in seconds.
+//! `towers cnn14|htsat|bert CHECKPOINT THREADS` or `towers minilm TEXTS THREADS`; prints `ready MEGABYTES SECONDS`, then for each line `WALL PROCESSOR` in seconds.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -17,7 +17,7 @@ const FRAMES: usize = 1_001;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [tower, file, threads] = &arguments[..] else { return Err("cnn14|htsat|bert CHECKPOINT THREADS".into()) };
+    let [tower, file, threads] = &arguments[..] else { return Err("cnn14|htsat|bert|minilm FILE THREADS".into()) };
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
     let start = Instant::now();
     let forward = contestant(tower, Path::new(file))?;
@@ -36,11 +36,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 type Forward = Box<dyn Fn() -> echoic::Result<Vec<f32>>>;
 
 /// What a turn computes, with everything loaded.
-fn contestant(tower: &str, file: &Path) -> echoic::Result<Forward> {
-    if tower == "bert" {
-        let clap = Clap::load(&file.display().to_string())?;
+fn contestant(tower: &str, file: &Path) -> Result<Forward, Box<dyn std::error::Error>> {
+    if tower == "bert" || tower == "minilm" {
+        let starter = tower == "minilm";
+        let clap = Clap::load(&if starter { "starter".to_owned() } else { file.display().to_string() })?;
         let word = |text: usize| (0..18).map(move |n| format!("w{}", (text * 311 + n * 97) % 30_000));
-        let texts: Vec<String> = (0..32).map(|text| word(text).collect::<Vec<_>>().join(" ")).collect();
+        let texts: Vec<String> = match starter {
+            true => std::fs::read_to_string(file)?.lines().map(str::to_owned).collect(),
+            false => (0..32).map(|text| word(text).collect::<Vec<_>>().join(" ")).collect(),
+        };
         // Once outside the turns: the tower is loaded when it is first used.
         clap.embed_texts(&texts)?;
         return Ok(Box::new(move || Ok(clap.embed_texts(&texts)?.into_vec())));

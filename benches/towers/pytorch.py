@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """PyTorch's side of run.py: `pytorch.py cnn14|htsat|bert CHECKPOINT THREADS [channels-last]`, with the protocol of ours.rs.
 
-The towers are those of tests/fixtures/make_audio_fixtures.py. `pytorch.py make FOLDER` writes checkpoints of full size and random weights.
+`pytorch.py minilm TEXTS THREADS FOLDER` takes the lines of a file through the MiniLM in the folder: tokens, batches of 32 by length as
+sentence-transformers forms them, padded to the longest, the mean of a text's states. The other towers are those of tests/fixtures/make_audio_fixtures.py. `pytorch.py make FOLDER` writes checkpoints of full size and random weights.
 """
 import pathlib
 import resource
@@ -46,10 +47,42 @@ def texts():
     return run
 
 
+def minilm(file, folder):
+    from tokenizers import Tokenizer
+    from transformers import BertModel
+
+    config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
+    model = BertModel(config, add_pooling_layer=False)
+    state = load_file(pathlib.Path(folder) / "model.safetensors")
+    missing = model.load_state_dict(state, strict=False).missing_keys
+    assert not missing, missing
+    tokenizer = Tokenizer.from_file(str(pathlib.Path(folder) / "tokenizer.json"))
+    tokenizer.no_padding()
+    captions = pathlib.Path(file).read_text().splitlines()
+
+    def run(model):
+        encoded = [e.ids for e in tokenizer.encode_batch_fast(captions)]
+        order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
+        out = torch.empty(len(captions), 384)
+        for start in range(0, len(order), 32):
+            some = order[start:start + 32]
+            ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(encoded[i]) for i in some], batch_first=True)
+            mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(encoded[i]), dtype=torch.long) for i in some], batch_first=True)
+            state = model(input_ids=ids, attention_mask=mask).last_hidden_state
+            mean = (state * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+            out[some] = torch.nn.functional.normalize(mean, dim=-1)
+        return out
+
+    return model, run
+
+
 def serve(name, file, threads, layout=None):
     torch.set_num_threads(int(threads))
     start = time.perf_counter()
-    if name == "bert":
+    if name == "minilm":
+        tower, run = minilm(file, layout)
+        layout = None
+    elif name == "bert":
         tower, run = bert(), texts()
         tower.load_state_dict(load_file(pathlib.Path(file) / "model.safetensors"))
     else:

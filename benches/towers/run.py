@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Ours and PyTorch's towers side by side, on ten seconds of sound or 32 texts of 20 tokens, full size, random weights.
+"""Ours and PyTorch's towers side by side, on ten seconds of sound or 32 texts of 20 tokens, full size, random weights; and the starter's
+MiniLM on 512 captions, of AudioCaps where ECHOIC_DATA names the folder of `captions/`.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch==2.15.0 transformers==5.23.0 torchlibrosa==0.1.0 librosa==0.11.0 \
         numpy==2.4.6 soxr==1.1.0 safetensors==0.8.0
-    cargo build --release --example towers && /tmp/venv/bin/python benches/towers/run.py [--rounds 15] [--threads 1,2] [--towers cnn14,htsat,bert]
+    cargo build --release --example towers && /tmp/venv/bin/python benches/towers/run.py [--rounds 15] [--threads 1,2] [--towers cnn14,htsat,bert,minilm]
 
 Each contestant has a process of its own; they take turns, one clip or batch a turn, so that what else the machine does meets all alike. Printed are
 medians, by the clock and in processor time, and the ratio of the work a second: ours to PyTorch's better layout in memory.
 """
 import argparse
+import csv
+import os
 import pathlib
 import statistics
 import subprocess
@@ -17,6 +20,17 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 OURS = HERE.parents[1] / "target/release/examples/towers"
+
+
+def write_captions(path):
+    data = os.environ.get("ECHOIC_DATA")
+    if data:
+        with open(pathlib.Path(data) / "captions/audiocaps-val.csv", newline="") as file:
+            captions = [row["caption"].strip() for row in csv.DictReader(file)][:512]
+    else:
+        things = ["A dog barks", "Rain falls on a roof", "An engine idles and someone speaks", "Birds sing", "A door opens and closes"]
+        captions = [" while ".join(things[(i * 7 + n * 3) % 5].lower() for n in range(1 + i % 4)) for i in range(512)]
+    path.write_text("".join(caption + "\n" for caption in captions))
 
 
 class Contestant:
@@ -43,16 +57,19 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--towers", default="cnn14,htsat,bert")
+    parser.add_argument("--towers", default="cnn14,htsat,bert,minilm")
+    parser.add_argument("--starter", default="~/.cache/echoic/starter", help="where `echoic models pull starter` put it")
     options = parser.parse_args()
     torch = [sys.executable, str(HERE / "pytorch.py")]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(torch + ["make", folder], check=True)
+        write_captions(pathlib.Path(folder) / "captions.txt")
         for tower in options.towers.split(","):
             for threads in options.threads.split(","):
-                file = "bert" if tower == "bert" else f"{tower}.safetensors"
+                file = {"bert": "bert", "minilm": "captions.txt"}.get(tower, f"{tower}.safetensors")
                 arguments = [tower, f"{folder}/{file}", threads]
-                contestants = [Contestant("ours", [str(OURS)] + arguments), Contestant("PyTorch", torch + arguments)]
+                starter = [str(pathlib.Path(options.starter).expanduser() / "minilm")] if tower == "minilm" else []
+                contestants = [Contestant("ours", [str(OURS)] + arguments), Contestant("PyTorch", torch + arguments + starter)]
                 if tower == "cnn14":
                     contestants.append(Contestant("PyTorch, channels last", torch + arguments + ["channels-last"]))
                 for index in range(-2, options.rounds):

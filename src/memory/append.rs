@@ -7,7 +7,8 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::captions::{CaptionsWriter, Record};
+use super::captions::Record;
+use super::captions_writer::CaptionsWriter;
 use super::layout;
 use super::manifest::{DomainEntry, FileEntry, Manifest, SegmentEntry};
 use super::plan::{self, Decision, Plan};
@@ -65,9 +66,11 @@ impl Writer {
         let domain = domain_id(&mut manifest, domain)?;
         let segment = manifest.next_segment;
         let dim = manifest.space.dim;
-        // A plan that was renewed may have fewer captions than embeddings.
-        let rows = || chunk.rows.iter().map(|row| &vectors[row * dim..(row + 1) * dim]);
-        let files = write_segment(&self.dir(), segment, dim, &*self.storage, chunk.records.iter().map(Ok), rows);
+        // A plan that was renewed may have fewer captions than embeddings, and so leave gaps. A run has one row at least.
+        let runs = || chunk.rows.chunk_by(|a, b| a + 1 == *b);
+        let rows = || runs().map(|run| &vectors[run[0] * dim..(run[0] + run.len()) * dim]);
+        let records = |out: &mut CaptionsWriter<'_>| chunk.records.iter().try_for_each(|record| out.push(record));
+        let files = write_segment(&self.dir(), segment, dim, &*self.storage, records, rows);
         let (captions, vectors) = files.inspect_err(|_| self.poison())?;
         let count = chunk.appended.new;
         manifest.segments.push(SegmentEntry {
@@ -99,7 +102,7 @@ impl Writer {
             return Err(Error::input("the embeddings", found, format!("{} rows of {dim}", plan.texts.len())));
         }
         let given = embeddings.as_slice();
-        if given.par_chunks_exact(dim).with_min_len(256).all(|row| is_unit(norm(row))) {
+        if given.par_chunks_exact(dim).with_min_len(vectors::SOME / dim + 1).all(|row| is_unit(norm(row))) {
             return Ok(Cow::Borrowed(given));
         }
         let mut scaled = embeddings.clone();
@@ -113,27 +116,27 @@ impl Writer {
 }
 
 /// The records that a plan comes to.
-struct Chunk {
-    records: Vec<Record>,
+struct Chunk<'a> {
+    records: Vec<Record<'a>>,
     /// Which row of the embeddings belongs to each caption.
     rows: Vec<usize>,
     appended: Appended,
 }
 
-impl Chunk {
-    fn new(plan: &Plan, first_id: u64) -> Result<Self> {
+impl<'a> Chunk<'a> {
+    fn new(plan: &'a Plan, first_id: u64) -> Result<Self> {
         // The caption id of each text of the plan; 0 for one that is stored already.
         let mut ids = vec![0; plan.texts.len()];
         let (mut captions, mut repeats, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut duplicates = 0;
         for row in &plan.rows {
-            let (clip, ordinal) = (row.clip.clone(), row.ordinal);
+            let (clip, ordinal) = (row.clip.as_deref(), row.ordinal);
             match row.decision {
                 Decision::New(index) => {
                     let id = first_id + captions.len() as u64;
                     ids[index] = id;
                     rows.push(index);
-                    captions.push(Record::Caption { id, text: plan.texts[index].clone(), clip, ordinal });
+                    captions.push(Record::Caption { id, text: &plan.texts[index], clip, ordinal });
                 }
                 Decision::Repeat(id) => repeats.push(Record::Repeat { id, clip, ordinal }),
                 Decision::RepeatOfNew(index) => repeats.push(Record::Repeat { id: ids[index], clip, ordinal }),
@@ -159,27 +162,21 @@ fn domain_id(manifest: &mut Manifest, name: &str) -> Result<u32> {
     Ok(id)
 }
 
-/// Writes and fsyncs the files of a segment; when that fails, removes them.
-pub(super) fn write_segment<'a, R, I>(
+/// Writes and fsyncs the files of a segment; when that fails, removes them. `rows` yields the vectors, any number of rows at a time.
+pub(super) fn write_segment<'a, I: Iterator<Item = &'a [f32]>>(
     dir: &Path,
     segment: u64,
     dim: usize,
     storage: &dyn Storage,
-    records: impl Iterator<Item = Result<R>>,
+    records: impl FnOnce(&mut CaptionsWriter<'_>) -> Result<()>,
     rows: impl Fn() -> I,
-) -> Result<(FileEntry, FileEntry)>
-where
-    R: std::borrow::Borrow<Record>,
-    I: Iterator<Item = &'a [f32]>,
-{
+) -> Result<(FileEntry, FileEntry)> {
     let (captions, vectors) = (layout::captions(dir, segment), layout::vectors(dir, segment));
     let write = || {
         let captions = write_file(&captions, storage, |out| {
-            let mut writer = CaptionsWriter::begin(out, segment).map_err(Error::io("write", &captions))?;
-            for record in records {
-                writer.push(record?.borrow()).map_err(Error::io("write", &captions))?;
-            }
-            writer.finish().map_err(Error::io("write", &captions))
+            let mut writer = CaptionsWriter::begin(out, &captions, segment)?;
+            records(&mut writer)?;
+            writer.finish()
         })?;
         let vectors = write_file(&vectors, storage, |out| {
             vectors::write(out, segment, dim, rows).map_err(Error::io("write", &vectors))

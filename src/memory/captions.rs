@@ -1,36 +1,37 @@
 //! The captions of a segment: records, then tables that find them by row and by caption id, then a footer of checksums.
+//! [`captions_writer`](super::captions_writer) writes them.
 
-use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Encode};
 
 use super::codec::{self, RECORD_LIMIT, u32_at, u64_at};
 use super::manifest::{FileEntry, check_crc};
 use super::mapping::Mapped;
 use crate::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"ECHOICCA";
-const VERSION: u32 = 1;
-const HEADER: usize = 32;
-const FOOTER: usize = 64;
+pub(super) const MAGIC: &[u8; 8] = b"ECHOICCA";
+pub(super) const VERSION: u32 = 1;
+pub(super) const HEADER: usize = 32;
+pub(super) const FOOTER: usize = 64;
 /// Length and checksum before each record.
-const FRAME: usize = 8;
+pub(super) const FRAME: usize = 8;
 /// A row's entry: caption id, offset of its record, occurrences counted in this segment, zero.
-const ROW: usize = 24;
+pub(super) const ROW: usize = 24;
 /// A repeat's entry: caption id, offset of its record.
-const REPEAT: usize = 16;
+pub(super) const REPEAT: usize = 16;
 
-/// What the records region holds.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub(super) enum Record {
+/// What the records region holds; texts are borrowed from where they lie.
+#[derive(Debug, Clone, Copy, PartialEq, Encode, BorrowDecode)]
+pub(super) enum Record<'a> {
     /// A caption, whose vector is the row of the same number.
-    Caption { id: u64, text: String, clip: Option<String>, ordinal: u32 },
+    Caption { id: u64, text: &'a str, clip: Option<&'a str>, ordinal: u32 },
     /// One more occurrence of a caption of the same domain.
-    Repeat { id: u64, clip: Option<String>, ordinal: u32 },
+    Repeat { id: u64, clip: Option<&'a str>, ordinal: u32 },
 }
 
-impl Record {
+impl<'a> Record<'a> {
     /// The caption that it is or repeats.
     pub(super) fn id(&self) -> u64 {
         match self {
@@ -39,101 +40,10 @@ impl Record {
     }
 
     /// The clip that it belongs to.
-    pub(super) fn clip(&self) -> Option<&str> {
+    pub(super) fn clip(&self) -> Option<&'a str> {
         match self {
-            Self::Caption { clip, .. } | Self::Repeat { clip, .. } => clip.as_deref(),
+            Self::Caption { clip, .. } | Self::Repeat { clip, .. } => *clip,
         }
-    }
-}
-
-/// Writes a captions file: first every caption in ascending order of ids, then every repeat, then `finish`.
-pub(super) struct CaptionsWriter<'a> {
-    out: &'a mut dyn Write,
-    segment: u64,
-    offset: u64,
-    records: crc32fast::Hasher,
-    /// (caption id, offset, occurrences)
-    rows: Vec<(u64, u64, u32)>,
-    local: Vec<(u64, u64)>,
-    foreign: Vec<(u64, u64)>,
-}
-
-impl<'a> CaptionsWriter<'a> {
-    pub(super) fn begin(out: &'a mut dyn Write, segment: u64) -> io::Result<Self> {
-        let mut header = Vec::with_capacity(HEADER);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&VERSION.to_le_bytes());
-        header.extend_from_slice(&[0; 4]);
-        header.extend_from_slice(&segment.to_le_bytes());
-        header.extend_from_slice(&[0; 4]);
-        let crc = crc32fast::hash(&header);
-        header.extend_from_slice(&crc.to_le_bytes());
-        out.write_all(&header)?;
-        let records = crc32fast::Hasher::new();
-        let (rows, local, foreign) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { out, segment, offset: HEADER as u64, records, rows, local, foreign })
-    }
-
-    pub(super) fn push(&mut self, record: &Record) -> io::Result<()> {
-        let body = codec::encode(record).map_err(io::Error::other)?;
-        // What could not be read back must not be written; the limits on text and clip keep this from happening.
-        if body.len() > RECORD_LIMIT {
-            return Err(io::Error::other(format!("a record of {} bytes", body.len())));
-        }
-        let id = record.id();
-        match record {
-            Record::Caption { .. } => {
-                debug_assert!(self.rows.last().is_none_or(|last| last.0 < id), "ids ascend");
-                self.rows.push((id, self.offset, 1));
-            }
-            Record::Repeat { .. } => match self.rows.binary_search_by_key(&id, |row| row.0) {
-                Ok(row) => {
-                    self.rows[row].2 = self.rows[row].2.saturating_add(1);
-                    self.local.push((id, self.offset));
-                }
-                Err(_) => self.foreign.push((id, self.offset)),
-            },
-        }
-        let mut frame = [0; FRAME];
-        frame[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
-        frame[4..].copy_from_slice(&crc32fast::hash(&body).to_le_bytes());
-        for part in [&frame[..], &body] {
-            self.records.update(part);
-            self.out.write_all(part)?;
-        }
-        self.offset += (FRAME + body.len()) as u64;
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self) -> io::Result<FileEntry> {
-        self.local.sort_unstable();
-        self.foreign.sort_unstable();
-        let mut tables = Vec::with_capacity(self.rows.len() * ROW + (self.local.len() + self.foreign.len()) * REPEAT);
-        for (id, offset, count) in &self.rows {
-            tables.extend_from_slice(&id.to_le_bytes());
-            tables.extend_from_slice(&offset.to_le_bytes());
-            tables.extend_from_slice(&count.to_le_bytes());
-            tables.extend_from_slice(&[0; 4]);
-        }
-        for (id, offset) in self.local.iter().chain(&self.foreign) {
-            tables.extend_from_slice(&id.to_le_bytes());
-            tables.extend_from_slice(&offset.to_le_bytes());
-        }
-        self.out.write_all(&tables)?;
-        let mut footer = Vec::with_capacity(FOOTER);
-        footer.extend_from_slice(MAGIC);
-        footer.extend_from_slice(&self.segment.to_le_bytes());
-        footer.extend_from_slice(&(self.rows.len() as u64).to_le_bytes());
-        footer.extend_from_slice(&(self.local.len() as u64).to_le_bytes());
-        footer.extend_from_slice(&(self.foreign.len() as u64).to_le_bytes());
-        footer.extend_from_slice(&self.offset.to_le_bytes());
-        footer.extend_from_slice(&self.records.finalize().to_le_bytes());
-        footer.extend_from_slice(&crc32fast::hash(&tables).to_le_bytes());
-        footer.extend_from_slice(&VERSION.to_le_bytes());
-        let crc = crc32fast::hash(&footer);
-        footer.extend_from_slice(&crc.to_le_bytes());
-        self.out.write_all(&footer)?;
-        Ok(FileEntry { len: self.offset + (tables.len() + FOOTER) as u64, crc })
     }
 }
 
@@ -193,13 +103,30 @@ impl Captions {
     }
 
     /// The record of a row.
-    pub(super) fn caption(&self, row: usize) -> Result<Record> {
-        let at = self.tables + row * ROW;
-        let record = self.record(u64_at(self.map.bytes(), at + 8))?;
+    pub(super) fn caption(&self, row: usize) -> Result<Record<'_>> {
+        let record = self.record(self.offset(row))?;
         match &record {
             Record::Caption { id, .. } if *id == self.id(row) => Ok(record),
-            other => Err(Error::damaged(self.map.path(), at as u64, format!("{other:?}"), format!("row {row}"))),
+            other => Err(Error::damaged(self.map.path(), self.entry(row), format!("{other:?}"), format!("row {row}"))),
         }
+    }
+
+    /// The text of a row and the clip that it was first seen with.
+    pub(super) fn text(&self, row: usize) -> Result<(&str, Option<&str>)> {
+        match self.caption(row)? {
+            Record::Caption { text, clip, .. } => Ok((text, clip)),
+            Record::Repeat { .. } => Err(Error::Internal("a row that is a repeat".into())),
+        }
+    }
+
+    /// Where the record of a row begins.
+    pub(super) fn offset(&self, row: usize) -> u64 {
+        u64_at(self.map.bytes(), self.tables + row * ROW + 8)
+    }
+
+    /// Where the table's entry of a row begins.
+    fn entry(&self, row: usize) -> u64 {
+        (self.tables + row * ROW) as u64
     }
 
     /// The caption ids that repeats here refer to and that lie in other segments, ascending.
@@ -208,7 +135,7 @@ impl Captions {
     }
 
     /// The records of the repeats of caption `id` in this segment.
-    pub(super) fn repeats_of(&self, id: u64) -> impl Iterator<Item = Result<Record>> {
+    pub(super) fn repeats_of(&self, id: u64) -> impl Iterator<Item = Result<Record<'_>>> {
         let matching = move |from: usize, len: usize| {
             let first = from + partition_point(len, |index| self.repeat_entry(from + index).0 < id);
             (first..from + len).take_while(move |index| self.repeat_entry(*index).0 == id)
@@ -218,7 +145,7 @@ impl Captions {
     }
 
     /// Every record in the order of the file: captions, then repeats.
-    pub(super) fn records(&self) -> impl Iterator<Item = Result<Record>> {
+    pub(super) fn records(&self) -> impl Iterator<Item = Result<Record<'_>>> {
         let mut offset = HEADER;
         std::iter::from_fn(move || {
             if offset >= self.tables {
@@ -241,12 +168,17 @@ impl Captions {
     }
 
     /// The record of the repeat at `place` of the table: first those of captions of this segment, then the others.
-    pub(super) fn repeat(&self, place: usize) -> Result<Record> {
+    pub(super) fn repeat(&self, place: usize) -> Result<Record<'_>> {
         let (id, offset) = self.repeat_entry(place);
         match self.record(offset)? {
             record @ Record::Repeat { .. } if record.id() == id => Ok(record),
             other => Err(Error::damaged(self.map.path(), offset, format!("{other:?}"), format!("repeat {place}"))),
         }
+    }
+
+    /// The caption id of the repeat at `place` of the table.
+    pub(super) fn repeat_id(&self, place: usize) -> u64 {
+        self.repeat_entry(place).0
     }
 
     /// Where the record of the repeat at `place` of the table begins.
@@ -266,7 +198,7 @@ impl Captions {
 
     /// Reads everything and compares checksums, then tables with records.
     pub(super) fn verify(&self) -> Result<()> {
-        let (path, bytes) = (self.map.path(), self.map.bytes());
+        let path = self.map.path();
         let mut captions = 0;
         let mut repeats = 0;
         for record in self.records() {
@@ -287,8 +219,46 @@ impl Captions {
                 expected,
             ));
         }
-        let footer = bytes.len() - FOOTER;
-        check_crc(path, HEADER as u64, crc32fast::hash(&bytes[HEADER..self.tables]), u32_at(bytes, footer + 48))
+        self.check_records()
+    }
+
+    /// Compares all records with their checksum and with the table of rows: then they may be taken over as they are.
+    pub(super) fn verify_records(&self) -> Result<()> {
+        if let Err(somewhere) = self.check_records() {
+            // Which record it is, its own checksum tells.
+            return self.records().try_for_each(|record| record.map(drop)).and(Err(somewhere));
+        }
+        let mut offset = HEADER as u64;
+        for row in 0..self.rows {
+            if self.offset(row) != offset {
+                let found = format!("a record at {}", self.offset(row));
+                return Err(Error::damaged(self.map.path(), self.entry(row), found, offset));
+            }
+            offset += self.framed(offset)?.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn check_records(&self) -> Result<()> {
+        let bytes = self.map.bytes();
+        let expected = u32_at(bytes, bytes.len() - FOOTER + 48);
+        check_crc(self.map.path(), HEADER as u64, crc32fast::hash(&bytes[HEADER..self.tables]), expected)
+    }
+
+    /// The records of some rows, which lie side by side once [`Captions::verify_records`] has said so.
+    pub(super) fn rows_as_they_lie(&self, rows: Range<usize>) -> Result<&[u8]> {
+        let Some(last) = rows.clone().last() else { return Ok(&[]) };
+        let (start, end) = (self.offset(rows.start), self.offset(last));
+        let end = end.saturating_add(self.framed(end)?.len() as u64);
+        let lie = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+        lie.and_then(|(start, end)| self.map.bytes().get(start..end))
+            .ok_or_else(|| Error::damaged(self.map.path(), self.entry(last), end, format!("more than {start}")))
+    }
+
+    /// The record of a repeat with its frame, checked.
+    pub(super) fn repeat_as_it_lies(&self, place: usize) -> Result<&[u8]> {
+        self.repeat(place)?;
+        self.framed(self.repeat_offset(place))
     }
 
     fn repeat_entry(&self, index: usize) -> (u64, u64) {
@@ -296,20 +266,23 @@ impl Captions {
         (u64_at(self.map.bytes(), at), u64_at(self.map.bytes(), at + 8))
     }
 
-    fn record(&self, offset: u64) -> Result<Record> {
-        let (path, records) = (self.map.path(), &self.map.bytes()[..self.tables]);
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let frame = start.checked_add(FRAME).and_then(|end| records.get(start..end));
-        let Some(frame) = frame else {
-            return Err(Error::damaged(path, offset, "the end of the records", "a record"));
-        };
-        let len = u32_at(frame, 0) as usize;
-        let body = records.get(start + FRAME..).and_then(|rest| rest.get(..len));
-        let Some(body) = body.filter(|_| len <= RECORD_LIMIT) else {
-            return Err(Error::damaged(path, offset, format!("a record of {len} bytes"), "a shorter one"));
-        };
+    fn record(&self, offset: u64) -> Result<Record<'_>> {
+        let path = self.map.path();
+        let (frame, body) = self.framed(offset)?.split_at(FRAME);
         check_crc(path, offset, crc32fast::hash(body), u32_at(frame, 4))?;
         codec::decode::<_, RECORD_LIMIT>(body).map_err(|reason| Error::damaged(path, offset, reason, "a record"))
+    }
+
+    /// The record at `offset` with its frame, before anything but its length is checked.
+    fn framed(&self, offset: u64) -> Result<&[u8]> {
+        let (path, records) = (self.map.path(), &self.map.bytes()[..self.tables]);
+        let rest = usize::try_from(offset).ok().and_then(|start| records.get(start..));
+        let Some(rest) = rest.filter(|rest| rest.len() >= FRAME) else {
+            return Err(Error::damaged(path, offset, "the end of the records", "a record"));
+        };
+        let len = u32_at(rest, 0) as usize;
+        let framed = if len <= RECORD_LIMIT { rest.get(..FRAME + len) } else { None };
+        framed.ok_or_else(|| Error::damaged(path, offset, format!("a record of {len} bytes"), "a shorter one"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The writer's catalogue: where a text or a row is stored, and a history. Derived.
+//! The writer's catalogue: where a text or a row is stored, and a history. Derived. [`lookup`](super::lookup) asks it.
 //!
 //! For each segment it holds pages (see [`pages`](super::pages)) and, written after them, a marker. It lives in sled, which is known to
 //! lose or damage data when its process is killed and panics on some damaged files. So every call goes through a guard, a segment is
@@ -10,20 +10,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::captions::Record;
 use super::check::CatalogueState;
 use super::layout;
 use super::ledger::{Broken, Ledger};
-use super::pages::{self, Kind, Page};
-use super::plan::{Known, Occurrence};
+use super::lookup::{Kept, Sieves};
+use super::pages::{self, Page};
 use super::segment::Segment;
 use super::snapshot::Memory;
 use crate::{Error, Result};
 
 /// Pages written at once, about 8 KB each.
 const BATCH: usize = 256;
-/// Bytes of pages kept in memory, 8 a row; when they are more, all are let go and those in use read again.
-const KEPT: usize = 64 << 20;
 
 const HISTORY: u8 = b'h';
 const STATE: &[u8] = b"state";
@@ -42,18 +39,15 @@ pub struct HistoryEntry {
 }
 
 pub(super) struct Catalogue {
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     /// The segments whose pages are written, with those of their pages that are in memory.
-    known: BTreeMap<u64, Kept>,
+    pub(super) known: BTreeMap<u64, Kept>,
     /// Bytes of the pages in memory.
-    kept: usize,
+    pub(super) kept: usize,
+    pub(super) sieves: Sieves,
     /// The commit whose segments these are; `None` before the first.
     commit: Option<u64>,
 }
-
-/// Pages of a segment by their numbers, of captions and of repeats; empty until one is read.
-#[derive(Default)]
-struct Kept([Vec<Option<Page>>; 2]);
 
 impl Catalogue {
     /// Opens the catalogue of `memory`'s store and brings it up to its commit.
@@ -101,7 +95,7 @@ impl Catalogue {
     }
 
     fn on(ledger: Ledger) -> Self {
-        Self { ledger, known: BTreeMap::new(), kept: 0, commit: None }
+        Self { ledger, known: BTreeMap::new(), kept: 0, sieves: Sieves::new(), commit: None }
     }
 
     fn build(ledger: Ledger, memory: &Memory, history: &[HistoryEntry]) -> Result<Self, Trouble> {
@@ -187,12 +181,13 @@ impl Catalogue {
         for gone in self.known.keys().copied().filter(|id| !current.contains(id)).collect::<Vec<_>>() {
             self.forget(gone)?;
         }
+        self.sieves.retain(|(domain, _), _| memory.0.manifest.domains.iter().any(|entry| entry.id == *domain));
         self.commit = Some(memory.commit());
         Ok(())
     }
 
     /// Writes the pages of a segment, then its marker.
-    fn add(&mut self, segment: &Segment) -> Result<(), Trouble> {
+    pub(super) fn add(&mut self, segment: &Segment) -> Result<(), Trouble> {
         let mut entries = pages::of(segment)?.chain([pages::marker(&segment.entry)]).peekable();
         while entries.peek().is_some() {
             self.ledger.insert(entries.by_ref().take(BATCH))?;
@@ -206,7 +201,7 @@ impl Catalogue {
         self.ledger.remove_prefix(&pages::key_prefix(segment))?;
         self.ledger.remove_prefix(&pages::marker_key(segment))?;
         let kept = self.known.remove(&segment).unwrap_or_default();
-        self.kept -= kept.0.iter().flatten().flatten().map(Page::bytes).sum::<usize>();
+        self.kept -= kept.bytes();
         Ok(())
     }
 
@@ -214,105 +209,6 @@ impl Catalogue {
     pub(super) fn close(&mut self, memory: &Memory) -> Result<(), Trouble> {
         self.follow(memory)?;
         Ok(self.ledger.flush()?)
-    }
-
-    /// The captions of a domain that have these texts.
-    pub(super) fn captions(
-        &mut self,
-        memory: &Memory,
-        domain: u32,
-        texts: &[&str],
-    ) -> Result<Vec<Option<Known>>, Trouble> {
-        let mut found = vec![None; texts.len()];
-        let hashes = texts.iter().map(|text| pages::caption_hash(text));
-        self.look_up(memory, domain, Kind::Captions, hashes, |segment, row, text| {
-            if !segment.is_live(row) {
-                return Ok(());
-            }
-            if let Record::Caption { id, text: stored, clip, ordinal } = segment.captions.caption(row)?
-                && stored == texts[text]
-            {
-                found[text] = Some(Known { id, clip, ordinal });
-            }
-            Ok(())
-        })?;
-        Ok(found)
-    }
-
-    /// For each of these rows of a domain, whether it is stored as a repeat of its caption.
-    pub(super) fn repeats(
-        &mut self,
-        memory: &Memory,
-        domain: u32,
-        rows: &[Occurrence<'_>],
-    ) -> Result<Vec<bool>, Trouble> {
-        let mut found = vec![false; rows.len()];
-        let hashes = rows.iter().map(|row| pages::repeat_hash(row.id, row.clip, row.ordinal));
-        self.look_up(memory, domain, Kind::Repeats, hashes, |segment, place, row| {
-            let record = segment.captions.repeat(place)?;
-            if let Record::Repeat { id, clip, ordinal } = &record {
-                found[row] |= Occurrence { id: *id, clip: clip.as_deref(), ordinal: *ordinal } == rows[row];
-            }
-            Ok(())
-        })?;
-        Ok(found)
-    }
-
-    /// Calls `f` with every record of the domain that one of the hashes may lead to: segment, row or place, number of the hash.
-    fn look_up(
-        &mut self,
-        memory: &Memory,
-        domain: u32,
-        kind: Kind,
-        hashes: impl Iterator<Item = u64>,
-        mut f: impl FnMut(&Segment, usize, usize) -> Result<()>,
-    ) -> Result<(), Trouble> {
-        // In the order of the pages, so that each is looked for once.
-        let mut hashes: Vec<(u64, usize)> = hashes.zip(0..).collect();
-        hashes.sort_unstable();
-        for segment in memory.0.segments.iter().filter(|segment| segment.entry.domain == domain) {
-            let count = kind.pages(&segment.entry);
-            if count == 0 {
-                continue;
-            }
-            for asked in hashes.chunk_by(|a, b| pages::page_of(a.0, count) == pages::page_of(b.0, count)) {
-                let page = self.page(segment, kind, pages::page_of(asked[0].0, count))?;
-                for (hash, number) in asked {
-                    for place in page.find(*hash, count) {
-                        f(segment, place, *number)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A page of a segment. If it is lost or damaged, all pages of the segment are made again.
-    fn page(&mut self, segment: &Segment, kind: Kind, number: usize) -> Result<&Page, Trouble> {
-        let id = segment.entry.id;
-        let is_kept = |known: &BTreeMap<u64, Kept>| known.get(&id).is_some_and(|kept| kept.get(kind, number).is_some());
-        if !is_kept(&self.known) {
-            let key = pages::key(id, kind, number);
-            let read = |catalogue: &Self| -> Result<Option<Page>, Broken> {
-                Ok(catalogue.ledger.get(&key)?.and_then(|value| Page::decode(&segment.entry, &key, &value)))
-            };
-            let page = match read(self)? {
-                Some(page) => page,
-                None => {
-                    tracing::warn!("a page of the catalogue is damaged; those of segment {id} are built again");
-                    self.add(segment)?;
-                    read(self)?.ok_or_else(|| Trouble::Sled("a page that was just written is damaged".into()))?
-                }
-            };
-            if self.kept > KEPT {
-                self.known.values_mut().for_each(|kept| *kept = Kept::default());
-                self.kept = 0;
-            }
-            self.kept += page.bytes();
-            self.known.entry(id).or_default().put(kind, number, kind.pages(&segment.entry), page);
-        }
-        let kept = self.known.get(&id).and_then(|kept| kept.get(kind, number));
-        kept.ok_or_else(|| Trouble::Sled("a page that was just kept is gone".into()))
     }
 
     pub(super) fn record(&mut self, entry: &HistoryEntry) -> Result<(), Trouble> {
@@ -328,18 +224,6 @@ impl Catalogue {
     pub(super) fn history(&self) -> Result<Vec<HistoryEntry>, Broken> {
         let entries = self.ledger.with_prefix(&[HISTORY])?;
         Ok(entries.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect())
-    }
-}
-
-impl Kept {
-    fn get(&self, kind: Kind, number: usize) -> Option<&Page> {
-        self.0[kind as usize].get(number)?.as_ref()
-    }
-
-    fn put(&mut self, kind: Kind, number: usize, pages: usize, page: Page) {
-        let kept = &mut self.0[kind as usize];
-        kept.resize_with(pages, || None);
-        kept[number] = Some(page);
     }
 }
 

@@ -4,7 +4,7 @@
 //! fixed-width and little-endian, so that `schema/v1.md` can describe every byte: a string is a u64 length and its bytes, an
 //! option is a byte 0 or 1 and then the value, an enum is a u32 variant and then its fields.
 
-use bincode::{Decode, Encode, config};
+use bincode::{BorrowDecode, Encode, config};
 
 /// Largest body of one caption record: text, clip id and a few numbers.
 pub(super) const RECORD_LIMIT: usize = 16 * 1024;
@@ -17,10 +17,10 @@ pub(super) fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, String> {
     bincode::encode_to_vec(value, config).map_err(|error| error.to_string())
 }
 
-/// Decodes a value of at most `LIMIT` bytes that must fill `bytes` exactly.
-pub(super) fn decode<T: Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T, String> {
+/// Decodes a value of at most `LIMIT` bytes that must fill `bytes` exactly, and that may borrow from them.
+pub(super) fn decode<'a, T: BorrowDecode<'a, ()>, const LIMIT: usize>(bytes: &'a [u8]) -> Result<T, String> {
     let config = config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>();
-    let (value, used) = bincode::decode_from_slice(bytes, config).map_err(|error| error.to_string())?;
+    let (value, used) = bincode::borrow_decode_from_slice(bytes, config).map_err(|error| error.to_string())?;
     if used != bytes.len() {
         return Err(format!("{} bytes after the value", bytes.len() - used));
     }

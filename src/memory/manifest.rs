@@ -219,9 +219,14 @@ impl Manifest {
 
     /// The paths of the files that make up its segments, and of the graphs that may lie beside them.
     pub(super) fn segment_files(&self, dir: &Path) -> BTreeSet<PathBuf> {
-        let ids = self.segments.iter().map(|segment| segment.id);
-        let files = ids.flat_map(|id| [layout::captions(dir, id), layout::vectors(dir, id), layout::graph(dir, id)]);
-        files.chain(self.tombstones.iter().map(|t| layout::tombstones(dir, t.segment, t.generation))).collect()
+        files_of(dir, self.segments.iter(), self.tombstones.iter()).collect()
+    }
+
+    /// Those of them that `newer` does not name any more.
+    pub(super) fn files_gone_from(&self, newer: &Self, dir: &Path) -> Vec<PathBuf> {
+        let segments = self.segments.iter().filter(|segment| newer.segment(segment.id).is_none());
+        let kept = |t: &TombstoneEntry| newer.tombstones_of(t.segment).is_some_and(|n| n.generation == t.generation);
+        files_of(dir, segments, self.tombstones.iter().filter(|tombstones| !kept(tombstones))).collect()
     }
 
     /// The domain of that name.
@@ -240,6 +245,16 @@ impl Manifest {
         let known = self.decoders.iter().map(|decoder| decoder.name.clone()).collect();
         Error::NotFound { kind: "decoder", name: name.to_owned(), known }
     }
+}
+
+fn files_of<'a>(
+    dir: &Path,
+    segments: impl Iterator<Item = &'a SegmentEntry>,
+    tombstones: impl Iterator<Item = &'a TombstoneEntry>,
+) -> impl Iterator<Item = PathBuf> {
+    let files = |id| [layout::captions(dir, id), layout::vectors(dir, id), layout::graph(dir, id)];
+    let files = segments.flat_map(move |segment| files(segment.id));
+    files.chain(tombstones.map(|t| layout::tombstones(dir, t.segment, t.generation)))
 }
 
 /// Compares a checksum with the one stored at `offset`.

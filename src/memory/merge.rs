@@ -2,12 +2,13 @@
 //! request, so that removed captions free their space.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::append::write_segment;
-use super::captions::Record;
+use super::captions_writer::CaptionsWriter;
 use super::layout;
 use super::manifest::{SegmentEntry, TombstoneEntry};
 use super::planner::GRAPH_ROWS;
@@ -21,9 +22,9 @@ use crate::{Error, Result};
 /// Segments of one size class that are merged into one. A size class spans a factor of 8, so each merge lifts its rows into a higher
 /// class: a row is rewritten once a class, and a domain keeps at most 7 segments a class.
 const FAN_IN: usize = 8;
-/// Segments of one size class that an append tolerates before it merges by itself; more than [`FAN_IN`], so that many small commits
-/// do not stop for it each time.
-const FAN_IN_AT_APPEND: usize = 32;
+/// Segments of one size class that an append tolerates before it merges by itself; more than [`FAN_IN`], because to rewrite a row once more
+/// costs half as much as to ingest it, and to look new rows up costs the same however many segments there are.
+const FAN_IN_AT_APPEND: usize = 64;
 
 /// What [`Writer::compact`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -134,29 +135,36 @@ impl Writer {
         let outside = memory.0.segments.iter().filter(|s| s.entry.domain == domain);
         let outside: Vec<_> = outside.filter(|s| group.iter().all(|inside| inside.entry.id != s.entry.id)).collect();
         let is_needed = |id: u64| outside.iter().any(|segment| segment.captions.repeats_foreign(id));
-        // (caption id, segment, row), which is 16 bytes a row while merging.
-        let mut order: Vec<(u64, u32, u32)> = Vec::new();
+        // 16 bytes a row while merging.
+        let mut order: Vec<Placed> = Vec::new();
         for (index, segment) in group.iter().enumerate() {
             let rows = (0..segment.rows()).map(|row| (segment.captions.id(row), row));
             let kept = rows.filter(|(id, row)| segment.is_live(*row) || is_needed(*id));
             order.extend(kept.map(|(id, row)| (id, index as u32, row as u32)));
         }
         order.sort_unstable();
-        let live = |(_, segment, row): &(u64, u32, u32)| group[*segment as usize].is_live(*row as usize);
+        let live = |(_, segment, row): &Placed| group[*segment as usize].is_live(*row as usize);
         let removed: BTreeSet<usize> = (0..order.len()).filter(|index| !live(&order[*index])).collect();
-        let captions = order.iter().map(|(_, segment, row)| group[*segment as usize].captions.caption(*row as usize));
-        let records = group.iter().flat_map(|segment| segment.captions.records());
-        let is_kept = |record: &Result<Record>| match record {
-            Ok(Record::Caption { .. }) => false,
-            Ok(Record::Repeat { id, .. }) => memory.0.find(*id).is_some(),
-            Err(_) => true,
-        };
+        let runs = || runs(&order).map(|(segment, rows)| (&group[segment], rows));
+        let anything_removed = memory.0.segments.iter().any(|s| s.entry.domain == domain && s.removed.is_some());
+        let is_kept = |id: u64| !anything_removed || memory.0.find(id).is_some();
         let mut repeats = 0u32;
-        let count = |_: &Result<Record>| repeats += 1;
-        let records = captions.chain(records.filter(is_kept).inspect(count));
-        let rows = || order.iter().map(|(_, segment, row)| group[*segment as usize].vectors.row(*row as usize));
+        let records = |out: &mut CaptionsWriter<'_>| {
+            runs().try_for_each(|(segment, rows)| out.copy_rows(&segment.captions, rows))?;
+            for captions in group.iter().map(|segment| &segment.captions) {
+                for place in (0..captions.repeats()).filter(|place| is_kept(captions.repeat_id(*place))) {
+                    out.copy_repeat(captions, place)?;
+                    repeats += 1;
+                }
+            }
+            Ok(())
+        };
+        let rows = || runs().map(|(segment, rows)| segment.vectors.rows(rows));
         // Checksums are made anew from what is read, so what is read must be right.
-        group.iter().try_for_each(|segment| segment.vectors.verify())?;
+        for segment in group {
+            segment.captions.verify_records()?;
+            segment.vectors.verify()?;
+        }
         let mut manifest = memory.0.manifest.clone();
         let (id, dim) = (manifest.next_segment, manifest.space.dim);
         let written = write_segment(&self.dir(), id, dim, &*self.storage, records, rows);
@@ -204,6 +212,15 @@ impl Writer {
             })
             .inspect_err(|_| self.give_up())
     }
+}
+
+/// Rows of a segment of the group, as (caption id, segment, row).
+type Placed = (u64, u32, u32);
+
+/// Rows that lie side by side in one segment: the number of the segment in the group, and its rows.
+fn runs(order: &[Placed]) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let runs = order.chunk_by(|a, b| a.1 == b.1 && a.2 + 1 == b.2);
+    runs.filter_map(|run| run.first().map(|first| (first.1 as usize, first.2 as usize..first.2 as usize + run.len())))
 }
 
 /// What compacting is to make smaller.

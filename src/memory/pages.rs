@@ -14,12 +14,14 @@ use crate::{Error, Result};
 
 /// Entries of a page at most, on average. A look-up that finds its page in memory reads a few of them, one that does not reads all.
 const ENTRIES: usize = 1024;
+/// Entries for which to wake other threads costs more than they would spare.
+const FEW: usize = 8192;
 /// First bytes of keys.
 const PAGE: u8 = b'p';
 const MARKER: u8 = b'm';
 
 /// What a page leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// By the hash of its text, the row of a caption.
     Captions,
@@ -28,7 +30,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn entries(self, segment: &SegmentEntry) -> usize {
+    /// Number of entries that its pages hold together.
+    pub(super) fn entries(self, segment: &SegmentEntry) -> usize {
         match self {
             Self::Captions => segment.rows as usize,
             Self::Repeats => segment.repeats as usize,
@@ -52,7 +55,7 @@ impl Kind {
 }
 
 /// 64 bits of SHA-256, which nobody can steer into one page.
-type Hash = u64;
+pub(super) type Hash = u64;
 
 /// The hash by which a caption is looked up.
 pub(super) fn caption_hash(text: &str) -> Hash {
@@ -97,9 +100,33 @@ impl Page {
     /// Rows or places that `hash` may lead to; the records there tell.
     pub(super) fn find(&self, hash: Hash, pages: usize) -> impl Iterator<Item = usize> {
         let tail = u64::from(tail(hash, pages));
-        let first = self.0.partition_point(|entry| entry >> 32 < tail);
+        let first = self.first_from(tail);
         let matching = self.0[first..].iter().take_while(move |entry| *entry >> 32 == tail);
         matching.map(|entry| *entry as u32 as usize)
+    }
+
+    /// The first entry with this tail or a higher one. Tails are spread evenly, so it is near where it should be.
+    fn first_from(&self, tail: u64) -> usize {
+        let below = |entry: &u64| entry >> 32 < tail;
+        let len = self.0.len();
+        // Below `len`, because a tail is below 2³²; from here on 0 ≤ low ≤ high ≤ len.
+        let guess = ((len as u64 * tail) >> 32) as usize;
+        let (mut low, mut high, mut step) = (guess, guess, 8);
+        while low > 0 && !below(&self.0[low - 1]) {
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+        while high < len && below(&self.0[high]) {
+            high = (high + step).min(len);
+            step *= 2;
+        }
+        low + self.0[low..high].partition_point(below)
+    }
+
+    /// The leading 32 bits of the hashes of all entries, ascending, of the page of that number.
+    pub(super) fn hashes(&self, number: usize, pages: usize) -> impl Iterator<Item = Hash> {
+        let before = (number as u64).checked_shl(64 - pages.trailing_zeros()).unwrap_or(0);
+        self.0.iter().map(move |entry| (before | entry >> 32 << 32 >> pages.trailing_zeros()) >> 32 << 32)
     }
 
     /// Bytes that it takes.
@@ -155,23 +182,28 @@ pub(super) fn marker(segment: &SegmentEntry) -> Entry {
 /// # Errors
 /// [`Error::Damaged`] when a record is.
 pub(super) fn of(segment: &Segment) -> Result<impl Iterator<Item = Entry> + use<'_>> {
-    let captions = (0..segment.rows()).into_par_iter().map(|row| match segment.captions.caption(row)? {
-        Record::Caption { text, .. } => Ok((caption_hash(&text), row as u32)),
-        Record::Repeat { .. } => Err(Error::Internal("a row that is a repeat".into())),
-    });
-    let repeats =
-        (0..segment.captions.repeats()).into_par_iter().map(|place| match segment.captions.repeat(place)? {
-            Record::Repeat { id, clip, ordinal } => Ok((repeat_hash(id, clip.as_deref(), ordinal), place as u32)),
-            Record::Caption { .. } => Err(Error::Internal("a repeat that is a caption".into())),
-        });
-    let captions = cut(&segment.entry, Kind::Captions, captions.collect::<Result<_>>()?);
-    let repeats = cut(&segment.entry, Kind::Repeats, repeats.collect::<Result<_>>()?);
-    Ok(captions.chain(repeats))
+    let captions = gather(segment.rows(), |row| Ok((caption_hash(segment.captions.text(row)?.0), row as u32)))?;
+    let repeats = gather(segment.captions.repeats(), |place| match segment.captions.repeat(place)? {
+        Record::Repeat { id, clip, ordinal } => Ok((repeat_hash(id, clip, ordinal), place as u32)),
+        Record::Caption { .. } => Err(Error::Internal("a repeat that is a caption".into())),
+    })?;
+    Ok(cut(&segment.entry, Kind::Captions, captions).chain(cut(&segment.entry, Kind::Repeats, repeats)))
 }
 
-/// Cuts what is to be found into pages; those without an entry are there, too.
-fn cut(segment: &SegmentEntry, kind: Kind, mut found: Vec<(Hash, u32)>) -> impl Iterator<Item = Entry> + use<'_> {
+/// What is to be found, in the order of the hashes.
+fn gather(count: usize, find: impl Fn(usize) -> Result<(Hash, u32)> + Sync) -> Result<Vec<(Hash, u32)>> {
+    if count < FEW {
+        let mut found = (0..count).map(&find).collect::<Result<Vec<_>>>()?;
+        found.sort_unstable();
+        return Ok(found);
+    }
+    let mut found = (0..count).into_par_iter().map(&find).collect::<Result<Vec<_>>>()?;
     found.par_sort_unstable();
+    Ok(found)
+}
+
+/// Cuts what is to be found, in the order of the hashes, into pages; those without an entry are there, too.
+fn cut(segment: &SegmentEntry, kind: Kind, found: Vec<(Hash, u32)>) -> impl Iterator<Item = Entry> + use<'_> {
     let pages = kind.pages(segment);
     let mut first = 0;
     (0..pages).map(move |page| {
@@ -217,7 +249,8 @@ mod tests {
         for rows in [1, 2, 1024, 1025, 5000] {
             let segment = segment(rows);
             let hashes: Vec<Hash> = (0..rows).map(|row| caption_hash(&format!("text {}", row / 2))).collect();
-            let pages: Vec<Entry> = cut(&segment, Kind::Captions, hashes.iter().copied().zip(0..).collect()).collect();
+            let found = gather(hashes.len(), |row| Ok((hashes[row], row as u32))).unwrap();
+            let pages: Vec<Entry> = cut(&segment, Kind::Captions, found).collect();
             assert_eq!(pages.len(), Kind::Captions.pages(&segment));
             let pages: Vec<Page> =
                 pages.iter().map(|(key, value)| Page::decode(&segment, key, value).unwrap()).collect();

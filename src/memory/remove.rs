@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::append::write_segment;
 use super::captions::Record;
+use super::captions_writer::CaptionsWriter;
 use super::layout;
 use super::manifest::{Manifest, SegmentEntry};
 use super::segment::Segment;
@@ -117,15 +118,15 @@ impl Writer {
         let Record::Caption { id, text, clip, ordinal } = home.captions.caption(row)? else {
             return Err(Error::Internal("a row that is a repeat".into()));
         };
-        let mut all = vec![(clip, ordinal)];
+        let mut all = vec![(clip.map(str::to_owned), ordinal)];
         for segment in self.memory.0.segments.iter().filter(|segment| segment.entry.domain == home.entry.domain) {
             for record in segment.captions.repeats_of(id) {
                 if let Record::Repeat { clip, ordinal, .. } = record? {
-                    all.push((clip, ordinal));
+                    all.push((clip.map(str::to_owned), ordinal));
                 }
             }
         }
-        Ok((text, all))
+        Ok((text.to_owned(), all))
     }
 
     /// Writes a segment of captions that lose some of their rows, and adds it to `manifest`.
@@ -141,9 +142,9 @@ impl Writer {
         let (mut captions, mut repeats) = (Vec::new(), Vec::new());
         for ((_, _, text, kept), id) in renewed.iter().zip(manifest.next_caption..) {
             for (index, (clip, ordinal)) in kept.iter().enumerate() {
-                let (clip, ordinal) = (clip.clone(), *ordinal);
+                let (clip, ordinal) = (clip.as_deref(), *ordinal);
                 if index == 0 {
-                    captions.push(Record::Caption { id, text: text.clone(), clip, ordinal });
+                    captions.push(Record::Caption { id, text, clip, ordinal });
                 } else {
                     repeats.push(Record::Repeat { id, clip, ordinal });
                 }
@@ -152,7 +153,7 @@ impl Writer {
         let (rows, further) = (captions.len() as u64, repeats.len());
         let id = manifest.next_segment;
         let vectors = || renewed.iter().map(|(segment, row, _, _)| segment.vectors.row(*row));
-        let records = captions.iter().chain(&repeats).map(Ok);
+        let records = |out: &mut CaptionsWriter<'_>| captions.iter().chain(&repeats).try_for_each(|r| out.push(r));
         let files = write_segment(&self.dir(), id, manifest.space.dim, &*self.storage, records, vectors);
         let (captions, vectors) = files.inspect_err(|_| self.poison())?;
         manifest.segments.push(SegmentEntry {

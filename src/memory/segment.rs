@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::captions::{Captions, Record};
+use super::captions::Captions;
 use super::graph::Graph;
 use super::layout;
 use super::manifest::{DomainEntry, SegmentEntry, TombstoneEntry};
@@ -82,10 +82,8 @@ impl Segment {
 
     /// The caption of a row: text and clip.
     pub(super) fn text(&self, row: usize) -> Result<(String, Option<String>)> {
-        match self.captions.caption(row)? {
-            Record::Caption { text, clip, .. } => Ok((text, clip)),
-            Record::Repeat { .. } => Err(crate::Error::Internal("a row that is a repeat".into())),
-        }
+        let (text, clip) = self.captions.text(row)?;
+        Ok((text.to_owned(), clip.map(str::to_owned)))
     }
 
     /// The graph, if a sound one lies beside the segment. A damaged one is reported once and then done without.

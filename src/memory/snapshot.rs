@@ -88,12 +88,13 @@ impl Memory {
         Writer::open(dir, Arc::new(storage::Disk))
     }
 
-    /// The snapshot of `manifest`, taking segments that `known` has open already.
+    /// The snapshot of `manifest`, taking segments that `known`, in the order of their ids, has open already.
     pub(super) fn assemble(dir: &Path, manifest: Manifest, known: &[Arc<Segment>]) -> Result<Self> {
         let mut segments = Vec::with_capacity(manifest.segments.len());
         for entry in &manifest.segments {
             let removed = manifest.tombstones_of(entry.id);
-            let open = known.iter().find(|segment| segment.entry == *entry);
+            let same = known.binary_search_by_key(&entry.id, |segment| segment.entry.id).ok();
+            let open = same.and_then(|index| known.get(index)).filter(|segment| segment.entry == *entry);
             if let Some(same) = open.filter(|open| open.removed.as_ref().map(|removed| &removed.entry) == removed) {
                 segments.push(Arc::clone(same));
             } else if let Some(open) = open {

@@ -1,6 +1,7 @@
 //! The vectors of a segment: a header, then unit vectors as little-endian `f32`, row after row.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -15,19 +16,21 @@ const MAGIC: &[u8; 8] = b"ECHOICVE";
 const VERSION: u32 = 1;
 /// One cache line, so that rows of 16·n components never straddle one more line than they must.
 const HEADER: usize = 64;
+/// Components that are worth a thread.
+pub(super) const SOME: usize = 1 << 17;
 
-/// Writes a vectors file. `rows` yields the same rows each time it is called: once for the checksum, which lies in the header, and
-/// once for the file, so that merging needs no copy of all the vectors.
+/// Writes a vectors file. `rows` yields the same rows, any number at a time, whenever it is called: once for the checksum, which lies in
+/// the header, and once for the file, so that merging needs no copy of all the vectors.
 pub(super) fn write<'a, I>(out: &mut dyn Write, segment: u64, dim: usize, rows: impl Fn() -> I) -> io::Result<FileEntry>
 where
     I: Iterator<Item = &'a [f32]>,
 {
     let mut count = 0u64;
     let mut data = crc32fast::Hasher::new();
-    for row in rows() {
-        debug_assert_eq!(row.len(), dim);
-        data.update(bytes_of(row));
-        count += 1;
+    for some in rows() {
+        debug_assert_eq!(some.len() % dim, 0);
+        data.update(bytes_of(some));
+        count += (some.len() / dim) as u64;
     }
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(MAGIC);
@@ -40,8 +43,8 @@ where
     let crc = crc32fast::hash(&header);
     header.extend_from_slice(&crc.to_le_bytes());
     out.write_all(&header)?;
-    for row in rows() {
-        out.write_all(bytes_of(row))?;
+    for some in rows() {
+        out.write_all(bytes_of(some))?;
     }
     Ok(FileEntry { len: HEADER as u64 + count * dim as u64 * 4, crc })
 }
@@ -88,6 +91,11 @@ impl Vectors {
         &self.as_slice()[row * self.dim..(row + 1) * self.dim]
     }
 
+    /// Some rows; panics past the end, like a slice.
+    pub(super) fn rows(&self, rows: Range<usize>) -> &[f32] {
+        &self.as_slice()[rows.start * self.dim..rows.end * self.dim]
+    }
+
     /// The checksum of the data, which identifies the vectors that a graph was built on.
     pub(super) fn data_crc(&self) -> u32 {
         u32_at(self.map.bytes(), 32)
@@ -97,7 +105,7 @@ impl Vectors {
     /// more is named itself, and smaller damage by the region of the checksum.
     pub(super) fn verify(&self) -> Result<()> {
         let path = self.map.path();
-        let rows = self.as_slice().par_chunks_exact(self.dim).enumerate();
+        let rows = self.as_slice().par_chunks_exact(self.dim).with_min_len(SOME / self.dim + 1).enumerate();
         let lengths = rows.map(|(index, row)| (index, norm(row)));
         if let Some((index, norm)) = lengths.find_first(|(_, norm)| norm.is_nan() || (norm - 1.0).abs() > 1e-3) {
             let offset = HEADER + index * self.dim * 4;

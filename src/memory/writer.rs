@@ -103,9 +103,8 @@ impl Writer {
             Ok(memory) => {
                 let old = std::mem::replace(&mut self.memory, memory);
                 // Readers that have these files mapped keep them.
-                let kept = self.memory.0.manifest.segment_files(&dir);
-                let superseded = old.0.manifest.segment_files(&dir).into_iter().filter(|path| !kept.contains(path));
-                superseded.for_each(|path| remove_quietly(&path, &*self.storage));
+                let superseded = old.0.manifest.files_gone_from(&self.memory.0.manifest, &dir);
+                superseded.iter().for_each(|path| remove_quietly(path, &*self.storage));
                 Ok(())
             }
             Err(error) => {
