@@ -10,7 +10,7 @@ use tokenizers::Tokenizer;
 
 use crate::bridge::estimate_noise_variance;
 use crate::decoder::{TrainOptions, TrainReport, TrainingSet, TrainingText, train};
-use crate::memory::Memory;
+use crate::memory::{DecoderEntry, Memory, check_name};
 use crate::progress::{Progress, Stop};
 use crate::{Embeddings, Result};
 
@@ -21,11 +21,12 @@ pub fn work_folder(memory: &Memory, name: &str) -> PathBuf {
 
 /// Trains a decoder on the stored texts of `domains` (all where `None`) and publishes its best checkpoint as `name`.
 ///
-/// `details` is kept beside it, to be shown by audits. An interrupted training publishes the best checkpoint so far,
-/// if there is one, and can be resumed.
+/// An interrupted training can be resumed. It publishes the best checkpoint so far, too, unless that would take the place of a finished
+/// decoder (see [`is_finished`]).
 ///
 /// # Errors
-/// As [`train`] and [`crate::memory::Writer::publish_decoder`]; [`crate::Error::NotFound`] for an unknown domain.
+/// As [`train`] and [`crate::memory::Writer::publish_decoder`]; [`crate::Error::NotFound`] for an unknown domain. Where training ends and
+/// publishing fails, because another process is writing, nothing is lost: to resume it publishes it.
 pub fn train_decoder(
     memory: &Memory,
     domains: Option<&[String]>,
@@ -35,6 +36,7 @@ pub fn train_decoder(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<TrainReport> {
+    check_name("decoder", name)?;
     let set = training_set(memory, domains)?;
     let report = train(&set, tokenizer, options, &work_folder(memory, name), progress, stop)?;
     let details = serde_json::json!({
@@ -46,9 +48,26 @@ pub fn train_decoder(
         "report": report,
         "shift": options.bridge.shift.is_some(),
     });
-    let mut writer = Memory::writer(memory.dir())?;
-    writer.publish_decoder(name, &report.best, details)?;
+    let published = Memory::writer(memory.dir()).and_then(|mut writer| {
+        let present = writer.snapshot()?;
+        let is_kept = |decoder: &DecoderEntry| decoder.name == name && is_finished(decoder);
+        if !(report.interrupted && present.decoders().iter().any(is_kept)) {
+            writer.publish_decoder(name, &report.best, details)?;
+        }
+        Ok(())
+    });
+    published.inspect_err(|_| {
+        tracing::warn!(
+            "the decoder is trained, but not published; it waits in {} to be resumed",
+            report.best.display()
+        );
+    })?;
     Ok(report)
+}
+
+/// Whether the training that made a decoder came to its end.
+pub fn is_finished(decoder: &DecoderEntry) -> bool {
+    decoder.details["report"]["interrupted"] != true
 }
 
 /// The stored texts of the domains with their embeddings, in the order of their ids.
