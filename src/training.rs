@@ -3,7 +3,7 @@
 //! The store is only read while the decoder trains: others may ingest meanwhile. The finished decoder is published in
 //! one short commit.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tokenizers::Tokenizer;
@@ -84,22 +84,24 @@ pub fn training_set(memory: &Memory, domains: Option<&[String]>) -> Result<Train
     Ok(TrainingSet { texts, embeddings, space: memory.space().clone() })
 }
 
-/// The variance of the noise to inject, estimated from the stored clips that have several captions (WSAC §3.2); `None`
-/// where there is no such clip.
+/// The variance of the noise to inject, estimated from the stored clips that have several captions (WSAC §3.2), as if each ingested row were
+/// stored for itself; `None` where there is no such clip.
 ///
 /// # Errors
 /// As [`Memory::for_each_caption`].
 pub fn estimate_noise(memory: &Memory, domains: Option<&[String]>) -> Result<Option<f32>> {
-    let mut clips: HashMap<(String, String), Vec<Vec<f32>>> = HashMap::new();
-    memory.for_each_caption(domains, |caption, embedding| {
-        if let Some(clip) = caption.clip {
-            clips.entry((caption.domain, clip)).or_default().push(embedding.to_vec());
+    // In the order of domains and clips, so that the sum has one order.
+    let mut clips: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
+    memory.for_each_caption(domains, |caption, _| {
+        let of_caption = match caption.multiplicity {
+            1 => caption.clip.into_iter().collect(),
+            _ => memory.clips(caption.id)?,
+        };
+        for clip in of_caption {
+            clips.entry((caption.domain.clone(), clip)).or_default().push(caption.id);
         }
         Ok(())
     })?;
-    // Summed in one order, whatever the order of the map.
-    let mut groups: Vec<_> = clips.into_iter().collect();
-    groups.sort_by(|a, b| a.0.cmp(&b.0));
-    let estimate = estimate_noise_variance(groups.iter().map(|(_, captions)| captions.iter().map(Vec::as_slice)));
-    Ok(estimate.map(|e| e.variance))
+    let embeddings = |ids: &Vec<u64>| ids.iter().filter_map(|id| memory.embedding(*id)).collect::<Vec<_>>();
+    Ok(estimate_noise_variance(clips.values().map(embeddings)).map(|estimate| estimate.variance))
 }

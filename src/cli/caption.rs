@@ -124,8 +124,8 @@ pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>>
         let before = (files.len(), context.out.failures());
         for found in files_of(path) {
             match found {
-                Ok(file) => files.push(file),
-                Err((place, error)) => context.out.failure(&place, None, &error)?,
+                (file, None) => files.push(file),
+                (place, Some(error)) => context.out.failure(&place, None, &error)?,
             }
         }
         if before == (files.len(), context.out.failures()) {
@@ -136,21 +136,22 @@ pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>>
     Ok(files)
 }
 
-/// The audio files of a folder, and what of it cannot be read.
-fn files_of(folder: &Path) -> impl Iterator<Item = Result<PathBuf, (PathBuf, Error)>> {
+/// The audio files of a folder, and what of it cannot be read, with the reason.
+fn files_of(folder: &Path) -> impl Iterator<Item = (PathBuf, Option<Error>)> {
     let entries = walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
     entries.filter_map(move |entry| match entry {
         Ok(entry) => {
             let extension = entry.path().extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
             let is_audio = entry.file_type().is_file() && EXTENSIONS.contains(&extension.as_str());
-            is_audio.then(|| Ok(entry.into_path()))
+            is_audio.then(|| (entry.into_path(), None))
         }
         // A link back to a folder that is being walked leads to nothing new.
         Err(error) if error.loop_ancestor().is_some() => None,
         Err(error) => {
             let place = error.path().map_or_else(PathBuf::new, Path::to_path_buf);
             let reason = error.into_io_error().unwrap_or_else(|| std::io::Error::other("no reason given"));
-            Some(Err((place.clone(), Error::io("read", &place)(reason))))
+            let error = Error::io("read", &place)(reason);
+            Some((place, Some(error)))
         }
     })
 }
