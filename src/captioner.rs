@@ -14,6 +14,7 @@ use crate::clap::Clap;
 use crate::decoder::{Decoder, GenerateOptions};
 use crate::embedding::normalize;
 use crate::memory::{Memory, Neighbour, SearchOptions};
+use crate::training::is_finished;
 use crate::{Error, Result};
 
 /// How neighbours are retrieved.
@@ -376,14 +377,14 @@ impl Captioner {
     }
 }
 
-/// Loads a decoder of the store: the named one, or the newest.
+/// Loads a decoder of the store: the named one, or the newest. One whose training was interrupted comes behind all finished ones.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none of that name; [`Error::Input`] when there is none at all.
 pub fn load_decoder(memory: &Memory, name: Option<&str>) -> Result<Decoder> {
     let name = match name {
         Some(name) => name.to_owned(),
-        None => match memory.decoders().iter().max_by_key(|d| d.created) {
+        None => match memory.decoders().iter().max_by_key(|d| (is_finished(d), d.created)) {
             Some(newest) => newest.name.clone(),
             None => {
                 return Err(Error::input(memory.dir().display(), "no decoder", "a store with a trained decoder")

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Serialize;
+use tempfile::TempPath;
 
 use crate::memory::{Caption, Memory};
 use crate::parquet;
@@ -66,7 +67,8 @@ struct Line<'a> {
     clip: Option<&'a str>,
 }
 
-/// Writes the captions of `domains` (all where `None`), in the order of their ids, to `path`. An existing file is replaced.
+/// Writes the captions of `domains` (all where `None`), in the order of their ids, to `path`. An existing file is replaced when the new one
+/// is whole; an export that fails leaves it as it was.
 ///
 /// Ingesting puts all rows of a file into one domain; so to bring back a store of several, export each for itself. Reading folds runs of
 /// white space inside a text to one space, as for any corpus; a text that `ingest` stored has none.
@@ -89,13 +91,14 @@ pub fn export(
     if format == Format::Npy && lines_path == path {
         return Err(Error::input(path.display(), "the ending .jsonl", "a name for the vectors, such as all.npy"));
     }
-    let create = |path: &Path| File::create(path).map(BufWriter::new).map_err(Error::io("create", path));
-    let mut lines = create(&lines_path)?;
-    let mut vectors = if format == Format::Npy { Some(create(path)?) } else { None };
+    let lines_file = Fresh::beside(&lines_path)?;
+    let vectors_file = (format == Format::Npy).then(|| Fresh::beside(path)).transpose()?;
+    let mut lines = lines_file.create()?;
+    let mut vectors = vectors_file.as_ref().map(Fresh::create).transpose()?;
     if let Some(vectors) = &mut vectors {
         vectors.write_all(&npy_header(0, memory.space().dim)).map_err(Error::io("write", path))?;
     }
-    progress.begin("exporting", Some(memory.len()));
+    progress.begin("exporting", Some(captions_of(memory, domains)));
     let mut exported = Exported::default();
     memory.for_each_caption(domains, |caption, vector| {
         stop.check()?;
@@ -110,16 +113,65 @@ pub fn export(
         Ok(())
     })?;
     progress.end();
-    if let Some(mut vectors) = vectors {
+    if let Some((mut vectors, file)) = vectors.zip(vectors_file) {
         // Now that the number of rows is known.
         let header = npy_header(exported.rows, memory.space().dim);
         let written = vectors.seek(SeekFrom::Start(0)).and_then(|_| vectors.write_all(&header));
         written.and_then(|()| vectors.flush()).map_err(Error::io("write", path))?;
+        file.keep()?;
         exported.files.push(path.to_path_buf());
     }
     lines.flush().map_err(Error::io("write", &lines_path))?;
+    lines_file.keep()?;
     exported.files.push(lines_path);
     Ok(exported)
+}
+
+/// Distinct captions of the domains.
+fn captions_of(memory: &Memory, domains: Option<&[String]>) -> u64 {
+    let chosen = memory.domains().into_iter().filter(|d| domains.is_none_or(|wanted| wanted.contains(&d.name)));
+    chosen.map(|domain| domain.captions).sum()
+}
+
+/// A file that is written beside the one whose place it takes when it is whole. What is no regular file, such as a pipe, is written itself.
+struct Fresh {
+    path: PathBuf,
+    aside: Option<TempPath>,
+}
+
+impl Fresh {
+    fn beside(path: &Path) -> Result<Self> {
+        // The file behind a link is replaced, not the link.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Ok(Self { path, aside: None });
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        std::fs::metadata(folder).map_err(Error::io("create", &path))?;
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private to their owner; an export is for all whom the umask lets read.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let aside = builder.tempfile_in(folder).map_err(Error::io("create", &path))?.into_temp_path();
+        Ok(Self { path, aside: Some(aside) })
+    }
+
+    /// Where to write.
+    fn place(&self) -> &Path {
+        self.aside.as_deref().unwrap_or(&self.path)
+    }
+
+    fn create(&self) -> Result<BufWriter<File>> {
+        File::create(self.place()).map(BufWriter::new).map_err(Error::io("create", &self.path))
+    }
+
+    /// Puts what was written in its place.
+    fn keep(self) -> Result<()> {
+        let Self { path, aside } = self;
+        let Some(aside) = aside else { return Ok(()) };
+        File::open(&aside).and_then(|file| file.sync_all()).map_err(Error::io("write", &path))?;
+        aside.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))
+    }
 }
 
 fn export_parquet(
@@ -129,8 +181,9 @@ fn export_parquet(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<Exported> {
-    let mut out = parquet::Writer::create(path, memory.space())?;
-    progress.begin("exporting", Some(memory.len()));
+    let file = Fresh::beside(path)?;
+    let mut out = parquet::Writer::create(file.place(), memory.space())?;
+    progress.begin("exporting", Some(captions_of(memory, domains)));
     let mut exported = Exported { files: vec![path.to_path_buf()], ..Exported::default() };
     memory.for_each_caption(domains, |caption, embedding| {
         stop.check()?;
@@ -150,6 +203,7 @@ fn export_parquet(
         Ok(())
     })?;
     out.finish()?;
+    file.keep()?;
     progress.end();
     Ok(exported)
 }

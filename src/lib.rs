@@ -28,7 +28,8 @@
 //! drop(writer);
 //!
 //! let memory = Memory::open(store)?;
-//! training::train_decoder(&memory, None, "mine", clap.tokenizer(), &TrainOptions::default(), &(), &stop)?;
+//! let options = TrainOptions::for_projection(memory.space().dim);
+//! training::train_decoder(&memory, None, "mine", clap.tokenizer(), &options, &(), &stop)?;
 //!
 //! let captioner = Captioner::open(store, Some("mine"))?;
 //! let captioned = captioner.caption(Path::new("recording.wav"), &CaptionOptions::default())?;
@@ -51,6 +52,8 @@
 //! | [`training`], [`captioner`] | where the rooms meet |
 //! | [`export`] | captions and vectors for other programs |
 //! | [`models`] | getting and keeping models |
+//! | [`npy`], [`parquet`] | files of embeddings |
+//! | [`embedding`], [`progress`], [`error`] | vectors and the identity of their space; how long work reports and stops; what goes wrong |
 
 pub mod audio;
 pub mod bridge;

@@ -3,14 +3,14 @@
 //! The store is only read while the decoder trains: others may ingest meanwhile. The finished decoder is published in
 //! one short commit.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tokenizers::Tokenizer;
 
 use crate::bridge::estimate_noise_variance;
 use crate::decoder::{TrainOptions, TrainReport, TrainingSet, TrainingText, train};
-use crate::memory::Memory;
+use crate::memory::{DecoderEntry, Memory, check_name};
 use crate::progress::{Progress, Stop};
 use crate::{Embeddings, Result};
 
@@ -21,11 +21,12 @@ pub fn work_folder(memory: &Memory, name: &str) -> PathBuf {
 
 /// Trains a decoder on the stored texts of `domains` (all where `None`) and publishes its best checkpoint as `name`.
 ///
-/// `details` is kept beside it, to be shown by audits. An interrupted training publishes the best checkpoint so far,
-/// if there is one, and can be resumed.
+/// An interrupted training can be resumed. It publishes the best checkpoint so far, too, unless that would take the place of a finished
+/// decoder (see [`is_finished`]).
 ///
 /// # Errors
-/// As [`train`] and [`crate::memory::Writer::publish_decoder`]; [`crate::Error::NotFound`] for an unknown domain.
+/// As [`train`] and [`crate::memory::Writer::publish_decoder`]; [`crate::Error::NotFound`] for an unknown domain. Where training ends and
+/// publishing fails, because another process is writing, nothing is lost: to resume it publishes it.
 pub fn train_decoder(
     memory: &Memory,
     domains: Option<&[String]>,
@@ -35,6 +36,7 @@ pub fn train_decoder(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<TrainReport> {
+    check_name("decoder", name)?;
     let set = training_set(memory, domains)?;
     let report = train(&set, tokenizer, options, &work_folder(memory, name), progress, stop)?;
     let details = serde_json::json!({
@@ -46,9 +48,26 @@ pub fn train_decoder(
         "report": report,
         "shift": options.bridge.shift.is_some(),
     });
-    let mut writer = Memory::writer(memory.dir())?;
-    writer.publish_decoder(name, &report.best, details)?;
+    let published = Memory::writer(memory.dir()).and_then(|mut writer| {
+        let present = writer.snapshot()?;
+        let is_kept = |decoder: &DecoderEntry| decoder.name == name && is_finished(decoder);
+        if !(report.interrupted && present.decoders().iter().any(is_kept)) {
+            writer.publish_decoder(name, &report.best, details)?;
+        }
+        Ok(())
+    });
+    published.inspect_err(|_| {
+        tracing::warn!(
+            "the decoder is trained, but not published; it waits in {} to be resumed",
+            report.best.display()
+        );
+    })?;
     Ok(report)
+}
+
+/// Whether the training that made a decoder came to its end.
+pub fn is_finished(decoder: &DecoderEntry) -> bool {
+    decoder.details["report"]["interrupted"] != true
 }
 
 /// The stored texts of the domains with their embeddings, in the order of their ids.
@@ -65,22 +84,24 @@ pub fn training_set(memory: &Memory, domains: Option<&[String]>) -> Result<Train
     Ok(TrainingSet { texts, embeddings, space: memory.space().clone() })
 }
 
-/// The variance of the noise to inject, estimated from the stored clips that have several captions (WSAC §3.2); `None`
-/// where there is no such clip.
+/// The variance of the noise to inject, estimated from the stored clips that have several captions (WSAC §3.2), as if each ingested row were
+/// stored for itself; `None` where there is no such clip.
 ///
 /// # Errors
 /// As [`Memory::for_each_caption`].
 pub fn estimate_noise(memory: &Memory, domains: Option<&[String]>) -> Result<Option<f32>> {
-    let mut clips: HashMap<(String, String), Vec<Vec<f32>>> = HashMap::new();
-    memory.for_each_caption(domains, |caption, embedding| {
-        if let Some(clip) = caption.clip {
-            clips.entry((caption.domain, clip)).or_default().push(embedding.to_vec());
+    // In the order of domains and clips, so that the sum has one order.
+    let mut clips: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
+    memory.for_each_caption(domains, |caption, _| {
+        let of_caption = match caption.multiplicity {
+            1 => caption.clip.into_iter().collect(),
+            _ => memory.clips(caption.id)?,
+        };
+        for clip in of_caption {
+            clips.entry((caption.domain.clone(), clip)).or_default().push(caption.id);
         }
         Ok(())
     })?;
-    // Summed in one order, whatever the order of the map.
-    let mut groups: Vec<_> = clips.into_iter().collect();
-    groups.sort_by(|a, b| a.0.cmp(&b.0));
-    let estimate = estimate_noise_variance(groups.iter().map(|(_, captions)| captions.iter().map(Vec::as_slice)));
-    Ok(estimate.map(|e| e.variance))
+    let embeddings = |ids: &Vec<u64>| ids.iter().filter_map(|id| memory.embedding(*id)).collect::<Vec<_>>();
+    Ok(estimate_noise_variance(clips.values().map(embeddings)).map(|estimate| estimate.variance))
 }

@@ -95,6 +95,22 @@ fn a_truncated_mp3_is_captioned_by_what_is_left_of_it() {
     bench.run_json(&["caption", "stump.mp3"]).fails(1, &["stump.mp3"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_in_a_folder_is_named_and_the_rest_goes_on() {
+    let Some(bench) = listening() else { return };
+    wav(&bench, "sounds/a.wav", 16_000, 1, 16, false, 0.5);
+    wav(&bench, "sounds/z.wav", 16_000, 1, 16, false, 0.5);
+    std::os::unix::fs::symlink("gone.wav", bench.path("sounds/link.wav")).unwrap();
+    std::os::unix::fs::symlink(".", bench.path("sounds/again")).unwrap();
+    let run = bench.run_json(&["caption", "sounds"]);
+    run.fails(1, &["cannot read sounds/link.wav"]);
+    let lines = run.lines();
+    let captioned: Vec<_> =
+        lines.iter().filter(|line| line["caption"].is_string()).map(|l| l["path"].as_str().unwrap()).collect();
+    assert_eq!((lines.len(), captioned), (3, vec!["sounds/a.wav", "sounds/z.wav"]), "{run:?}");
+}
+
 #[test]
 fn a_folder_without_audio_is_named_and_the_rest_goes_on() {
     let Some(bench) = listening() else { return };

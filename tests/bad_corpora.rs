@@ -41,6 +41,19 @@ fn invalid_utf8_costs_its_own_row_only() {
 }
 
 #[test]
+fn what_is_no_text_is_refused_unless_its_layout_is_named() {
+    let bench = Bench::external(DIM);
+    let wide: Vec<u8> = "\u{feff}Rain falls.\nWind.\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16 = bench.write("utf16.txt", wide);
+    let binary = bench.write("song.mp3", b"ID3\x04\0\0\0\0\nRain falls.\n\xff\xfb\x90d\n");
+    ingest(&bench, &utf16, 2, &[]).fails(1, &["utf16.txt", "UTF-16", "UTF-8"]);
+    ingest(&bench, &binary, 3, &[]).fails(1, &["song.mp3", "binary", "--format"]);
+    assert_eq!(captions(&bench), 0);
+    let report = ingest(&bench, &binary, 3, &["--format", "text"]).succeeds().json();
+    assert_eq!((&report["new"], &report["rejected"]), (&1.into(), &2.into()));
+}
+
+#[test]
 fn an_unbalanced_quote_costs_its_own_row_only() {
     let bench = Bench::external(DIM);
     let file = bench.write("c.csv", "clip,caption\na,\"Rain falls.\nb,Wind.\nc,Hail.\n");
@@ -124,6 +137,31 @@ fn the_same_corpus_twice_changes_nothing_and_repeated_texts_count() {
     assert_eq!((&again["new"], &again["repeats"], &again["duplicate"]), (&0.into(), &0.into(), &4.into()));
     let domains = bench.run_json(&["domains"]).json();
     assert_eq!((&domains[0]["captions"], &domains[0]["occurrences"]), (&2.into(), &4.into()));
+}
+
+#[test]
+fn a_file_without_a_caption_fails() {
+    let bench = Bench::external(DIM);
+    for (name, text) in [("blank.txt", "\n \n"), ("heading.csv", "clip,caption\n"), ("none.json", "{\"data\": []}")] {
+        let (file, npy) = (bench.write(name, text), bench.write("none.npy", common::npy(&[], 0, DIM)));
+        bench.run(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).fails(1, &[name, "no usable caption"]);
+    }
+    assert_eq!(bench.run_json(&["domains"]).succeeds().json(), serde_json::json!([]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_read_once_and_whole() {
+    let bench = Bench::external(DIM);
+    let (pipe, npy) = (bench.path("pipe"), bench.npy("e.npy", 2, DIM));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "Rain falls.\nWind.\n").unwrap()
+    });
+    let run = bench.run_json(&["ingest", pipe.to_str().unwrap(), "--domain", "d", "--embeddings", &npy]);
+    assert_eq!(run.succeeds().json()["new"], 2);
+    writer.join().unwrap();
 }
 
 #[test]

@@ -144,6 +144,10 @@ fn what_is_missing_for_a_caption_is_named() {
     bench.run(&["train", "--bridge", "shift"]).fails(1, &["--shift"]);
     bench.run(&["train", "--noise", "estimate"]).fails(1, &["several captions", "--noise 0.013"]);
     bench.run(&["train", "--noise", "much"]).fails(1, &["estimate"]);
+    bench.run(&["train", "--bridge", "none", "--noise", "0.1"]).fails(1, &["--noise", "--bridge none", "both"]);
+    bench.run(&["train", "--shift", &query]).fails(1, &["--shift", "--bridge noise", "both"]);
+    bench.run(&["train", "--name", "../up"]).fails(1, &["decoder name", "../up"]);
+    assert!(!bench.store().join("up").exists(), "a name led out of the folder of decoders");
     let untrained = Bench::external(DIM);
     let npy = untrained.npy("e.npy", 1, DIM);
     let file = untrained.write("c.txt", "Rain.\n");
@@ -170,4 +174,60 @@ fn training_leaves_a_curve_and_can_shift() {
         stats["decoders"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
     decoders.sort_unstable();
     assert_eq!(decoders, ["both", "tiny"]);
+}
+
+/// The state of a decoder's training in the store, as `stats` tells it.
+fn interrupted(bench: &Bench, name: &str) -> Option<bool> {
+    let stats = bench.run_json(&["stats"]).succeeds().json();
+    let decoder = stats["decoders"].as_array().unwrap().iter().find(|d| d["name"] == name)?.clone();
+    decoder["details"]["report"]["interrupted"].as_bool()
+}
+
+/// Starts to train, and asks to stop once the first epoch is in the log.
+#[cfg(unix)]
+fn stop_in_the_second_epoch(bench: &Bench, name: &str) -> common::Run {
+    let log = bench.store().join("decoders").join(name).join("log.jsonl");
+    let _ = std::fs::remove_file(&log);
+    let mut command = bench.command(&["--json", "train", "--name", name, "--epochs", "100000"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    while !log.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "training ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    common::finished(child.wait_with_output().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn training_that_is_stopped_can_go_on_and_never_takes_the_place_of_a_finished_decoder() {
+    let Some((bench, _)) = trained() else { return };
+    let query = bench.npy("q.npy", 1, DIM);
+    // The first of its name is there to be tried, but is not taken for the newest.
+    let run = stop_in_the_second_epoch(&bench, "long");
+    assert_eq!(run.fails(1, &["stopped on request"]).json()["interrupted"], true);
+    assert_eq!(interrupted(&bench, "long"), Some(true));
+    let epochs = |name: Option<&str>| {
+        let memory = echoic::Memory::open(&bench.store()).unwrap();
+        echoic::captioner::load_decoder(&memory, name).unwrap().info().training.epochs
+    };
+    assert_eq!((epochs(Some("long")), epochs(None)), (100_000, 1));
+    bench.run(&["caption", "--embedding", &query, "--decoder", "long"]).succeeds();
+    // A finished one stays until another has come to its end.
+    stop_in_the_second_epoch(&bench, "tiny").fails(1, &["stopped on request"]);
+    assert_eq!((interrupted(&bench, "tiny"), epochs(Some("tiny"))), (Some(false), 1));
+}
+
+#[test]
+fn training_that_ends_while_another_writes_is_kept_until_it_can_be_published() {
+    let Some((bench, _)) = trained() else { return };
+    let writer = echoic::Memory::writer(&bench.store()).unwrap();
+    let options = ["train", "--name", "late", "--epochs", "1"];
+    bench.run(&options).fails(1, &["another process", "late/best.safetensors", "resume"]);
+    assert_eq!(interrupted(&bench, "late"), None);
+    drop(writer);
+    bench.run(&[&options[..], &["--resume"]].concat()).succeeds();
+    assert_eq!(interrupted(&bench, "late"), Some(false));
 }

@@ -17,8 +17,10 @@ fn ingest(bench: &Bench, lines: &[(&str, &str)], arguments: &[&str]) -> common::
 
 fn captions(bench: &Bench) -> Vec<(String, u64)> {
     let lines = bench.run_json(&["captions", "list"]).succeeds().lines();
-    let mut all: Vec<_> =
-        lines.iter().map(|c| (c["text"].as_str().unwrap().to_owned(), c["multiplicity"].as_u64().unwrap())).collect();
+    let mut all: Vec<_> = lines
+        .iter()
+        .map(|c| (c["caption"].as_str().unwrap().to_owned(), c["multiplicity"].as_u64().unwrap()))
+        .collect();
     all.sort();
     all
 }
@@ -28,7 +30,7 @@ fn captions_are_listed_shown_and_removed() {
     let bench = Bench::external(DIM);
     ingest(&bench, &[("1.wav", "A dog barks."), ("2.wav", "A dog barks."), ("3.wav", "Rain.")], &[]).succeeds();
     let shown = bench.run_json(&["captions", "show", "1"]).succeeds().json();
-    assert_eq!((&shown["text"], &shown["clips"]), (&"A dog barks.".into(), &serde_json::json!(["1.wav", "2.wav"])));
+    assert_eq!((&shown["caption"], &shown["clips"]), (&"A dog barks.".into(), &serde_json::json!(["1.wav", "2.wav"])));
     assert!(bench.run(&["captions", "show", "1"]).succeeds().stdout.contains("in 2 ingested rows"));
     bench.run(&["captions", "show", "9"]).fails(1, &["no caption named '9'"]);
     bench.run(&["captions", "remove", "1", "9"]).fails(1, &["no caption named '9'"]);

@@ -112,5 +112,33 @@ fn an_export_is_ingested_again_as_it_was() {
         assert_eq!(without_ids(&again.replace("npy", "jsonl")), without_ids(&lines));
     }
     bench.run(&["export", "x", "--format", "xml"]).fails(1, &["xml", "jsonl, npy, parquet"]);
-    bench.run(&["export", "x.jsonl", "--domain", "nowhere"]).fails(1, &["nowhere", "street"]);
+}
+
+#[test]
+fn an_export_that_fails_leaves_the_one_before_as_it_was() {
+    let bench = filled();
+    for (format, file) in [("jsonl", "all.jsonl"), ("npy", "all.npy"), ("parquet", "all.parquet")] {
+        bench.run(&["export", file, "--format", format]).succeeds();
+        let before = std::fs::read(bench.path(file)).unwrap();
+        bench.run(&["export", file, "--format", format, "--domain", "nowhere"]).fails(1, &["nowhere", "street"]);
+        assert!(before == std::fs::read(bench.path(file)).unwrap(), "{file} was lost");
+        bench.run(&["export", file, "--format", format, "--domain", "home"]).succeeds();
+        assert!(before != std::fs::read(bench.path(file)).unwrap());
+    }
+    bench.run(&["export", "absent.jsonl", "--domain", "nowhere"]).fails(1, &[]);
+    let nowhere = bench.run(&["export", "absent/all.jsonl"]);
+    assert!(!nowhere.fails(1, &["cannot create absent/all.jsonl"]).stderr.contains("tmp"), "{nowhere:?}");
+    let mut left: Vec<_> =
+        std::fs::read_dir(bench.dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    left.retain(|name| !["a store", "c.jsonl", "e.npy"].contains(&name.as_str()));
+    left.sort();
+    assert_eq!(left, ["all.jsonl", "all.npy", "all.parquet"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_into_a_pipe_is_written_there() {
+    let bench = filled();
+    let run = bench.run(&["--quiet", "export", "/dev/stdout", "--domain", "home"]).succeeds().stdout.clone();
+    assert_eq!(run.lines().filter(|line| line.starts_with("{\"caption_id\"")).count(), 18, "{run}");
 }

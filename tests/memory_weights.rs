@@ -3,9 +3,11 @@
 
 mod memory_support;
 
+use echoic::bridge::estimate_noise_variance;
 use echoic::embedding::dot;
 use echoic::memory::{Memory, RowKey};
 use echoic::progress::Stop;
+use echoic::training::estimate_noise;
 use memory_support::*;
 
 #[test]
@@ -44,4 +46,23 @@ fn a_sum_weighted_by_multiplicity_is_the_plain_sum_over_all_rows() {
     check(&memory);
     assert_eq!(writer.merge(&(), &Stop::new()).unwrap(), 2);
     check(&writer.snapshot().unwrap());
+}
+
+#[test]
+fn the_noise_is_estimated_from_every_row_of_a_clip() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    // Each clip shares a caption with the next, so that every second row is a repeat; commits come between.
+    let texts = |clip: usize| [format!("text {clip}"), format!("text {}", clip + 1)];
+    for clip in 0..6 {
+        let rows = texts(clip).map(|text| row(&text, Some(&format!("clip {clip}")), 0));
+        ingest(&mut writer, "d", &rows).unwrap();
+    }
+    let memory = writer.snapshot().unwrap();
+    assert_eq!((memory.len(), memory.stats().occurrences), (7, 12));
+    let plain: Vec<_> = (0..6).map(|clip| texts(clip).map(|text| embed(&text, DIM))).collect();
+    let plain = estimate_noise_variance(plain.iter().map(|clip| clip.iter().map(Vec::as_slice))).unwrap();
+    let found = estimate_noise(&memory, None).unwrap().unwrap();
+    assert_eq!(plain.pairs, 6);
+    assert!((plain.variance - found).abs() < 1e-6 * plain.variance, "{} {found}", plain.variance);
 }

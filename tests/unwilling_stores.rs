@@ -47,13 +47,23 @@ fn queries_of_another_dimension_or_without_direction_are_refused() {
     let bench = Bench::external(DIM);
     ingest(&bench, "c.txt", 3).succeeds();
     let wide = bench.npy("wide.npy", 1, DIM * 2);
-    bench.run(&["search", "--embedding", &wide]).fails(1, &["32", "16"]);
+    bench.run(&["search", "--embedding", &wide]).fails(1, &["wide.npy", "32", "16"]);
     let zero = bench.write("zero.npy", common::npy(&[0.0; DIM], 1, DIM));
-    bench.run(&["search", "--embedding", &zero]).fails(1, &[]);
+    bench.run(&["search", "--embedding", &zero]).fails(1, &["zero.npy", "length zero"]);
+    // One such row among others does not stop them.
+    let mut rows = common::scattered(3, DIM);
+    rows[DIM] = f32::NAN;
+    let some = bench.write("some.npy", common::npy(&rows, 3, DIM));
+    let run = bench.run_json(&["search", "--embedding", &some]);
+    let lines = run.fails(1, &["some.npy, row 1", "not finite"]).lines();
+    assert_eq!(lines.iter().map(|l| l["row"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(lines.iter().map(|l| l["error"].is_string()).collect::<Vec<_>>(), [false, true, false]);
     let query = bench.npy("q.npy", 1, DIM);
     bench.run(&["search", "--embedding", &query, "--domain", "nowhere"]).fails(1, &["nowhere", "d"]);
     bench.run(&["search", "--embedding", &query, "-k", "0"]).fails(1, &[]);
     bench.run(&["search", "--text", "rain"]).fails(1, &["external", "--embedding"]);
+    bench.run(&["search", "--text", " "]).fails(1, &["--text", "no words"]);
+    bench.run(&["search", "--embedding", &query, "--temperature", "-1"]).fails(1, &["temperature", "above 0"]);
     bench.run(&["search", "--embedding", &query, "-k", "2"]).succeeds();
 }
 
@@ -96,6 +106,15 @@ fn a_store_of_another_space_refuses_the_towers() {
     let file = bench.write("c.txt", "Rain falls.\n");
     bench.run(&["ingest", &file, "--domain", "d"]).fails(1, &["embedding space", "000000000000"]);
     bench.run(&["search", "--text", "rain"]).fails(1, &["embedding space"]);
+}
+
+#[test]
+fn the_demo_leaves_a_store_for_another_model_alone() {
+    if !common::starter_is_installed() {
+        return;
+    }
+    let bench = Bench::external(DIM);
+    bench.run(&["demo"]).fails(1, &["external", "starter", "--store DIR"]);
 }
 
 #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@ use echoic::Result;
 use echoic::memory::backup;
 
 use super::Context;
-use super::output::{bytes, number};
+use super::output::{bytes, counted, number};
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let taken = backup(&context.global.store, &arguments.target, arguments.copy, &context.bars, context.stop)?;
     context.out.item(&taken, |t| {
-        let (linked, copied) = (number(t.linked), number(t.copied));
-        format!("commit {}: {linked} files linked, {copied} copied, {}", t.commit, bytes(t.bytes))
+        let (linked, copied) = (counted(t.linked, "file"), number(t.copied));
+        format!("commit {}: {linked} linked, {copied} copied, {}", t.commit, bytes(t.bytes))
     })
 }

@@ -31,18 +31,18 @@ pub struct Arguments {
     #[arg(short, value_name = "K", conflicts_with = "exact")]
     k: Option<usize>,
     /// The share of the projection's weight to cover, below 1: the search widens until what it left out can hold no more than the rest
-    #[arg(long, value_name = "M", default_value_t = 0.99, conflicts_with_all = ["exact", "k"])]
+    #[arg(long, value_name = "M", allow_negative_numbers = true, default_value_t = 0.99, conflicts_with_all = ["exact", "k"])]
     mass: f32,
     #[command(flatten)]
     effort: Effort,
     /// Temperature of the projection's softmax
-    #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
     temperature: f32,
     /// Retrieve from this domain only (may be given several times)
-    #[arg(long = "domain", value_name = "D")]
+    #[arg(long = "domain", value_name = "NAME")]
     domains: Vec<String>,
-    /// The decoder to write with; by default the newest
-    #[arg(long, value_name = "N")]
+    /// The decoder to write with; by default the newest whose training came to its end
+    #[arg(long, value_name = "NAME")]
     decoder: Option<String>,
     /// Captions that the decoder keeps in parallel; 1 is greedy, as in the paper
     #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().beam)]
@@ -85,10 +85,7 @@ pub fn each_file(
         context.bars.note(&file.file_name().unwrap_or_default().to_string_lossy());
         match caption(file) {
             Ok(all) => context.bars.aside(|| all.iter().try_for_each(|captioned| print(context, captioned)))?,
-            Err(error) if error.is_user() => {
-                context.bars.aside(|| context.out.failure(&file.display().to_string(), &error))?;
-            }
-            Err(error) => return Err(error),
+            Err(error) => context.bars.aside(|| context.out.failure(file, None, &error))?,
         }
         context.bars.advance(1);
     }
@@ -97,7 +94,7 @@ pub fn each_file(
 }
 
 fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &CaptionOptions) -> Result<()> {
-    each_row(context, file, |row, embedding| {
+    each_row(context, file, captioner.memory().space().dim, |row, embedding| {
         let mut captioned = captioner.caption_embedding(&file.display().to_string(), embedding, options)?;
         captioned.row = row;
         print(context, &captioned)
@@ -115,34 +112,46 @@ fn print(context: &Context, captioned: &Captioned) -> Result<()> {
 /// The file names that a folder is searched for.
 const EXTENSIONS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "mp4", "aac", "aif", "aiff"];
 
-/// Files as named, and the audio files of folders in order of their names. A folder that gives none is a failure of
-/// its own and does not stop the others.
+/// Files as named, and the audio files of folders in order of their names. A folder that gives none, and what cannot be looked into, is a
+/// failure of its own and does not stop the others.
 pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {
-        match files_of(path) {
-            Ok(found) => files.extend(found),
-            Err(error) => context.out.failure(&path.display().to_string(), &error)?,
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let before = (files.len(), context.out.failures());
+        for found in files_of(path) {
+            match found {
+                (file, None) => files.push(file),
+                (place, Some(error)) => context.out.failure(&place, None, &error)?,
+            }
+        }
+        if before == (files.len(), context.out.failures()) {
+            let expected = format!("audio files ({})", EXTENSIONS.join(", "));
+            context.out.failure(path, None, &Error::input(path.display(), "a folder without audio", expected))?;
         }
     }
     Ok(files)
 }
 
-fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let mut files = Vec::new();
-    for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
-        let entry = entry.map_err(|e| Error::Io { action: "read", path: path.to_path_buf(), source: e.into() })?;
-        let extension = entry.path().extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-        if entry.file_type().is_file() && EXTENSIONS.contains(&extension.as_str()) {
-            files.push(entry.into_path());
+/// The audio files of a folder, and what of it cannot be read, with the reason.
+fn files_of(folder: &Path) -> impl Iterator<Item = (PathBuf, Option<Error>)> {
+    let entries = walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+    entries.filter_map(move |entry| match entry {
+        Ok(entry) => {
+            let extension = entry.path().extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+            let is_audio = entry.file_type().is_file() && EXTENSIONS.contains(&extension.as_str());
+            is_audio.then(|| (entry.into_path(), None))
         }
-    }
-    if files.is_empty() {
-        let expected = format!("audio files ({})", EXTENSIONS.join(", "));
-        return Err(Error::input(path.display(), "a folder without audio", expected));
-    }
-    Ok(files)
+        // A link back to a folder that is being walked leads to nothing new.
+        Err(error) if error.loop_ancestor().is_some() => None,
+        Err(error) => {
+            let place = error.path().map_or_else(PathBuf::new, Path::to_path_buf);
+            let reason = error.into_io_error().unwrap_or_else(|| std::io::Error::other("no reason given"));
+            let error = Error::io("read", &place)(reason);
+            Some((place, Some(error)))
+        }
+    })
 }

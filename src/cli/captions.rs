@@ -6,7 +6,7 @@ use echoic::{Error, Result};
 use serde::Serialize;
 
 use super::Context;
-use super::output::number;
+use super::output::counted;
 
 /// Arguments of `captions`.
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub struct Arguments {
 enum Action {
     /// List the captions in the order of their ids
     List {
-        /// Only of this domain; give it again for more
+        /// List this domain only (may be given several times)
         #[arg(long, value_name = "NAME")]
         domain: Vec<String>,
     },
@@ -69,7 +69,7 @@ fn show(context: &Context, id: u64) -> Result<()> {
     context.out.item(&shown, |shown| {
         let Caption { id, domain, text, multiplicity, .. } = &shown.caption;
         let clips: String = shown.clips.iter().map(|clip| format!("\n    {clip}")).collect();
-        format!("{text}\n  [{domain} {id}], in {} ingested rows{clips}", number(u64::from(*multiplicity)))
+        format!("{text}\n  [{domain} {id}], in {}{clips}", counted(u64::from(*multiplicity), "ingested row"))
     })
 }
 
@@ -77,8 +77,8 @@ fn remove(context: &Context, ids: &[u64]) -> Result<()> {
     let mut writer = Memory::writer(&context.global.store)?;
     let removed = writer.remove_captions(ids)?;
     context.out.item(&removed, |removed| {
-        let (captions, rows) = (number(removed.captions), number(removed.occurrences));
-        format!("removed {captions} captions that came in {rows} rows")
+        let (captions, rows) = (counted(removed.captions, "caption"), counted(removed.occurrences, "row"));
+        format!("removed {captions} that came in {rows}")
     })?;
     super::compact::advise(&writer.snapshot()?);
     Ok(())

@@ -5,7 +5,7 @@ use echoic::memory::{CatalogueState, CheckReport, Damage, check, repair};
 use echoic::{Error, Result};
 
 use super::Context;
-use super::output::{bytes, number};
+use super::output::{bytes, counted, number};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -39,13 +39,13 @@ fn failure(damage: &Damage) -> Error {
 
 fn describe(report: &CheckReport) -> String {
     let mut lines = vec![format!(
-        "commit {}: {} captions in {} segments, {} removed; {} read, {} vectors found through graphs",
+        "commit {}: {} in {}, {} removed; {} read, {} found through graphs",
         report.commit,
-        number(report.captions),
-        number(report.segments),
+        counted(report.captions, "caption"),
+        counted(report.segments, "segment"),
         number(report.removed),
         bytes(report.bytes),
-        number(report.walked)
+        counted(report.walked, "vector")
     )];
     lines.extend(report.repaired.iter().cloned());
     lines.extend(report.leftovers.iter().map(|path| format!("leftover: {}", path.display())));

@@ -4,7 +4,7 @@ use echoic::Result;
 use echoic::memory::Memory;
 
 use super::Context;
-use super::output::{bytes, number};
+use super::output::{bytes, counted, number};
 
 /// Compacts, then builds the graphs that are wanted.
 pub fn run(context: &Context) -> Result<()> {
@@ -13,9 +13,9 @@ pub fn run(context: &Context) -> Result<()> {
     writer.index(&context.bars, context.stop)?;
     context.out.item(&done, |d| {
         format!(
-            "{} removed captions dropped, {} segments instead of {}, {} instead of {}",
-            number(d.captions),
-            number(d.segments_after),
+            "{} dropped, {} instead of {}, {} instead of {}",
+            counted(d.captions, "removed caption"),
+            counted(d.segments_after, "segment"),
             number(d.segments_before),
             bytes(d.bytes_after),
             bytes(d.bytes_before)

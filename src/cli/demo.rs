@@ -6,10 +6,10 @@ use clap::Args;
 use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::clap::Clap;
 use echoic::corpus::{self, Format, shipped};
-use echoic::decoder::{TrainOptions, TrainingBridge, default_noise_variance};
+use echoic::decoder::TrainOptions;
 use echoic::ingest::{Mode, Source};
 use echoic::memory::Memory;
-use echoic::training::{train_decoder, work_folder};
+use echoic::training::{is_finished, train_decoder, work_folder};
 use echoic::{Error, Result};
 
 use super::Context;
@@ -62,6 +62,10 @@ fn create(path: &Path) -> Result<Memory> {
             Memory::create(path, Clap::load(MODEL)?.space().clone())?;
             Memory::open(path)
         }
+        Ok(memory) if memory.space().model != MODEL => {
+            Err(Error::input(path.display(), format!("a store for {}", memory.space()), format!("one for {MODEL}"))
+                .with_hint("give the demo a folder of its own: --store DIR"))
+        }
         opened => opened,
     }
 }
@@ -94,19 +98,21 @@ fn ingest_shipped(context: &Context, memory: &Memory) -> Result<()> {
 
 /// Trains the small decoder on the shipped domains, unless it is there.
 fn train(context: &Context, memory: &Memory) -> Result<()> {
-    if memory.decoders().iter().any(|d| d.name == DECODER) {
+    if memory.decoders().iter().any(|d| d.name == DECODER && is_finished(d)) {
         return context.out.remark("4. The decoder: trained by an earlier demo");
     }
     context.out.remark("4. The decoder: training the small preset on the stored texts, about two minutes")?;
     let domains: Vec<String> = shipped().iter().map(|corpus| corpus.domain.to_owned()).collect();
-    let options = TrainOptions {
-        bridge: TrainingBridge { noise_variance: Some(default_noise_variance(memory.space().dim)), shift: None },
-        resume: work_folder(memory, DECODER).exists(),
-        ..TrainOptions::default()
-    };
+    let fresh = TrainOptions::for_projection(memory.space().dim);
+    let resuming = TrainOptions { resume: work_folder(memory, DECODER).exists(), ..fresh.clone() };
     let tokenizer = Clap::tokenizer_for(memory.space())?;
     let (bars, stop) = (&context.bars, context.stop);
-    let report = train_decoder(memory, Some(&domains), DECODER, &tokenizer, &options, bars, stop)?;
+    let train = |options| train_decoder(memory, Some(&domains), DECODER, &tokenizer, options, bars, stop);
+    let report = match train(&resuming) {
+        // The texts are others than those of the training that was interrupted.
+        Err(Error::Input { .. }) if resuming.resume => train(&fresh)?,
+        outcome => outcome?,
+    };
     context.stop.check()?;
     let loss = report.validation_loss.unwrap_or(f64::NAN);
     context
@@ -134,8 +140,8 @@ fn next_steps(store: &Path, audio: Option<&Path>) -> String {
     // Under `cargo run` the program is not on the PATH: print what can be pasted.
     let program = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "echoic" };
     let option =
-        if store == Path::new("./echoic-store") { String::new() } else { format!(" --store {}", store.display()) };
-    let audio = audio.unwrap_or(Path::new("sound.wav")).display();
+        if store == Path::new("./echoic-store") { String::new() } else { format!(" --store {}", quoted(store)) };
+    let audio = quoted(audio.unwrap_or(Path::new("sound.wav")));
     [
         "\nTry next:".to_owned(),
         format!("  {program} search{option} --text \"water drips in a cave\""),
@@ -143,4 +149,11 @@ fn next_steps(store: &Path, audio: Option<&Path>) -> String {
         format!("  {program} ingest{option} my-captions.txt --domain mine"),
     ]
     .join("\n")
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -5,7 +5,7 @@ use echoic::Result;
 use echoic::memory::Memory;
 
 use super::Context;
-use super::output::{bytes, number, table};
+use super::output::{bytes, counted, number, table};
 
 /// Arguments of `domains`.
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
             let mut writer = Memory::writer(&context.global.store)?;
             let removed = writer.remove_domain(name)?;
             let result = serde_json::json!({ "domain": name, "removed": removed });
-            context.out.item(&result, |_| format!("removed the domain {name} with {} captions", number(removed)))
+            context.out.item(&result, |_| format!("removed the domain {name} with {}", counted(removed, "caption")))
         }
     }
 }

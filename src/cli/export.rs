@@ -8,7 +8,7 @@ use echoic::export::{Format, export};
 use echoic::memory::Memory;
 
 use super::Context;
-use super::output::number;
+use super::output::counted;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub struct Arguments {
     /// jsonl: captions and clips. npy: vectors, too; ingest them again with --embeddings. parquet: all in one file
     #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     format: Format,
-    /// Only this domain; give it again for more
+    /// Export this domain only (may be given several times)
     #[arg(long, value_name = "NAME")]
     domain: Vec<String>,
 }
@@ -31,6 +31,6 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let exported = export(&memory, domains, arguments.format, &arguments.file, &context.bars, context.stop)?;
     context.out.item(&exported, |e| {
         let files: Vec<String> = e.files.iter().map(|file| file.display().to_string()).collect();
-        format!("{} captions in {} rows: {}", number(e.captions), number(e.rows), files.join(", "))
+        format!("{} in {}: {}", counted(e.captions, "caption"), counted(e.rows, "row"), files.join(", "))
     })
 }

@@ -54,13 +54,15 @@ struct Ingested<'a> {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let start = std::time::Instant::now();
     let options = corpus::Options { format: arguments.format, column: arguments.column.clone() };
+    // Counted before it is opened to be stored, so that it is held in memory once. A pipe can be read but once.
     let from_stdin = arguments.file.as_os_str() == "-";
+    let is_file = !from_stdin && std::fs::metadata(&arguments.file).is_ok_and(|meta| meta.is_file());
+    let captions = is_file.then(|| corpus::open(&arguments.file, &options)).transpose()?.map(|c| c.count() as u64);
     let corpus = match from_stdin {
         true => corpus::parse("standard input", std::io::stdin(), &options)?,
         false => corpus::open(&arguments.file, &options)?,
     };
     let format = corpus.format().to_string();
-    let captions = if from_stdin { None } else { Some(corpus::open(&arguments.file, &options)?.count() as u64) };
 
     let mut writer = Memory::writer(&context.global.store)?;
     let clap;
@@ -96,7 +98,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if report.interrupted {
         return Err(Error::Interrupted);
     }
-    if report.rejected > 0 && report.rejected == report.read {
+    if report.rejected == report.read {
         return Err(Error::input(arguments.file.display(), "no usable caption", "a caption corpus")
             .with_hint("name the layout with --format or the column with --column"));
     }
@@ -125,6 +127,9 @@ pub fn store(
     for rejected in &report.rejections {
         tracing::warn!("line {}: {}", rejected.line, rejected.reason);
     }
+    if report.rejected > report.rejections.len() as u64 {
+        tracing::warn!("{} rows are unusable; these are the first", number(report.rejected));
+    }
     if mode == Mode::ReplaceClips && report.rejected > 0 {
         tracing::warn!(
             "nothing was removed, because rows that were rejected may name what is to stay: mend them and go on"
@@ -149,7 +154,7 @@ fn matching_rows(file: &Path, captions: Option<u64>) -> Result<NpyRows> {
 
 /// The report in one line for people.
 pub fn describe(domain: &str, report: &IngestReport) -> String {
-    let IngestReport { read, new, repeats, duplicate, rejected, replaced, .. } = *report;
+    let IngestReport { read, new, repeats, duplicate, rejected, replaced, interrupted, .. } = *report;
     let mut text = format!("{domain}: {} read, {} new", number(read), number(new));
     if repeats > 0 {
         text += &format!(", {} further occurrences of stored texts", number(repeats));
@@ -157,5 +162,6 @@ pub fn describe(domain: &str, report: &IngestReport) -> String {
     if replaced > 0 {
         text += &format!(", {} outdated removed", number(replaced));
     }
-    text + &format!(", {} duplicate, {} rejected", number(duplicate), number(rejected))
+    text += &format!(", {} duplicate, {} rejected", number(duplicate), number(rejected));
+    if interrupted { text + "; stopped: the same command goes on" } else { text }
 }

@@ -44,23 +44,26 @@ struct Cli {
     command: Command,
 }
 
+/// The heading under which help lists what every command takes, apart from its own options.
+const GLOBAL: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 struct Global {
     /// The folder of the store
-    #[arg(long, global = true, env = "ECHOIC_STORE", value_name = "DIR", default_value = "./echoic-store")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_STORE", value_name = "DIR", default_value = "./echoic-store")]
     store: PathBuf,
     /// Print JSON: one document, or one line an item where there are many
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// Print results only: no progress, no remarks
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     quiet: bool,
     /// Say more about what is done (-vv for everything)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Never try to download anything
-    #[arg(long, global = true, env = "ECHOIC_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     offline: bool,
 }
 
@@ -78,7 +81,7 @@ enum Command {
     Captions(captions::Arguments),
     /// Verify every checksum, count and link of the store, or mend what is derived
     Check(check::Arguments),
-    /// Make a store of its own of the newest commit, while a writer may go on
+    /// Back up the newest commit as a store of its own, even while another process writes
     Backup(backup::Arguments),
     /// Write captions and vectors for other programs
     Export(export::Arguments),
@@ -94,7 +97,7 @@ enum Command {
     Search(search::Arguments),
     /// Learn an adapter from audio to text embeddings from pairs of your own
     Align(align::Arguments),
-    /// List, fetch, find and verify models
+    /// List, fetch, find, verify and remove models
     Models(models::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
@@ -137,11 +140,11 @@ pub fn main() -> ExitCode {
     let outcome = run(&context, cli.command);
     context.bars.clear();
     match outcome {
-        Ok(()) => ExitCode::from(u8::from(context.out.failures() > 0)),
+        Ok(()) => ExitCode::from(context.out.code()),
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);
-            ExitCode::from(if error.is_user() { 1 } else { 2 })
+            ExitCode::from(output::exit_code(&error))
         }
     }
 }

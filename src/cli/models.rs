@@ -43,7 +43,7 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Pull {
-    /// The model: a name from the list, OWNER/NAME[@REVISION], or with --as a file or folder
+    /// The model: a name from the list, OWNER/NAME[@REVISION], or, with --as, a file or folder
     #[arg(value_name = "MODEL|FILE|DIR")]
     source: String,
     /// Keep it under this name

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::Write;
+use std::path::Path;
 
 use echoic::{Error, Result};
 use serde::Serialize;
@@ -10,12 +11,14 @@ use serde::Serialize;
 pub struct Output {
     json: bool,
     failures: Cell<usize>,
+    /// The exit code that the failures come to.
+    code: Cell<u8>,
 }
 
 impl Output {
     /// Prints JSON where `json` is set.
     pub fn new(json: bool) -> Self {
-        Self { json, failures: Cell::new(0) }
+        Self { json, failures: Cell::new(0), code: Cell::new(0) }
     }
 
     /// Prints one result: `value` as one line of JSON, or else what `text` says of it.
@@ -39,17 +42,25 @@ impl Output {
         if self.json { Ok(()) } else { self.line(text) }
     }
 
-    /// Reports an item of a batch that failed; the others go on, and the exit code will be 1.
+    /// Reports an item of a batch that failed, and the row where it is one of several in a file; the others go on.
     ///
     /// # Errors
     /// As [`Output::item`].
-    pub fn failure(&self, path: &str, error: &Error) -> Result<()> {
+    pub fn failure(&self, path: &Path, row: Option<usize>, error: &Error) -> Result<()> {
         self.failures.set(self.failures.get() + 1);
+        self.code.set(self.code.get().max(exit_code(error)));
         complain(error);
         if !self.json {
             return Ok(());
         }
-        let item = serde_json::json!({ "path": path, "error": error.to_string(), "hint": error.hint() });
+        let mut item = serde_json::json!({
+            "path": path.to_string_lossy(),
+            "error": error.to_string(),
+            "hint": error.hint(),
+        });
+        if let Some(row) = row {
+            item["row"] = row.into();
+        }
         self.line(&item.to_string())
     }
 
@@ -58,10 +69,20 @@ impl Output {
         self.failures.get()
     }
 
+    /// The exit code of a command that ended: that of the worst item.
+    pub fn code(&self) -> u8 {
+        self.code.get()
+    }
+
     fn line(&self, text: &str) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Error::io("write", "stdout"))
     }
+}
+
+/// 1 for what the user can mend, 2 for the unexpected.
+pub fn exit_code(error: &Error) -> u8 {
+    if error.is_user() { 1 } else { 2 }
 }
 
 /// Prints an error and what to do about it on stderr.
@@ -82,6 +103,11 @@ pub fn bytes(count: u64) -> String {
 /// A number for people: `1,234,567`.
 pub fn number(count: u64) -> String {
     indicatif::HumanCount(count).to_string()
+}
+
+/// A count of things for people: `1 caption`, `1,234 captions`.
+pub fn counted(count: u64, thing: &str) -> String {
+    format!("{} {thing}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
 /// Rows of cells in aligned columns; the first row is the heading. Columns whose cells are all numbers lean right.
@@ -106,6 +132,11 @@ pub fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_not_many() {
+        assert_eq!([0, 1, 1_500].map(|n| counted(n, "row")), ["0 rows", "1 row", "1,500 rows"]);
+    }
 
     #[test]
     fn a_table_aligns_words_left_and_numbers_right() {

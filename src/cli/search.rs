@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use echoic::Result;
 use echoic::captioner::{Provenance, RetrievalOptions, Timings, no_tower, retrieve};
 use echoic::clap::Clap;
+use echoic::embedding::normalize;
 use echoic::memory::Memory;
 use echoic::npy::NpyRows;
+use echoic::progress::Progress;
+use echoic::{Error, Result};
 use serde::Serialize;
 
 use super::Context;
@@ -25,12 +27,12 @@ pub struct Arguments {
     #[arg(short, value_name = "K", default_value_t = RetrievalOptions::REPORTED)]
     k: usize,
     /// Search this domain only (may be given several times)
-    #[arg(long = "domain", value_name = "D")]
+    #[arg(long = "domain", value_name = "NAME")]
     domains: Vec<String>,
     #[command(flatten)]
     effort: Effort,
     /// Temperature of the softmax that the weights come from
-    #[arg(long, value_name = "T", default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
     temperature: f32,
 }
 
@@ -42,7 +44,7 @@ pub struct Effort {
     #[arg(long)]
     exact: bool,
     /// The share of the true neighbours to find, about; 0.95 by default
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
     recall: Option<f32>,
     /// Candidates that a walk through an index keeps: more finds more and takes longer
     #[arg(long, value_name = "N")]
@@ -61,7 +63,7 @@ impl Effort {
 #[group(required = true, multiple = false)]
 struct Query {
     /// Search by words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     text: Option<String>,
     /// Search by an audio file
     #[arg(long, value_name = "FILE")]
@@ -69,6 +71,10 @@ struct Query {
     /// Search by embeddings in a .npy file of shape [dim] or [n, dim]
     #[arg(long, value_name = "FILE.npy")]
     embedding: Option<PathBuf>,
+}
+
+fn words(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("there are no words in it") } else { Ok(text.to_owned()) }
 }
 
 /// One answer.
@@ -104,6 +110,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if memory.space().is_external() {
         return Err(no_tower(&memory));
     }
+    context.bars.begin("embedding the query", None);
     let clap = Clap::for_space(memory.space())?;
     if let (Some(audio), true) = (audio, arguments.windows) {
         return by_windows(context, &memory, &clap, audio, &options);
@@ -115,6 +122,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         (None, None) => Vec::new(), // clap requires one of the three
     };
     let embed_ms = start.elapsed().as_secs_f64() * 1e3;
+    context.bars.end();
     let mut found = answer(&memory, &query, &options)?;
     found.timings.embed_ms = embed_ms;
     found.path = audio.as_ref().map(|path| path.display().to_string());
@@ -123,7 +131,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn by_windows(context: &Context, memory: &Memory, clap: &Clap, audio: &Path, options: &RetrievalOptions) -> Result<()> {
-    for window in clap.embed_windows(audio)? {
+    let windows = clap.embed_windows(audio)?;
+    context.bars.end();
+    for window in windows {
         let mut found = answer(memory, &window.embedding, options)?;
         found.path = Some(audio.display().to_string());
         (found.start, found.end) = (Some(window.start), Some(window.end));
@@ -133,7 +143,7 @@ fn by_windows(context: &Context, memory: &Memory, clap: &Clap, audio: &Path, opt
 }
 
 fn by_rows(context: &Context, memory: &Memory, file: &Path, options: &RetrievalOptions) -> Result<()> {
-    each_row(context, file, |row, query| {
+    each_row(context, file, memory.space().dim, |row, query| {
         let mut found = answer(memory, query, options)?;
         found.path = Some(file.display().to_string());
         found.row = row;
@@ -141,18 +151,30 @@ fn by_rows(context: &Context, memory: &Memory, file: &Path, options: &RetrievalO
     })
 }
 
-/// Calls `answer` with each row of a `.npy` file, and its number where there are several.
+/// Calls `answer` with each row of a `.npy` file of rows of `dim` numbers, and its number where there are several. A row without a direction is a failure of its
+/// own and does not stop the others.
 pub fn each_row(
     context: &Context,
     file: &Path,
+    dim: usize,
     mut answer: impl FnMut(Option<usize>, &[f32]) -> Result<()>,
 ) -> Result<()> {
     let mut rows = NpyRows::open(file)?;
+    if rows.dim() != dim {
+        let (found, expected) = (format!("rows of {} numbers", rows.dim()), format!("rows of {dim}, as in the store"));
+        return Err(Error::input(file.display(), found, expected));
+    }
     let many = rows.rows() > 1;
     let (mut row, mut number) = (Vec::new(), 0);
     while rows.next_into(&mut row)? {
         context.stop.check()?;
-        answer(many.then_some(number), &row)?;
+        if normalize(&mut row.clone()) > 0.0 {
+            answer(many.then_some(number), &row)?;
+        } else {
+            let subject = format!("{}, row {number}", file.display());
+            let found = "a vector of length zero or with a number that is not finite";
+            context.out.failure(file, many.then_some(number), &Error::input(subject, found, "a direction"))?;
+        }
         number += 1;
     }
     Ok(())

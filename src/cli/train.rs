@@ -20,10 +20,10 @@ use super::search::chosen;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Train on this domain only (may be given several times)
-    #[arg(long = "domain", value_name = "D")]
+    #[arg(long = "domain", value_name = "NAME")]
     domains: Vec<String>,
     /// The decoder's name
-    #[arg(long, value_name = "N", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = "default")]
     name: String,
     /// Size and schedule: `small` for minutes on a laptop, `paper` for that of WSAC
     #[arg(long, default_value_t = Preset::Small)]
@@ -33,7 +33,7 @@ pub struct Arguments {
     bridge: BridgeKind,
     /// Variance of the noise: a number, or `estimate` from stored clips with several captions (the paper's way); by
     /// default one that suits nearest and projection
-    #[arg(long, value_name = "VARIANCE")]
+    #[arg(long, value_name = "VARIANCE", allow_negative_numbers = true)]
     noise: Option<Noise>,
     /// The shift from text to audio embeddings: a .npy file of one row
     #[arg(long, value_name = "FILE.npy")]
@@ -45,10 +45,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Highest learning rate
-    #[arg(long, value_name = "LR")]
+    #[arg(long, value_name = "LR", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Share of the captions held out to choose the best checkpoint
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = 0.05)]
     validation: f32,
     /// Seed of the split, the initial weights and the noise
     #[arg(long, default_value_t = 1)]
@@ -131,8 +131,13 @@ fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) ->
         BridgeKind::Shift => (false, true),
         BridgeKind::Both => (true, true),
     };
+    let unused = |option: &str, expected: &str| {
+        let found = arguments.bridge.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        Err(Error::input(option, format!("--bridge {found}, which does not use it"), expected))
+    };
     let noise_variance = match (noisy, arguments.noise) {
-        (false, _) => None,
+        (false, None) => None,
+        (false, Some(_)) => return unused("--noise", "--bridge noise or --bridge both"),
         (true, None) => Some(default_noise_variance(memory.space().dim)),
         (true, Some(Noise::Given(variance))) => Some(variance),
         (true, Some(Noise::Estimate)) => Some(estimate_noise(memory, domains)?.ok_or_else(|| {
@@ -141,7 +146,8 @@ fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) ->
         })?),
     };
     let shift = match (shifted, &arguments.shift) {
-        (false, _) => None,
+        (false, None) => None,
+        (false, Some(_)) => return unused("--shift", "--bridge shift or --bridge both"),
         (true, Some(file)) => Some(one_row(file, memory.space().dim)?),
         (true, None) => {
             return Err(Error::input("--bridge shift", "no --shift", "--shift FILE.npy")
@@ -162,6 +168,12 @@ fn one_row(file: &Path, dim: usize) -> Result<Vec<f32>> {
 
 fn describe(trained: &Trained<'_>) -> String {
     let r = trained.report;
+    if r.interrupted {
+        let (name, epochs, seconds) = (trained.decoder, r.epochs, r.seconds);
+        return format!(
+            "stopped training {name} after {epochs} epochs, {seconds:.0} s; the same command with --resume goes on"
+        );
+    }
     let (parameters, vocabulary) = (number(r.parameters as u64), number(r.vocabulary as u64));
     let loss = r.validation_loss.map(|loss| format!(", validation loss {loss:.3}")).unwrap_or_default();
     format!(

@@ -185,7 +185,7 @@ fn has_magic(file: &mut File) -> std::io::Result<bool> {
 /// Reads a corpus from any source; `name` stands for it in errors.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`]; [`Error::Input`] for a binary file or UTF-16, where the layout is to be found out.
 pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Result<Corpus> {
     let mut reader = BufReader::with_capacity(HEAD_BYTES, source);
     // A pipe may give less than a line at a time; what is detected must not depend on that.
@@ -199,7 +199,10 @@ pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Resu
             .with_hint("give a CSV, JSON lines, WavCaps JSON or text file with one caption a line"));
     }
     let format = match options.format {
-        Format::Auto => detect::detect(name, &head),
+        Format::Auto => {
+            refuse_binary(name, &head)?;
+            detect::detect(name, &head)
+        }
         given => given,
     };
     let reader = Cursor::new(head).chain(reader);
@@ -212,6 +215,17 @@ pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Resu
         Format::Parquet => return Err(Error::input(name, "a stream", "a file: Parquet is read from its end")),
     };
     Ok(Corpus { format, items })
+}
+
+/// Refuses what is no text by its beginning, before its random lines become captions.
+fn refuse_binary(name: &str, head: &[u8]) -> Result<()> {
+    let found = match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "text in UTF-16",
+        _ if head.contains(&0) => "bytes of 0, as in a binary file",
+        _ => return Ok(()),
+    };
+    Err(Error::input(name, found, "a caption corpus in UTF-8")
+        .with_hint("save it as UTF-8, or name its layout with --format to read what can be read of it"))
 }
 
 /// The names under which corpora commonly keep the caption, best first.

@@ -57,6 +57,15 @@ pub struct TrainOptions {
     pub resume: bool,
 }
 
+impl TrainOptions {
+    /// The defaults, with the noise that suits projection in a space of `dim` dimensions; see [`super::default_noise_variance`].
+    pub fn for_projection(dim: usize) -> Self {
+        let noise_variance = Some(super::default_noise_variance(dim));
+        Self { bridge: TrainingBridge { noise_variance, shift: None }, ..Self::default() }
+    }
+}
+
+/// The small preset on bare embeddings, without noise.
 impl Default for TrainOptions {
     fn default() -> Self {
         Self {

@@ -84,6 +84,7 @@ pub(super) fn load(
     parameters: &Parameters,
 ) -> Result<Option<(Progressed, BTreeMap<String, Moments>)>> {
     if !path.exists() {
+        tracing::warn!("there is no {} to resume from: training begins anew", path.display());
         return Ok(None);
     }
     let (metadata, mut tensors) = read_tensors(path)?;

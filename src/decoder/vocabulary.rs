@@ -102,7 +102,8 @@ impl Vocabulary {
             observe(&mut seen, body, encoding.get_tokens(), encoding.get_offsets(), common);
         }
         if seen.is_empty() {
-            return Err(Error::input("training texts", "no words", "captions"));
+            return Err(Error::input("training texts", "no words", "captions")
+                .with_hint("ingest a caption corpus first: echoic ingest FILE --domain NAME"));
         }
         let joining = if tokenizer.token_to_id("Ġa").is_some() { Joining::Bytes } else { Joining::Wordpiece };
         let mut order: Vec<(String, Seen)> = seen.into_iter().collect();

@@ -79,7 +79,7 @@ pub(super) fn refuse_occupied(dir: &Path) -> Result<()> {
     let subject = || dir.display().to_string();
     if layout::manifest(dir).exists() {
         return Err(Error::input(subject(), "a store", "a new or empty folder")
-            .with_hint("use it as it is, or choose another folder with --store"));
+            .with_hint("use it as it is, or choose another folder (`init` takes --store DIR)"));
     }
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -94,7 +94,7 @@ pub(super) fn refuse_occupied(dir: &Path) -> Result<()> {
                 format!("{:?} in it", name.to_string_lossy()),
                 "a new or empty folder",
             )
-            .with_hint("choose another folder with --store"));
+            .with_hint("choose another folder (`init` takes --store DIR)"));
         }
     }
     Ok(())

@@ -40,7 +40,7 @@ pub fn check_name(kind: &str, name: &str) -> Result<()> {
     Err(Error::input(
         format!("the {kind} name"),
         format!("{:?}", preview(name)),
-        format!("1 to {DOMAIN_BYTES} letters, digits, '.', '_' or '-', not beginning with '.' or '-'"),
+        format!("1 to {DOMAIN_BYTES} of a to z, A to Z, 0 to 9, '.', '_' and '-', not beginning with '.' or '-'"),
     ))
 }
 

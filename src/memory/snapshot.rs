@@ -39,7 +39,8 @@ pub struct Caption {
     pub id: u64,
     /// The domain that it belongs to.
     pub domain: String,
-    /// The text as it was given, trimmed.
+    /// The text as it was given, trimmed; `caption` in JSON, as everywhere.
+    #[serde(rename = "caption")]
     pub text: String,
     /// The clip that it was first seen with.
     pub clip: Option<String>,

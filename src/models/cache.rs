@@ -135,11 +135,10 @@ impl ModelCache {
             Err(_) => true,
         };
         let (absent, _) = files.into_iter().find(odd).unwrap_or_default();
-        Err(Error::ModelMissing {
-            model: name.to_owned(),
-            reason: format!("{} does not exist, or is not as long as it should be", info.path.join(absent).display()),
-            hint: self.again(name),
-        })
+        let at = if info.path.exists() { info.path.join(absent) } else { info.path };
+        let state = if at.exists() { "is not as long as it should be" } else { "does not exist" };
+        let reason = format!("{} {state}", at.display());
+        Err(Error::ModelMissing { model: name.to_owned(), reason, hint: self.again(name) })
     }
 
     /// Fetches `name` unless it is installed, and returns its folder.

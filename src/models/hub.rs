@@ -9,6 +9,7 @@ use hf_hub::{Cache, Repo, RepoType};
 use serde::Deserialize;
 
 use crate::clap::family;
+use crate::models::offline_by_env;
 use crate::models::transfer::Client;
 use crate::{Error, Result};
 
@@ -57,7 +58,6 @@ impl Hub {
     /// What the environment asks for: `HF_ENDPOINT`, `HF_TOKEN` or the token file in `HF_HOME`, `HF_HUB_OFFLINE` or `ECHOIC_OFFLINE`.
     pub fn from_env() -> Self {
         let set = |name: &str| std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
-        let on = |name: &str| set(name).is_some_and(|value| value != "0");
         // hf-hub's own way to the environment panics where there is no home folder.
         let home = set("HF_HOME")
             .map(PathBuf::from)
@@ -69,7 +69,7 @@ impl Hub {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token,
             shared,
-            offline: on("HF_HUB_OFFLINE") || on("ECHOIC_OFFLINE"),
+            offline: offline_by_env(),
             ..Self::default()
         }
     }

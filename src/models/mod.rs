@@ -10,7 +10,7 @@
 //! | `ECHOIC_CACHE` | the cache folder, in place of the user's (`~/.cache/echoic` on Linux) |
 //! | `ECHOIC_PYTHON` | the Python that has pip, in place of `python3` |
 //! | `ECHOIC_WHEELS` | a folder of wheels to take in place of the network |
-//! | `ECHOIC_OFFLINE`, `HF_HUB_OFFLINE` | any value but `0`: never use the network |
+//! | `ECHOIC_OFFLINE`, `HF_HUB_OFFLINE` | set, and not to 0, no, off or false: never use the network |
 //! | `HF_ENDPOINT` | the hub, in place of `https://huggingface.co` |
 //! | `HF_TOKEN` | the token for gated and private models, in place of the file `token` in `HF_HOME`; sent to the hub alone |
 //! | `HF_HOME` | the folder of other programs that use the hub (`~/.cache/huggingface`): models there are taken, not fetched again |
@@ -75,7 +75,7 @@ pub fn record(name: &str) -> Result<Option<Record>> {
 /// Checks every file of an installed model against its recorded SHA-256.
 ///
 /// # Errors
-/// As [`path`], and [`crate::Error::Damaged`] naming the first file that differs.
+/// As [`path`], and [`crate::Error::Input`] naming the first file that differs.
 pub fn verify(name: &str) -> Result<ModelInfo> {
     ModelCache::from_env()?.verify(name)
 }
@@ -144,6 +144,14 @@ pub(crate) fn weights_sha256(path: &Path) -> Result<String> {
         }
     }
     Ok(hash)
+}
+
+/// Whether the environment keeps Echoic off the network.
+pub(crate) fn offline_by_env() -> bool {
+    ["ECHOIC_OFFLINE", "HF_HUB_OFFLINE"].iter().any(|name| {
+        let value = std::env::var(name).unwrap_or_default().trim().to_ascii_lowercase();
+        !["", "0", "n", "no", "f", "false", "off"].contains(&value.as_str())
+    })
 }
 
 fn is_sha256(text: &str) -> bool {
