@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::quiet::quietly;
 use crate::{Embeddings, Error, Result};
 
-/// The longest header that is read; that of an array of numbers takes about 100 bytes.
-const HEADER_BYTES: u64 = 1 << 20;
+/// The longest header that is read, which is also the longest that NumPy reads; that of an array of numbers takes about 100 bytes.
+const HEADER_BYTES: u64 = 10_000;
 
 /// The deepest nesting of brackets in a header; that of an array of numbers has two. The parser in npyz takes several times as long for each
 /// one more.
-const HEADER_DEPTH: usize = 6;
+const HEADER_DEPTH: usize = 4;
 
 /// A `.npy` file of shape `[rows, dim]` (or `[dim]`: one row) being read from its beginning.
 ///

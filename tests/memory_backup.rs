@@ -189,7 +189,7 @@ fn a_parquet_file_carries_all_of_it() {
     assert!(check(&other, &(), &Stop::new()).unwrap().is_sound());
 }
 
-/// Whatever is done to a file: an error that names it, or rows, and no panic.
+/// Whatever is done to a file: an error that names it, or rows, and no panic. A row of captions that is given has its embedding.
 #[test]
 fn a_damaged_parquet_file_is_refused_or_read() {
     let (guard, dir) = store();
@@ -197,15 +197,21 @@ fn a_damaged_parquet_file_is_refused_or_read() {
     export(&Memory::open(&dir).unwrap(), None, Format::Parquet, &path, &(), &Stop::new()).unwrap();
     let content = std::fs::read(&path).unwrap();
     let bad = guard.path().join("bad.parquet");
-    let read = |bytes: &[u8]| {
+    let mut cut = 0;
+    let mut read = |bytes: &[u8]| {
         std::fs::write(&bad, bytes).unwrap();
-        let rows = corpus::open(&bad, &Options::default()).map(|corpus| corpus.count());
+        let rows = corpus::open(&bad, &Options::default()).map(|corpus| corpus.collect::<Vec<_>>());
         let numbers =
             ParquetRows::open(&bad).and_then(|rows| rows.map_or(Ok(0), |mut rows| Ok(rows.next_rows(1000)?.len())));
         for error in [rows.as_ref().err(), numbers.as_ref().err()].into_iter().flatten() {
             assert!(error.to_string().contains("bad.parquet"), "{error}");
         }
-        (rows.ok(), numbers.ok())
+        if let (Ok(rows), Ok(numbers)) = (&rows, &numbers) {
+            let is_cut = matches!(rows.last(), Some(Err(rejected)) if rejected.reason.contains("from here on"));
+            assert!(is_cut && rows.len() <= numbers + 1 || rows.len() == *numbers, "{} and {numbers} rows", rows.len());
+            cut += usize::from(is_cut);
+        }
+        (rows.ok().map(|rows| rows.len()), numbers.ok())
     };
     assert_eq!(read(&content), (Some(66), Some(66)));
     for cut in (0..content.len()).step_by(97) {
@@ -217,6 +223,7 @@ fn a_damaged_parquet_file_is_refused_or_read() {
         flipped[offset] ^= 0x11;
         read(&flipped);
     }
+    assert!(cut > 0, "no flip was noticed behind the description");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::io::{Cursor, Read};
 
 use echoic::corpus::{self, Format, Item, Options};
+use echoic::parquet::ParquetRows;
 
-use crate::blamed;
+use crate::{blamed, scratch, write};
 
 /// Clotho's table.
 pub fn clotho(data: &[u8]) -> bool {
@@ -42,6 +43,36 @@ pub fn auto(data: &[u8]) -> bool {
     names.into_iter().fold(false, |accepted, name| corpus(data, name, Format::Auto) | accepted)
 }
 
+/// A Parquet file: its captions, and its embeddings. An input that does not begin as one is a file whose end is missing, behind the length of the
+/// description there (u16): the fuzzer seldom gets both right.
+pub fn parquet(data: &[u8]) -> bool {
+    let path = scratch("input.parquet");
+    match data.split_first_chunk() {
+        Some((length, file)) if !data.starts_with(b"PAR1") => {
+            let length = u32::from(u16::from_le_bytes(*length)).to_le_bytes();
+            write(&path, &[file, &length, b"PAR1"].concat());
+        }
+        _ => write(&path, data),
+    }
+    let options = Options { format: Format::Parquet, column: None };
+    // A few bytes may stand for any number of rows.
+    let items: Vec<Item> = blamed(corpus::open(&path, &options)).into_iter().flatten().take(20_000).collect();
+    check_rows(&items);
+    let embeddings = blamed(ParquetRows::open(&path)).flatten();
+    let has_embeddings = embeddings.is_none_or(|mut rows| {
+        assert!(rows.dim() <= 8192 && (rows.dim() > 0 || rows.rows() == 0), "{rows:?}");
+        rows.space();
+        let mut left = rows.rows();
+        for count in [1, 7, 64, 500] {
+            let Some(read) = blamed(rows.next_rows(count)) else { return false };
+            assert!(read.len() as u64 == left.min(count as u64) && (read.is_empty() || read.dim() == rows.dim()));
+            left -= read.len() as u64;
+        }
+        true
+    });
+    has_embeddings && items.iter().any(Result::is_ok)
+}
+
 fn corpus(data: &[u8], name: &str, format: Format) -> bool {
     let found = read(name, Cursor::new(data.to_vec()), format, None);
     let trickled = read(name, Trickle(Cursor::new(data.to_vec())), format, None);
@@ -52,6 +83,11 @@ fn corpus(data: &[u8], name: &str, format: Format) -> bool {
     }
     read(name, Cursor::new(data.to_vec()), format, Some("words"));
     let Some((_, items)) = found else { return false };
+    check_rows(&items);
+    items.iter().any(Result::is_ok)
+}
+
+fn check_rows(items: &[Item]) {
     let lines = items.iter().map(|item| item.as_ref().map_or_else(|rejected| rejected.line, |row| row.line));
     assert!(lines.is_sorted(), "the rows are not in the order of the file");
     for row in items.iter().flatten() {
@@ -59,7 +95,6 @@ fn corpus(data: &[u8], name: &str, format: Format) -> bool {
         assert!(!folded.is_empty() && folded.join(" ") == row.text, "{row:?}");
         assert!(row.clip.as_ref().is_none_or(|clip| !clip.is_empty() && clip.trim() == clip), "{row:?}");
     }
-    items.iter().any(Result::is_ok)
 }
 
 fn read(name: &str, source: impl Read + 'static, format: Format, column: Option<&str>) -> Option<(Format, Vec<Item>)> {

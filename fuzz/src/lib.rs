@@ -14,7 +14,7 @@ mod tensors;
 
 use std::path::{Path, PathBuf};
 
-pub use corpora::{audiocaps, auto, clotho, csv, jsonl, text, wavcaps};
+pub use corpora::{audiocaps, auto, clotho, csv, jsonl, parquet, text, wavcaps};
 use echoic::Error;
 pub use files::{audio, npy};
 pub use store::{captions, graph, manifest, records, tombstones, vectors};
@@ -24,7 +24,7 @@ pub use tensors::{adapter, checkpoint, decoder};
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("adapter", adapter),
     ("audio", audio),
     ("audiocaps", audiocaps),
@@ -38,6 +38,7 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("jsonl", jsonl),
     ("manifest", manifest),
     ("npy", npy),
+    ("parquet", parquet),
     ("records", records),
     ("text", text),
     ("tombstones", tombstones),

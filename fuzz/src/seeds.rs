@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use echoic::Embeddings;
+use echoic::export::{Format, export};
 use echoic::memory::{Memory, RowKey};
 use echoic::progress::Stop;
 use serde_json::json;
@@ -55,6 +56,7 @@ fn write_the_seeds() {
     store();
     graph();
     npy();
+    parquet();
     adapter();
     decoder();
     checkpoint();
@@ -168,6 +170,36 @@ fn npy() {
     put("npy", "odd-structure", array("[('a', '<f4'), ('b', '<i2', (2,))]", "(1, 1)", &[0; 12]));
     put("npy", "odd-deep", "(".repeat(3000));
     put("npy", "odd-header-length", b"\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr'");
+}
+
+/// What the library exports: whole; without its end, as the target takes it; and damaged.
+fn parquet() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, path) = (folder.path().join("store"), folder.path().join("all.parquet"));
+    Memory::create(&dir, echoic::EmbeddingSpace::external(3)).expect("a store");
+    let mut writer = Memory::writer(&dir).expect("a writer");
+    let clip = |text: &str, clip: &str| RowKey { clip: Some(clip.to_owned()), ..RowKey::new(text) };
+    let rows = [RowKey::new("Rain falls."), clip("Wind", "a.wav"), clip("Wind", "b.wav"), RowKey::new("Ein B\u{e4}r")];
+    let plan = writer.plan("d", &rows).expect("a plan");
+    let numbers = [1.0, 0.0, 0.0, 0.6, 0.0, 0.8, 0.0, 1.0, 0.0];
+    writer.append("d", plan, &Embeddings::from_vec(3, numbers.to_vec()).expect("rows")).expect("a commit");
+    let memory = Memory::open(&dir).expect("a store");
+    export(&memory, None, Format::Parquet, &path, &(), &Stop::new()).expect("an export");
+    let file = fs::read(&path).expect("the export");
+    put("parquet", "sound.parquet", &file);
+    put("parquet", "sound-without-end", without_end(&file));
+    put("parquet", "odd-cut", &file[..file.len() / 2]);
+    put("parquet", "odd-end", b"PAR1\xff\xff\xff\xffPAR1");
+    let pyarrow = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/parquet");
+    for name in ["default", "second", "split", "small-pages"] {
+        let file = fs::read(pyarrow.join(name).with_extension("parquet")).expect("a fixture");
+        put("parquet", &format!("sound-{name}"), without_end(&file));
+    }
+}
+
+fn without_end(file: &[u8]) -> Vec<u8> {
+    let (content, end) = file.split_at(file.len() - 8);
+    [&end[..2], content].concat()
 }
 
 /// The table of tensors with these shapes, each of 4-byte numbers, one behind the other.

@@ -166,8 +166,8 @@ impl Tensors for Checkpoint {
             return Err(wrong(format!("shape {:?}", tensor.shape)));
         }
         let (number, place) = tensor.numbers.clone().map_err(wrong)?;
-        let count: usize = shape.iter().product();
-        let bytes = self.map.get(place).filter(|bytes| bytes.len() == count * number.bytes());
+        let length = shape.iter().try_fold(number.bytes(), |length, of| length.checked_mul(*of));
+        let bytes = self.map.get(place).filter(|bytes| Some(bytes.len()) == length);
         let bytes = bytes.ok_or_else(|| wrong("too few bytes".into()))?;
         // A member's bytes were found inside the map when it was opened.
         if tensor.checked.as_ref().is_some_and(|all| crc32fast::hash(&self.map[all.bytes.clone()]) != all.crc32) {
@@ -266,9 +266,10 @@ fn from_pytorch(map: &[u8]) -> Result<BTreeMap<String, Described>, String> {
     if pickle.len() as u64 > PICKLE_LIMIT {
         return Err(format!("a description of more than {PICKLE_LIMIT} bytes"));
     }
-    let tensors = state(&Pickle::parse(pickle)?, &format!("{folder}/data")).ok_or("a pickle without tensors")?;
+    let pickle = Pickle::parse(pickle)?;
+    let tensors = state(&pickle).ok_or("a pickle without tensors")?;
     let described = tensors.into_iter().map(|(name, stored)| {
-        let member = members.get(&stored.member).cloned();
+        let member = members.get(&format!("{folder}/data/{}", stored.key)).cloned();
         let numbers = stored.place().and_then(|(number, place)| {
             let all = &member.as_ref().ok_or("no bytes")?.bytes;
             let inside = usize::try_from(place.end).is_ok_and(|end| end <= all.len());
@@ -276,18 +277,18 @@ fn from_pytorch(map: &[u8]) -> Result<BTreeMap<String, Described>, String> {
             let place = || all.start + place.start as usize..all.start + place.end as usize;
             inside.then(|| (number, place())).ok_or_else(|| format!("{} bytes", all.len()))
         });
-        (name, Described { shape: stored.shape, numbers, checked: member })
+        (name.to_owned(), Described { shape: stored.shape, numbers, checked: member })
     });
     Ok(described.collect())
 }
 
 /// What a PyTorch checkpoint says of a tensor.
 #[derive(Debug)]
-struct Stored {
+struct Stored<'a> {
     /// The class of its storage, such as `torch.FloatStorage`.
-    class: String,
-    /// The member of the archive.
-    member: String,
+    class: &'a str,
+    /// The member of the archive that holds its storage.
+    key: &'a str,
     /// Elements of the storage before its first.
     offset: usize,
     shape: Vec<usize>,
@@ -295,12 +296,12 @@ struct Stored {
 }
 
 /// The tensors of the dictionary that holds the most; the first of several.
-fn state(pickle: &Pickle, folder: &str) -> Option<BTreeMap<String, Stored>> {
-    let held = |entries: &[(Id, Id)]| -> BTreeMap<String, Stored> {
+fn state(pickle: &Pickle) -> Option<BTreeMap<&str, Stored<'_>>> {
+    let held = |entries: &[(Id, Id)]| -> BTreeMap<&str, Stored<'_>> {
         let named = entries.iter().filter_map(|(key, value)| Some((name(pickle.text(*key)?)?, *value)));
-        named.filter_map(|(name, value)| Some((name.to_owned(), stored(pickle, value, folder)?))).collect()
+        named.filter_map(|(name, value)| Some((name, stored(pickle, value)?))).collect()
     };
-    let mut best: Option<BTreeMap<String, Stored>> = None;
+    let mut best: Option<BTreeMap<&str, Stored<'_>>> = None;
     for tensors in pickle.dictionaries().map(held).filter(|tensors| !tensors.is_empty()) {
         if best.as_ref().is_none_or(|best| tensors.len() > best.len()) {
             best = Some(tensors);
@@ -310,7 +311,7 @@ fn state(pickle: &Pickle, folder: &str) -> Option<BTreeMap<String, Stored>> {
 }
 
 /// The tensor that the value `id` describes, through the wrappers of parameters and subclasses.
-fn stored(pickle: &Pickle, id: Id, folder: &str) -> Option<Stored> {
+fn stored(pickle: &Pickle, id: Id) -> Option<Stored<'_>> {
     let Value::Call { function, arguments } = pickle.get(id) else { return None };
     let (mut function, mut arguments) = (*function, *arguments);
     for _ in 0..3 {
@@ -323,8 +324,8 @@ fn stored(pickle: &Pickle, id: Id, folder: &str) -> Option<Stored> {
                     counts.iter().map(|id| pickle.count(*id)).collect::<Option<Vec<_>>>()
                 };
                 return Some(Stored {
-                    class: name(pickle.global(*class)?)?.to_owned(),
-                    member: format!("{folder}/{}", name(pickle.text(*key)?)?),
+                    class: name(pickle.global(*class)?)?,
+                    key: name(pickle.text(*key)?)?,
                     offset: pickle.count(*offset)?,
                     shape: counts(*shape)?,
                     strides: counts(*strides)?,
@@ -353,10 +354,10 @@ fn unwrapped<T>(tensors: BTreeMap<String, T>) -> BTreeMap<String, T> {
     tensors.into_iter().map(|(name, tensor)| (name[WRAPPER.len()..].to_owned(), tensor)).collect()
 }
 
-impl Stored {
+impl Stored<'_> {
     /// The type of the numbers, and where their bytes lie in the member.
     fn place(&self) -> Result<(Number, Range<u64>), String> {
-        let number = match self.class.as_str() {
+        let number = match self.class {
             "torch.DoubleStorage" => Number::F64,
             "torch.FloatStorage" => Number::F32,
             "torch.HalfStorage" => Number::F16,

@@ -6,6 +6,9 @@
 
 use std::collections::HashMap;
 
+/// Bytes of the names of a module and of a class: a text that is described once may name a class after every five bytes.
+const CLASS_LIMIT: usize = 256;
+
 /// The number of a value in its [`Pickle`].
 pub(crate) type Id = usize;
 
@@ -201,7 +204,8 @@ impl Machine<'_> {
         } else {
             let (name, module) = (self.pop()?, self.pop()?);
             let text = |id: Id| match self.values.get(id) {
-                Some(Value::Text(text)) => Ok(text.as_str()),
+                Some(Value::Text(text)) if text.len() <= CLASS_LIMIT => Ok(text.as_str()),
+                Some(Value::Text(text)) => Err(format!("a pickle that names a class by {} bytes", text.len())),
                 _ => Err("a pickle that names a class by something else than text".to_owned()),
             };
             format!("{}.{}", text(module)?, text(name)?)

@@ -68,7 +68,9 @@ fn header<R: BufRead>(name: &str, records: &mut Records<R>) -> Result<(Vec<Strin
             None => return Err(Error::input(name, "no line at all", "a header line with the names of the columns")),
         }
     };
-    let mut parser = Parser::new(delimiter(&header));
+    let delimiter = delimiter(&header);
+    records.separators = vec![delimiter];
+    let mut parser = Parser::new(delimiter);
     let names = parser.fields(header.as_bytes()).map(|names| {
         let name = |field| String::from_utf8_lossy(field).trim().to_owned();
         names.iter().map(name).collect()
@@ -161,7 +163,9 @@ struct FieldsOf<'a> {
 
 impl Parser {
     fn new(delimiter: u8) -> Self {
-        let core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        // The record was cut out by its line ends: a carriage return inside it is white space.
+        let terminator = csv_core::Terminator::Any(b'\n');
+        let core = csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(terminator).build();
         Self { core, text: Vec::new(), ends: Vec::new() }
     }
 
@@ -207,13 +211,15 @@ impl<'a> FieldsOf<'a> {
 /// Cuts a file into records: physical lines, joined while a quoted field is open.
 struct Records<R> {
     lines: Lines<R>,
+    /// What may stand before a quote that opens a field: the delimiter, once it is known.
+    separators: Vec<u8>,
     /// Lines read ahead behind a quote that turned out never to close; they are records of their own.
     pending: VecDeque<(u64, Result<Vec<u8>, Rejected>)>,
 }
 
 impl<R: BufRead> Records<R> {
     fn new(reader: R) -> Self {
-        Self { lines: Lines::new(reader), pending: VecDeque::new() }
+        Self { lines: Lines::new(reader), separators: b",\t;".to_vec(), pending: VecDeque::new() }
     }
 
     fn line(&mut self) -> Option<(u64, Result<Vec<u8>, Rejected>)> {
@@ -227,7 +233,7 @@ impl<R: BufRead> Iterator for Records<R> {
     fn next(&mut self) -> Option<Self::Item> {
         let (start, first) = self.line()?;
         let Ok(mut record) = first else { return Some((start, first)) };
-        let mut open = ends_inside_quotes(&record, false);
+        let mut open = ends_inside_quotes(&record, false, &self.separators);
         let mut ahead: Vec<(u64, Result<Vec<u8>, Rejected>)> = Vec::new();
         while open {
             let next = if ahead.len() < MAX_RECORD_LINES && record.len() <= MAX_ROW_BYTES { self.line() } else { None };
@@ -235,7 +241,7 @@ impl<R: BufRead> Iterator for Records<R> {
                 Some((number, Ok(line))) => {
                     record.push(b'\n');
                     record.extend_from_slice(&line);
-                    open = ends_inside_quotes(&line, true);
+                    open = ends_inside_quotes(&line, true, &self.separators);
                     ahead.push((number, Ok(line)));
                 }
                 other => {
@@ -257,7 +263,7 @@ impl<R: BufRead> Iterator for Records<R> {
 }
 
 /// True when a quoted field is still open at the end of `line`. A quote opens a field only at its beginning.
-fn ends_inside_quotes(line: &[u8], mut inside: bool) -> bool {
+fn ends_inside_quotes(line: &[u8], mut inside: bool, separators: &[u8]) -> bool {
     let mut field_start = !inside;
     let mut bytes = line.iter().peekable();
     while let Some(byte) = bytes.next() {
@@ -269,7 +275,7 @@ fn ends_inside_quotes(line: &[u8], mut inside: bool) -> bool {
             b'"' if field_start => inside = true,
             _ => {}
         }
-        field_start = !inside && matches!(byte, b',' | b'\t' | b';');
+        field_start = !inside && separators.contains(byte);
     }
     inside
 }
@@ -304,6 +310,22 @@ mod tests {
         let items = read("id,caption\n1,A 5\" pipe falls\n2,Wind\n", None).unwrap();
         assert_eq!(items[0].as_ref().unwrap().text, "A 5\" pipe falls");
         assert_eq!(items.len(), 2);
+    }
+
+    #[test]
+    fn a_separator_of_other_tables_opens_no_field_here() {
+        let items = read("id,caption\n1,He says;\"Rain\n2,Wind\"\n3,Hail\n", None).unwrap();
+        let texts: Vec<_> = items.iter().map(|item| &*item.as_ref().unwrap().text).collect();
+        assert_eq!(texts, ["He says;\"Rain", "Wind\"", "Hail"]);
+    }
+
+    #[test]
+    fn a_carriage_return_inside_a_line_ends_nothing() {
+        let items = read("id,caption\r\n1,Rain\rfalls\r\n2,Wind\r\n", None).unwrap();
+        let texts: Vec<_> = items.iter().map(|item| &*item.as_ref().unwrap().text).collect();
+        assert_eq!(texts, ["Rain falls", "Wind"]);
+        // Lines that end as they did on old Macintoshes are one line: said, not passed over.
+        assert!(read("id,caption\r1,Rain\r2,Wind\r", None).is_err());
     }
 
     #[test]

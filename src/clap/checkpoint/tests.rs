@@ -74,7 +74,7 @@ fn a_cut_or_changed_description_is_an_error_and_no_panic() {
             let mut changed = pickle.clone();
             changed[at] ^= 1 << bit;
             if let Ok(pickle) = Pickle::parse(&changed) {
-                super::state(&pickle, "nested/data");
+                super::state(&pickle);
             }
         }
     }
@@ -87,4 +87,8 @@ fn nesting_and_sharing_cost_no_more_than_the_bytes_that_describe_them() {
     assert!(Pickle::parse(&deep).is_ok());
     let wide = [b"\x80\x02N".as_slice(), &b"2\x86".repeat(1 << 20), b"."].concat();
     assert!(Pickle::parse(&wide).is_ok());
+    // A text of a million bytes that names a class again and again.
+    let text = [b"X".as_slice(), &(1u32 << 20).to_le_bytes(), &b"a".repeat(1 << 20), b"q\x00"].concat();
+    let named = [b"\x80\x04".as_slice(), &text, &b"h\x00h\x00\x93".repeat(1 << 20), b"."].concat();
+    assert!(Pickle::parse(&named).unwrap_err().contains("1048576 bytes"));
 }
