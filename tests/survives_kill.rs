@@ -75,16 +75,21 @@ fn work_and_die(dir: &Path, seed: u64, first: u64, rng: &mut ChaCha8Rng) -> u64 
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let acknowledged = |line: String| line.strip_prefix("done ")?.parse::<u64>().ok();
+    let mut last = None;
     // Most at work, some while the child takes over the store, which it opens after the one that was killed before.
     if rng.random_bool(0.8) {
         lines.by_ref().find(|line| line == "open").expect("the child cannot open the store");
+        // A few steps on, however busy the machine is, and then at any moment of the next.
+        for _ in 0..rng.random_range(0..3) {
+            last = lines.by_ref().find_map(acknowledged).or(last);
+        }
     }
-    std::thread::sleep(Duration::from_micros(rng.random_range(0..60_000)));
+    std::thread::sleep(Duration::from_micros(rng.random_range(0..40_000)));
     child.kill().unwrap();
     let status = child.wait().unwrap();
     assert!(status.code().is_none(), "seed {seed}: the child ended by itself: {status}");
-    let done = lines.filter_map(|line| line.strip_prefix("done ")?.parse::<u64>().ok()).last();
-    done.map_or(first, |last| last + 1)
+    lines.filter_map(acknowledged).last().or(last).map_or(first, |last| last + 1)
 }
 
 /// Every file in `segments/` belongs to a segment of the store, and each segment has its two.
