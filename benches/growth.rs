@@ -72,9 +72,9 @@ fn main() {
     let mut writer = Memory::writer(&dir).unwrap();
     let (mut rng, start) = (ChaCha8Rng::seed_from_u64(1), Instant::now());
     println!(
-        "| rows from | to | processor µs a row | of it to plan | µs a row by the clock | segments | slowest commit, ms |"
+        "| rows from | to | processor µs a row | of it to plan | µs a row by the clock | segments | slowest commit, ms | a block for each quarter of a processor µs |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     let (mut rows, mut stretches) = (0, Vec::new());
     for end in ENDS.into_iter().filter(|end| *end <= total) {
         let (from, mut planning, mut appending, mut slowest) = (rows, Spent::default(), Spent::default(), 0.0f64);
@@ -90,7 +90,8 @@ fn main() {
         let (plan, a_row) = (us_a_row(planning.processor), us_a_row(planning.clock + appending.clock));
         let segments = writer.snapshot().unwrap().stats().segments;
         let slowest = slowest * 1e3;
-        println!("| {from} | {rows} | {busy:.2} | {plan:.2} | {a_row:.1} | {segments} | {slowest:.0} |");
+        let plot = "█".repeat((busy * 4.0).round() as usize);
+        println!("| {from} | {rows} | {busy:.2} | {plan:.2} | {a_row:.1} | {segments} | {slowest:.0} | {plot} |");
         stretches.push(serde_json::json!({"from": from, "to": rows, "processor_us_a_row": busy, "plan_us_a_row": plan, "us_a_row": a_row, "segments": segments, "slowest_ms": slowest}));
     }
     let timed = |work: &mut dyn FnMut()| {

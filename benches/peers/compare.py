@@ -1,5 +1,6 @@
 """Asks every contestant the same questions in turns and writes the table; `run.py` calls it."""
 import json
+import math
 import os
 import shutil
 import statistics
@@ -65,22 +66,25 @@ def recall(rows, best):
     return float(np.mean([len(set(found) & set(true)) / K for found, true in zip(rows, best.tolist())]))
 
 
+def between(recalls, figures, target):
+    """The figure at the target, where its logarithm is taken to be linear in that of the share of neighbours missed."""
+    if len(figures) == 1:
+        return figures[0]
+    missed = [math.log(max(1 - reached, 1e-5)) for reached in (*recalls, target)]
+    share = (missed[2] - missed[0]) / (missed[1] - missed[0])
+    return math.exp((1 - share) * math.log(figures[0]) + share * math.log(figures[1]))
+
+
 class Race:
-    """Settings are chosen by the queries of even number, and what is reported is measured on those of odd number."""
+    """Every contestant answers the same queries; walks are compared at exactly the same recall, between two settings of each."""
 
     def __init__(self, vectors, binary, rounds, build_limit, only):
         self.vectors_path, self.binary, self.rounds, self.build_limit = vectors, binary, rounds, build_limit
         self.vectors = np.load(vectors, mmap_mode="r")
         self.work = Path.cwd() / f"stores-{len(self.vectors)}"
         self.work.mkdir(exist_ok=True)
-        self.queries, self.truth = {}, {}
-        for kind in ("audio", "text"):
-            asked = np.load(Path.cwd() / f"{kind}-queries.npy")
-            best = truth(self.vectors, asked)
-            for half, rows in (("tune", slice(0, None, 2)), ("report", slice(1, None, 2))):
-                self.queries[kind, half] = self.work / f"{kind}-{half}.npy"
-                np.save(self.queries[kind, half], asked[rows])
-                self.truth[kind, half] = best[rows]
+        self.queries = {kind: Path.cwd() / f"{kind}-queries.npy" for kind in ("audio", "text")}
+        self.truth = {kind: truth(self.vectors, np.load(path)) for kind, path in self.queries.items()}
         names = only.split(",") if only else list(CONTESTANTS)
         unfit = [name for name in names if len(self.vectors) > UNFIT_ABOVE.get(name, 1 << 60)]
         self.names = ["echoic"] + [name for name in names if name not in unfit]
@@ -137,64 +141,72 @@ class Race:
                 if name in self.running:
                     self.running.pop(name).close()
                 contestant = self.running[name] = self.start(name)
-                opened = self.ask(contestant, "open", queries=str(self.queries["audio", "report"]))
+                opened = self.ask(contestant, "open", queries=str(self.queries["audio"]))
                 times.append(opened["first_s"])
             self.result["contestants"][name].update(open_s=statistics.median(times), memory=opened["memory"])
             print(name, "open", times, opened["memory"], file=sys.stderr, flush=True)
 
-    def search(self, name, kind, half="report", **question):
-        count, best = SLOW.get(name), self.truth[kind, half]
-        queries = str(self.queries[kind, half])
+    def search(self, name, kind, **question):
+        count, best = SLOW.get(name), self.truth[kind]
+        queries = str(self.queries[kind])
         answer = self.ask(self.running[name], "search", queries=queries, k=K, count=count, **question)
         answer["recall"] = recall(answer.pop("rows"), best[:count])
         answer["qps"] = len(best[:count]) / answer["seconds"]
         return answer
 
     def walks(self):
-        """At the least number of candidates that reaches each recall on the queries that settings are chosen by."""
+        """At exactly each recall: between the two neighbouring numbers of candidates that reach less and more."""
         races = [{"kind": kind, "target": target} for kind in ("audio", "text") for target in TARGETS]
         walking = [name for name in self.names if not getattr(CONTESTANTS.get(name), "exact", False)]
         for race in races:
-            efs = {name: self.least(name, **race) for name in walking}
+            around = {name: self.around(name, **race) for name in walking}
             race["contestants"] = {
-                name: {"ef": ef, "qps": [], "qps2": [], "times": [], "recall": 0} for name, ef in efs.items() if ef
+                name: {"efs": [ef for ef, _ in points], "recalls": [reached for _, reached in points],
+                       "qps": [], "qps2": [], "p50_us": [], "p99_us": []}
+                for name, points in around.items() if points
             }
-            race["misses"] = [name for name, ef in efs.items() if not ef]
+            race["misses"] = [name for name, points in around.items() if not points]
         for turn in range(self.rounds):
             for race in races:
                 names = list(race["contestants"])
                 start = turn % max(len(names), 1)
                 for name in names[start:] + names[:start]:
-                    self.turn(name, race["kind"], race["contestants"][name])
+                    self.turn(name, race["kind"], race["target"], race["contestants"][name])
         self.result["walks"] = [self.summary(race) for race in races]
 
-    def least(self, name, kind, target):
+    def around(self, name, kind, target):
+        """The last setting below the target and the first that reaches it, with what they reach."""
+        below = []
         for ef in EFS:
-            if self.search(name, kind, "tune", ef=ef)["recall"] >= target:
-                return ef
+            reached = self.search(name, kind, ef=ef)["recall"]
+            if reached >= target:
+                return below + [(ef, reached)]
+            below = [(ef, reached)]
         return None
 
-    def turn(self, name, kind, taken):
-        one = self.search(name, kind, ef=taken["ef"])
-        taken["times"] += one["times"]
-        taken["recall"] = one["recall"]
+    def turn(self, name, kind, target, taken):
+        measured = [self.measure(name, kind, ef) for ef in taken["efs"]]
+        for figure in ("qps", "qps2", "p50_us", "p99_us"):
+            taken[figure].append(between(taken["recalls"], [m[figure] for m in measured], target))
+
+    def measure(self, name, kind, ef):
+        one = self.search(name, kind, ef=ef)
+        times = sorted(one["times"])
         # All at once spares a peer the way through Python with every query.
-        together = [] if name == "echoic" else [self.search(name, kind, ef=taken["ef"], batch=True)["qps"]]
-        taken["qps"].append(max([one["qps"], *together]))
-        taken["qps2"].append(self.search(name, kind, ef=taken["ef"], threads=2)["qps"])
+        together = [] if name == "echoic" else [self.search(name, kind, ef=ef, batch=True)["qps"]]
+        return {"qps": max([one["qps"], *together]), "qps2": self.search(name, kind, ef=ef, threads=2)["qps"],
+                "p50_us": 1e6 * times[len(times) // 2], "p99_us": 1e6 * times[int(len(times) * 0.99)]}
 
     @staticmethod
     def summary(race):
-        for t in race["contestants"].values():
-            times = sorted(t.pop("times"))
-            t["p50_us"], t["p99_us"] = (1e6 * times[int(len(times) * q)] for q in (0.5, 0.99))
         for threads in ("qps", "qps2"):
             peers = [t[threads] for name, t in race["contestants"].items() if name != "echoic"]
             if "echoic" in race["contestants"] and peers:
                 ours = race["contestants"]["echoic"][threads]
                 race[f"ratio_{threads}"] = statistics.median(o / max(p) for o, p in zip(ours, zip(*peers)))
         for t in race["contestants"].values():
-            t["qps"], t["qps2"] = statistics.median(t["qps"]), statistics.median(t["qps2"])
+            for figure in ("qps", "qps2", "p50_us", "p99_us"):
+                t[figure] = statistics.median(t[figure])
         print(json.dumps(race), file=sys.stderr, flush=True)
         return race
 
@@ -224,10 +236,10 @@ class Race:
 
     def projection(self):
         """The softmax over all rows, and the sum that it weighs."""
-        vectors, queries = np.array(self.vectors), np.load(self.queries["audio", "report"])[:20]
+        vectors, queries = np.array(self.vectors), np.load(self.queries["audio"])[:20]
         ours, theirs = [], []
         for _ in range(self.rounds):
-            answer = self.ask(self.running["echoic"], "project", queries=str(self.queries["audio", "report"]), count=len(queries))
+            answer = self.ask(self.running["echoic"], "project", queries=str(self.queries["audio"]), count=len(queries))
             ours.append(sum(answer["times"]))
             begun = time.perf_counter()
             for index, query in enumerate(queries):
@@ -266,10 +278,10 @@ class Race:
             ratios = []
             pair = [self.start("echoic"), self.start("echoic")]
             for contestant, store in zip(pair, (together, alone)):
-                contestant("open", store=str(store), queries=str(self.queries["audio", "report"]))
+                contestant("open", store=str(store), queries=str(self.queries["audio"]))
             for _ in range(self.rounds):
                 seconds = [
-                    c("search", queries=str(self.queries["audio", "report"]), k=K, domain=domain["name"])["seconds"] for c in pair
+                    c("search", queries=str(self.queries["audio"]), k=K, domain=domain["name"])["seconds"] for c in pair
                 ]
                 ratios.append(seconds[0] / seconds[1])
             for contestant in pair:
@@ -286,12 +298,13 @@ def table(result):
         out.append(f"| {name} | {c['build_s']:.1f} s | {c['build_cpu_s']:.0f} s | {c['disk'] / 1e6:.0f} MB | {1e3 * c['open_s']:.1f} ms "
                    f"| {c['memory'] / result['rows']:.0f} bytes a row |")
     for walk in result["walks"]:
-        out += ["", f"{walk['kind']} queries, recall@10 of at least {walk['target']}: "
+        out += ["", f"{walk['kind']} queries, recall@10 of {walk['target']}: "
                 f"**{walk.get('ratio_qps', 0):.2f} ×** the best peer on one thread, "
                 f"**{walk.get('ratio_qps2', 0):.2f} ×** on two", "",
-                "| | ef | recall@10 | queries/s | p50 | p99 | queries/s, 2 threads |", "|---|---|---|---|---|---|---|"]
+                "| | between ef | of recall@10 | queries/s | p50 | p99 | queries/s, 2 threads |", "|---|---|---|---|---|---|---|"]
         for name, c in sorted(walk["contestants"].items(), key=lambda item: -item[1]["qps"]):
-            out.append(f"| {name} | {c['ef']} | {c['recall']:.4f} | {c['qps']:,.0f} | {c['p50_us']:.0f} µs "
+            efs, recalls = (", ".join(map(str, c["efs"])), ", ".join(f"{reached:.4f}" for reached in c["recalls"]))
+            out.append(f"| {name} | {efs} | {recalls} | {c['qps']:,.0f} | {c['p50_us']:.0f} µs "
                        f"| {c['p99_us']:.0f} µs | {c['qps2']:,.0f} |")
         if walk["misses"]:
             out += ["", f"not reached with up to {EFS[-1]} candidates: {', '.join(walk['misses'])}"]
