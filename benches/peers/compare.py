@@ -90,6 +90,7 @@ class Race:
         self.names = ["echoic"] + [name for name in names if name not in unfit]
         self.result = {"rows": len(self.vectors), "dim": self.vectors.shape[1], "contestants": {}}
         self.result["left_out"] = {name: f"not made for more than {UNFIT_ABOVE[name]:,} rows" for name in unfit}
+        self.reached = {}  # by contestant, kind and ef: every recall asked for passes the same first settings
 
     def start(self, name):
         here = Path(__file__).resolve().parent
@@ -178,7 +179,10 @@ class Race:
         """The last setting below the target and the first that reaches it, with what they reach."""
         below = []
         for ef in EFS:
-            reached = self.search(name, kind, ef=ef)["recall"]
+            setting = name, kind, ef
+            if setting not in self.reached:
+                self.reached[setting] = self.search(name, kind, ef=ef)["recall"]
+            reached = self.reached[setting]
             if reached >= target:
                 return below + [(ef, reached)]
             below = [(ef, reached)]
