@@ -94,14 +94,14 @@ fn read(c: &mut Criterion) {
     c.bench_function("open 50000 rows and answer", |b| {
         b.iter(|| Memory::open(black_box(&dir)).unwrap().search(&queries[0], &SearchOptions::default()).unwrap())
     });
-    for ef in [32, 64, 128, 256, 512] {
-        let options = SearchOptions { ef: Some(ef), ..SearchOptions::default() };
+    for wanted in [0.8, 0.9, 0.95, 0.99] {
+        let options = SearchOptions { recall: Some(wanted), ..SearchOptions::default() };
         let found = queries.iter().map(|query| {
             let truth: Vec<u64> = memory.search(query, &exact).unwrap().iter().map(|n| n.id).collect();
             memory.search(query, &options).unwrap().iter().filter(|n| truth.contains(&n.id)).count()
         });
         let recall = found.sum::<usize>() as f64 / (10 * queries.len()) as f64;
-        c.bench_function(&format!("walk 50000 x 384, ef {ef}, recall@10 {recall:.3}"), |b| {
+        c.bench_function(&format!("walk 50000 x 384, asked for {wanted}, recall@10 {recall:.3}"), |b| {
             b.iter(|| search(&memory, &options, &mut index));
         });
     }

@@ -145,6 +145,45 @@ fn the_golden_store_can_be_written_to() {
     assert_eq!(writer.snapshot().unwrap().search(&embed("Thunder.", DIM), &SearchOptions::default()).unwrap()[0].id, 7);
 }
 
+fn golden_graph() -> PathBuf {
+    golden().with_file_name("v1-graph3")
+}
+
+#[test]
+#[ignore = "makes the golden graph anew; only for a new version of graphs"]
+fn make_the_golden_graph() {
+    let guard = tempfile::tempdir().unwrap();
+    let dir = guard.path().join("store");
+    Memory::create(&dir, space(DIM)).unwrap();
+    let mut writer = Memory::writer(&dir).unwrap();
+    ingest(&mut writer, "rows", &numbered("row", 400)).unwrap();
+    writer.index_above(1, &(), &Stop::new()).unwrap();
+    drop(writer);
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    std::fs::remove_file(dir.join("lock")).unwrap();
+    assert!(!golden_graph().exists(), "remove the old one first, if you are sure");
+    copy_tree(&dir, &golden_graph());
+}
+
+/// Graphs have versions of their own, because they can be built again; while this one is current, it must be walked as it is.
+#[test]
+fn the_golden_graph_is_used_as_it_is() {
+    let memory = Memory::open(&golden_graph()).unwrap();
+    assert_eq!((memory.stats().indexed, memory.verify(&()).unwrap()), (400, vec![]));
+    let walk = SearchOptions { k: 5, ef: Some(12), ..SearchOptions::default() };
+    let scan = SearchOptions { exact: true, ..walk.clone() };
+    let ids = |query: &[f32], options: &SearchOptions| -> Vec<u64> {
+        memory.search(query, options).unwrap().iter().map(|neighbour| neighbour.id).collect()
+    };
+    let mut hits = 0;
+    for text in 0..100 {
+        let query = embed(&format!("a query {text}"), DIM);
+        let truth = ids(&query, &scan);
+        hits += ids(&query, &walk).iter().filter(|id| truth.contains(id)).count();
+    }
+    assert!(hits > 450, "{hits} of 500");
+}
+
 /// A change of the format that nobody meant shows here first.
 #[test]
 fn the_same_input_still_makes_the_same_segment_files() {

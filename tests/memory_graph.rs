@@ -114,7 +114,7 @@ fn a_graph_that_is_damaged_or_of_other_vectors_is_not_used() {
     // Checksums that fit, but links that lead nowhere.
     let mut bad = content.clone();
     let word = |at: usize| u32::from_le_bytes(content[at..at + 4].try_into().unwrap()) as usize;
-    let checksums = 64 + 4 * (word(24) + 2 * word(48) + word(44));
+    let checksums = 64 + 4 * (word(24) + 3 * word(48) + word(44));
     let body = (checksums + 4 * (content.len() / 4096)).next_multiple_of(4096);
     let table_end = checksums + 4 * (content.len() - body).div_ceil(4096);
     assert!(table_end <= body);

@@ -16,7 +16,9 @@ import psutil  # noqa: E402
 
 from contestants import CONTESTANTS  # noqa: E402
 
+# A peer's walk grows with a number of candidates, Echoic's with the recall it is asked for (which its calibration translates).
 EFS = [10, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 448, 512, 640, 768, 1024]
+ASKED = [0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999]
 TARGETS = (0.95, 0.99)
 K = 10
 RECALLS = (0.8, 0.9, 0.95, 0.99)  # that Echoic's calibrated walk is asked for
@@ -48,6 +50,10 @@ class Contestant:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def settings_of(name):
+    return [{"recall": asked} for asked in ASKED] if name == "echoic" else [{"ef": ef} for ef in EFS]
 
 
 def size_of(folder):
@@ -90,7 +96,7 @@ class Race:
         self.names = ["echoic"] + [name for name in names if name not in unfit]
         self.result = {"rows": len(self.vectors), "dim": self.vectors.shape[1], "contestants": {}}
         self.result["left_out"] = {name: f"not made for more than {UNFIT_ABOVE[name]:,} rows" for name in unfit}
-        self.reached = {}  # by contestant, kind and ef: every recall asked for passes the same first settings
+        self.reached = {}  # by contestant, kind and setting: every recall asked for passes the same first settings
 
     def start(self, name):
         here = Path(__file__).resolve().parent
@@ -162,7 +168,7 @@ class Race:
         for race in races:
             around = {name: self.around(name, **race) for name in walking}
             race["contestants"] = {
-                name: {"efs": [ef for ef, _ in points], "recalls": [reached for _, reached in points],
+                name: {"settings": [setting for setting, _ in points], "recalls": [reached for _, reached in points],
                        "qps": [], "qps2": [], "p50_us": [], "p99_us": []}
                 for name, points in around.items() if points
             }
@@ -178,27 +184,27 @@ class Race:
     def around(self, name, kind, target):
         """The last setting below the target and the first that reaches it, with what they reach."""
         below = []
-        for ef in EFS:
-            setting = name, kind, ef
-            if setting not in self.reached:
-                self.reached[setting] = self.search(name, kind, ef=ef)["recall"]
-            reached = self.reached[setting]
+        for setting in settings_of(name):
+            known = name, kind, *setting.values()
+            if known not in self.reached:
+                self.reached[known] = self.search(name, kind, **setting)["recall"]
+            reached = self.reached[known]
             if reached >= target:
-                return below + [(ef, reached)]
-            below = [(ef, reached)]
+                return below + [(setting, reached)]
+            below = [(setting, reached)]
         return None
 
     def turn(self, name, kind, target, taken):
-        measured = [self.measure(name, kind, ef) for ef in taken["efs"]]
+        measured = [self.measure(name, kind, setting) for setting in taken["settings"]]
         for figure in ("qps", "qps2", "p50_us", "p99_us"):
             taken[figure].append(between(taken["recalls"], [m[figure] for m in measured], target))
 
-    def measure(self, name, kind, ef):
-        one = self.search(name, kind, ef=ef)
+    def measure(self, name, kind, setting):
+        one = self.search(name, kind, **setting)
         times = sorted(one["times"])
         # All at once spares a peer the way through Python with every query.
-        together = [] if name == "echoic" else [self.search(name, kind, ef=ef, batch=True)["qps"]]
-        return {"qps": max([one["qps"], *together]), "qps2": self.search(name, kind, ef=ef, threads=2)["qps"],
+        together = [] if name == "echoic" else [self.search(name, kind, batch=True, **setting)["qps"]]
+        return {"qps": max([one["qps"], *together]), "qps2": self.search(name, kind, threads=2, **setting)["qps"],
                 "p50_us": 1e6 * times[len(times) // 2], "p99_us": 1e6 * times[int(len(times) * 0.99)]}
 
     @staticmethod
@@ -305,13 +311,14 @@ def table(result):
         out += ["", f"{walk['kind']} queries, recall@10 of {walk['target']}: "
                 f"**{walk.get('ratio_qps', 0):.2f} ×** the best peer on one thread, "
                 f"**{walk.get('ratio_qps2', 0):.2f} ×** on two", "",
-                "| | between ef | of recall@10 | queries/s | p50 | p99 | queries/s, 2 threads |", "|---|---|---|---|---|---|---|"]
+                "| | between (candidates, or the recall asked for) | of recall@10 | queries/s | p50 | p99 | queries/s, 2 threads |", "|---|---|---|---|---|---|---|"]
         for name, c in sorted(walk["contestants"].items(), key=lambda item: -item[1]["qps"]):
-            efs, recalls = (", ".join(map(str, c["efs"])), ", ".join(f"{reached:.4f}" for reached in c["recalls"]))
-            out.append(f"| {name} | {efs} | {recalls} | {c['qps']:,.0f} | {c['p50_us']:.0f} µs "
+            settings = ", ".join(str(value) for setting in c["settings"] for value in setting.values())
+            recalls = ", ".join(f"{reached:.4f}" for reached in c["recalls"])
+            out.append(f"| {name} | {settings} | {recalls} | {c['qps']:,.0f} | {c['p50_us']:.0f} µs "
                        f"| {c['p99_us']:.0f} µs | {c['qps2']:,.0f} |")
         if walk["misses"]:
-            out += ["", f"not reached with up to {EFS[-1]} candidates: {', '.join(walk['misses'])}"]
+            out += ["", f"not reached by any setting: {', '.join(walk['misses'])}"]
     for kind, reached in result["calibrated"].items():
         figures = ", ".join(f"{asked} {found:.3f}" for asked, found in reached.items())
         out += ["", f"asked for a recall, {kind} queries (asked, reached): {figures}"]

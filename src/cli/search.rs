@@ -43,10 +43,10 @@ pub struct Effort {
     /// Compare with, and sum over, every stored text
     #[arg(long)]
     exact: bool,
-    /// The share of the true neighbours to find, about; 0.95 by default
+    /// The share of the true neighbours to find, about; 0.99 by default
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     recall: Option<f32>,
-    /// Candidates that a walk through an index keeps: more finds more and takes longer
+    /// End a walk through an index by the candidates that it keeps: more finds more and takes longer
     #[arg(long, value_name = "N")]
     ef: Option<usize>,
 }

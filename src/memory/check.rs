@@ -10,7 +10,8 @@ use super::catalogue::Catalogue;
 use super::graph::Graph;
 use super::lock::Lock;
 use super::manifest::{Manifest, SegmentEntry};
-use super::planner::DEFAULT_EF;
+use super::planner::LEAST_SLACK;
+use super::pool::Breadth;
 use super::segment::Segment;
 use super::snapshot::{Memory, missing_is_damage};
 use super::tombstones::Tombstones;
@@ -263,7 +264,7 @@ fn verify_graph(
     let kernels = Kernels::get();
     let is_lost = |row: &usize| {
         let vector = segment.vectors.row(*row);
-        let found = walk::search(&graph, vectors, vector, 1, DEFAULT_EF, None).unwrap_or_default();
+        let found = walk::search(&graph, vectors, vector, 1, Breadth::Slack(LEAST_SLACK), None).unwrap_or_default();
         // Another row with the same vector, or one that rounding takes for it, is as good.
         !found.iter().any(|best| best.row as usize == *row || best.similarity >= kernels.dot(vector, vector))
     };

@@ -13,8 +13,10 @@ use super::walk::Links;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"ECHOICGR";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER: usize = 64;
+/// Words of a calibrated point.
+const POINT: usize = 3;
 /// Fills the free slots behind a row's neighbours.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -34,11 +36,14 @@ pub(super) struct FlatGraph {
     pub twins: Vec<(u32, u32)>,
 }
 
-/// Of queries unlike the stored vectors: how many of the 10 best a walk with so many candidates finds, on average.
+/// What walks with a slack did for queries unlike the stored vectors, on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Calibrated {
-    pub ef: u32,
+    pub slack: f32,
+    /// The share of the 10 best that they found.
     pub recall: f32,
+    /// The rows that they compared.
+    pub compared: u32,
 }
 
 /// What a graph file consists of.
@@ -117,8 +122,9 @@ impl Parts<'_> {
 
         let mut table = bytes_of_u32(&levels).to_vec();
         for calibrated in self.calibration {
-            table.extend_from_slice(&calibrated.ef.to_le_bytes());
+            table.extend_from_slice(&calibrated.slack.to_le_bytes());
             table.extend_from_slice(&calibrated.recall.to_le_bytes());
+            table.extend_from_slice(&calibrated.compared.to_le_bytes());
         }
         table.extend_from_slice(bytes_of(&codes.scales));
         table.extend_from_slice(bytes_of_u32(&blocks::checksums(&body)));
@@ -158,7 +164,8 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Maps a graph and checks its header and tables; `None` when there is no file, or one of version 1, which is built anew.
+    /// Maps a graph and checks its header and tables; `None` when there is no file, or one of an earlier version, which is
+    /// built anew.
     ///
     /// # Errors
     /// [`Error::Damaged`] for a file that is not sound, or that was built on other vectors.
@@ -173,7 +180,7 @@ impl Graph {
             return Err(Error::damaged(path, 0, "another kind of file", "the magic number ECHOICGR"));
         }
         check_crc(path, 60, crc32fast::hash(&bytes[..60]), u32_at(bytes, 60))?;
-        if u32_at(bytes, 8) == 1 {
+        if (1..VERSION).contains(&u32_at(bytes, 8)) {
             return Ok(None);
         }
         let [degree, upper_degree, levels, entry, twins, dim, calibrated] =
@@ -185,7 +192,7 @@ impl Graph {
         }
         let shape = Shape { rows, dim, degree, upper_degree, twins };
         let misfit = || Error::damaged(path, 12, "sizes that do not make up the file", "the sizes of its sections");
-        let known = levels.checked_add(2 * calibrated).and_then(|n| n.checked_add(dim)).ok_or_else(misfit)?;
+        let known = levels.checked_add(POINT * calibrated).and_then(|n| n.checked_add(dim)).ok_or_else(misfit)?;
         let level_rows: Vec<u32> = integers(bytes.get(HEADER..).unwrap_or_default(), levels).ok_or_else(misfit)?;
         let sections = Sections::of(shape, &level_rows).ok_or_else(misfit)?;
         let words = known + blocks::count(sections.end);
@@ -199,10 +206,14 @@ impl Graph {
             return Err(Error::damaged(path, (HEADER + table.len() + at) as u64, "a byte in the padding", "0"));
         }
         let numbers = integers(table, words).ok_or_else(misfit)?;
-        let pairs = numbers[levels..levels + 2 * calibrated].as_chunks::<2>().0;
-        let calibration = pairs.iter().map(|[ef, recall]| Calibrated { ef: *ef, recall: f32::from_bits(*recall) });
-        let calibration = calibration.collect();
-        let scales = numbers[levels + 2 * calibrated..known].iter().map(|scale| f32::from_bits(*scale)).collect();
+        let points = numbers[levels..levels + POINT * calibrated].as_chunks::<POINT>().0;
+        let point = |[slack, recall, compared]: &[u32; POINT]| Calibrated {
+            slack: f32::from_bits(*slack),
+            recall: f32::from_bits(*recall),
+            compared: *compared,
+        };
+        let calibration = points.iter().map(point).collect();
+        let scales = numbers[levels + POINT * calibrated..known].iter().map(|scale| f32::from_bits(*scale)).collect();
         let checksums = numbers[known..].to_vec();
         let body = Blocks::new(map, start, checksums);
         Ok(Some(Self { body, entry: entry as u32, shape, sections, scales, calibration }))
@@ -231,7 +242,7 @@ impl Graph {
         self.body.is_broken()
     }
 
-    /// How good walks are; ascending.
+    /// How good walks are and what they cost; ascending.
     pub(super) fn calibration(&self) -> &[Calibrated] {
         &self.calibration
     }

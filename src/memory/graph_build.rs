@@ -11,8 +11,8 @@ use super::codes::{Codes, OwnedCodes, RowQueries};
 use super::graph::{Calibrated, FlatGraph, NONE};
 use super::graph_refine::{Choice, refine};
 use super::mapping::bytes_of;
-use super::planner::DEFAULT_EF;
-use super::pool::with_scratch;
+use super::planner::LEAST_SLACK;
+use super::pool::{Breadth, with_scratch};
 use super::walk::walk;
 use crate::progress::{Progress, Stop};
 use crate::simd::Kernels;
@@ -132,8 +132,8 @@ fn flatten(hnsw: &Hnsw<'_, f32, UnitDistance>, rows: usize) -> Result<FlatGraph>
     Ok(FlatGraph { degree: DEGREE, upper_degree: UPPER_DEGREE, entry, base, upper: upper.collect(), twins: Vec::new() })
 }
 
-/// Candidates of the first look for a row; most are found by it.
-const QUICK_EF: usize = 16;
+/// How a row is looked for: first with few candidates, which is enough for most, then as widely as a question looks that names no effort.
+const LOOKS: [Breadth; 2] = [Breadth::Candidates(16), Breadth::Slack(LEAST_SLACK)];
 
 /// Walks to every row, and links those that are not found to the nearest that are.
 ///
@@ -174,8 +174,8 @@ fn make_findable(
 fn miss(graph: &FlatGraph, codes: Codes<'_>, vectors: &[f32], row: u32) -> Option<(u32, Vec<u32>)> {
     let query = codes.query(&vectors[row as usize * codes.dim()..][..codes.dim()]);
     with_scratch(|scratch| {
-        for ef in [QUICK_EF, DEFAULT_EF] {
-            walk(graph, codes, &query, ef, scratch);
+        for breadth in LOOKS {
+            walk(graph, codes, &query, breadth, 1, scratch);
             if scratch.pool.rows().any(|near| near == row) {
                 return None;
             }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::codes::RowQueries;
 use super::graph::{FlatGraph, NONE, filled, twins_of};
-use super::pool::with_scratch;
+use super::pool::{Breadth, with_scratch};
 use super::walk::{Links, walk};
 use crate::Result;
 use crate::progress::{Progress, Stop};
@@ -63,7 +63,7 @@ fn put(slots: &mut [u32], rows: impl Iterator<Item = u32>) {
 fn neighbours(graph: &FlatGraph, queries: &RowQueries<'_>, row: u32, choice: Choice) -> Vec<Near> {
     let query = queries.query(row);
     let mut found: Vec<u32> = with_scratch(|scratch| {
-        walk(graph, queries.codes(), &query, choice.ef, scratch);
+        walk(graph, queries.codes(), &query, Breadth::Candidates(choice.ef), 1, scratch);
         scratch.pool.rows().filter(|near| *near != row).collect()
     });
     found.extend_from_slice(graph.base(row));

@@ -1,65 +1,79 @@
 //! The rule that chooses between scan and graph, and the sizes behind it.
 
 use super::graph::Calibrated;
+use super::pool::Breadth;
 use super::search::SearchOptions;
 
 /// Segments of fewer rows get no graph and are scanned.
 ///
 /// Measured with `benches/memory.rs` on a busy machine of 2 cores, 50,000 × 384: a scan of vectors takes 7 ms on one thread, so 0.14 ms for
-/// a thousand rows. A walk takes 0.1 to 0.2 ms, so it is faster from some 1,500 rows on; but a query comes with the encoding of a sound or a
+/// a thousand rows. A walk takes 0.05 to 0.1 ms, so it is faster from some 1,000 rows on; but a query comes with the encoding of a sound or a
 /// text, which takes tens of milliseconds, and below this size the graph would save less than 5 ms of it for half a kilobyte a row.
 pub(super) const GRAPH_ROWS: usize = 32_768;
 
-/// Candidates that a walk keeps at least when the caller names neither `ef` nor `recall`. Each row is sure to find itself with so many.
-pub(super) const DEFAULT_EF: usize = 128;
+/// The slack of a walk is no less when the caller names neither `ef` nor `recall`. Each row is sure to find itself with so much.
+pub(super) const LEAST_SLACK: f32 = 0.05;
 
 /// The recall that is aimed at when the caller names none.
-const DEFAULT_RECALL: f32 = 0.95;
+const DEFAULT_RECALL: f32 = 0.99;
 
-/// A walk that keeps more than a candidate for so many rows gives way to a scan; see [`choose`].
-const ROWS_A_CANDIDATE: usize = 32;
+/// A walk that compares more than a row in so many gives way to a scan; see [`choose`].
+const ROWS_A_COMPARISON: usize = 4;
+
+/// Rows that a walk compares for each candidate that it keeps, about: 8.7 with 128 of them on the captions of `benches/peers`.
+const COMPARISONS_A_CANDIDATE: usize = 8;
 
 /// Neighbours that a calibration counts.
 pub(super) const CALIBRATED_K: usize = 10;
 
+/// The comparisons of a walk grow with this power of the neighbours that it looks for: on the captions of `benches/peers` 2.0-fold from 10 to 30
+/// neighbours, 4.3-fold to 100, 8.1-fold to 300.
+const COST_OF_MORE: f32 = 0.63;
+
 /// How a segment answers a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Method {
     /// Compare with every row.
     Scan,
-    /// Walk the graph, keeping this many candidates.
-    Walk {
-        /// Candidates kept.
-        ef: usize,
-    },
+    /// Walk the graph.
+    Walk(Breadth),
 }
 
 /// Chooses for a segment of `rows` rows whose graph has that calibration.
 ///
-/// Measured on one thread of a machine with other work, 384 dimensions, real captions: a walk takes 0.65 to 0.8 µs for each candidate that it
-/// keeps, beyond 100. A scan by codes takes 26 ns a row of 35,000, whose codes stay in the cache, and 46 to 70 ns a row of 102,760. So a candidate
-/// costs as much as 11 to 25 rows. At a candidate for every 32 rows, a scan takes 1.2 to 3 times as long as a walk and is exact: past
-/// that it is preferred.
+/// Measured on one thread, 384 dimensions, real captions: a walk takes 70 to 90 ns for each row that it compares, because rows lie apart, a
+/// scan by codes 26 ns a row of 35,000, whose codes stay in the cache, and 37 to 70 ns a row of 102,760. So where a walk compares a quarter of the
+/// rows, a scan takes 1.2 to 3 times as long as it, and is exact: past that it is preferred.
 pub(super) fn choose(options: &SearchOptions, rows: usize, calibration: &[Calibrated]) -> Method {
-    let wanted = options.recall.unwrap_or(DEFAULT_RECALL);
-    let ef = match options.ef {
-        Some(ef) => Some(ef.max(options.k)),
-        None => calibrated(calibration, wanted, options.k).map(|ef| match options.recall {
-            Some(_) => ef,
-            None => ef.max(DEFAULT_EF),
-        }),
-    };
-    match ef {
-        Some(ef) if !options.exact && ef <= rows / ROWS_A_CANDIDATE => Method::Walk { ef },
-        _ => Method::Scan,
+    let Some((breadth, compared)) = breadth(options, calibration) else { return Method::Scan };
+    match compared <= rows / ROWS_A_COMPARISON && !options.exact {
+        true => Method::Walk(breadth),
+        false => Method::Scan,
     }
 }
 
-/// The candidates that reach a recall; `None` where no calibrated number does.
-fn calibrated(calibration: &[Calibrated], recall: f32, k: usize) -> Option<usize> {
-    let ef = calibration.iter().find(|point| point.recall >= recall)?.ef as usize;
-    // More neighbours want candidates in proportion.
-    Some(if k > CALIBRATED_K { ef.saturating_mul(k).div_ceil(CALIBRATED_K) } else { ef })
+/// How far a walk must go, and how many rows it will compare about; `None` where none was calibrated that finds enough.
+fn breadth(options: &SearchOptions, calibration: &[Calibrated]) -> Option<(Breadth, usize)> {
+    if let Some(ef) = options.ef {
+        let ef = ef.max(options.k);
+        return Some((Breadth::Candidates(ef), ef.saturating_mul(COMPARISONS_A_CANDIDATE)));
+    }
+    let slack = match options.recall {
+        Some(recall) => slack_for(calibration, recall)?,
+        None => slack_for(calibration, DEFAULT_RECALL)?.max(LEAST_SLACK),
+    };
+    let dearer = calibration.iter().find(|point| point.slack >= slack).or(calibration.last())?;
+    let more = (options.k.max(CALIBRATED_K) as f32 / CALIBRATED_K as f32).powf(COST_OF_MORE);
+    Some((Breadth::Slack(slack), (dearer.compared as f32 * more) as usize))
+}
+
+/// The slack that reaches a recall, on lines between the calibrated points; `None` where none of them does.
+fn slack_for(calibration: &[Calibrated], recall: f32) -> Option<f32> {
+    let enough = calibration.iter().position(|point| point.recall >= recall)?;
+    let above = calibration[enough];
+    let Some(below) = enough.checked_sub(1).map(|at| calibration[at]) else { return Some(above.slack) };
+    let share = (recall - below.recall) / (above.recall - below.recall);
+    Some(below.slack + share * (above.slack - below.slack))
 }
 
 #[cfg(test)]
@@ -68,19 +82,33 @@ mod tests {
 
     #[test]
     fn the_question_decides() {
-        let calibration = [(16, 0.6), (64, 0.9), (256, 0.97), (512, 0.992)];
-        let calibration = calibration.map(|(ef, recall)| Calibrated { ef, recall });
+        let points = [(0.0, 0.6, 200), (0.02, 0.8, 400), (0.04, 0.9, 1000), (0.1, 0.99, 3000), (0.2, 0.996, 20_000)];
+        let calibration = points.map(|(slack, recall, compared)| Calibrated { slack, recall, compared });
         let choose = |options: SearchOptions, rows| choose(&options, rows, &calibration);
+        let slack_of = |options: SearchOptions| match choose(options, 100_000) {
+            Method::Walk(Breadth::Slack(slack)) => slack,
+            other => panic!("{other:?}"),
+        };
         let default = SearchOptions::default;
-        assert_eq!(choose(default(), 100_000), Method::Walk { ef: 256 });
-        assert_eq!(choose(default(), 8_000), Method::Scan);
-        assert_eq!(choose(SearchOptions { exact: true, ..default() }, 100_000), Method::Scan);
-        assert_eq!(choose(SearchOptions { ef: Some(3), ..default() }, 100_000), Method::Walk { ef: 10 });
-        assert_eq!(choose(SearchOptions { recall: Some(0.5), ..default() }, 100_000), Method::Walk { ef: 16 });
-        assert_eq!(choose(SearchOptions { recall: Some(0.99), ..default() }, 100_000), Method::Walk { ef: 512 });
+        assert_eq!(slack_of(default()), 0.1);
+        assert_eq!(slack_of(SearchOptions { recall: Some(0.5), ..default() }), 0.0);
+        assert_eq!(slack_of(SearchOptions { recall: Some(0.8), ..default() }), 0.02);
+        assert!((slack_of(SearchOptions { recall: Some(0.85), ..default() }) - 0.03).abs() < 1e-6);
         assert_eq!(choose(SearchOptions { recall: Some(0.999), ..default() }, 100_000), Method::Scan);
-        assert_eq!(choose(SearchOptions { k: 30, ..default() }, 100_000), Method::Walk { ef: 768 });
-        assert_eq!(choose(SearchOptions { ef: Some(3125), ..default() }, 100_000), Method::Walk { ef: 3125 });
-        assert_eq!(choose(SearchOptions { ef: Some(3126), ..default() }, 100_000), Method::Scan);
+        assert_eq!(choose(default(), 11_999), Method::Scan);
+        assert_eq!(slack_of(SearchOptions { k: 280, ..default() }), 0.1, "24,500 comparisons");
+        assert_eq!(choose(SearchOptions { k: 300, ..default() }, 100_000), Method::Scan, "25,600 comparisons");
+        assert_eq!(choose(SearchOptions { exact: true, ..default() }, 100_000), Method::Scan);
+        let candidates = |ef| choose(SearchOptions { ef: Some(ef), ..default() }, 100_000);
+        assert_eq!(candidates(3), Method::Walk(Breadth::Candidates(10)));
+        assert_eq!(candidates(3125), Method::Walk(Breadth::Candidates(3125)));
+        assert_eq!(candidates(3126), Method::Scan);
+    }
+
+    #[test]
+    fn an_easy_graph_is_walked_with_some_slack_all_the_same() {
+        let calibration = [Calibrated { slack: 0.0, recall: 1.0, compared: 100 }];
+        let method = choose(&SearchOptions::default(), 100_000, &calibration);
+        assert_eq!(method, Method::Walk(Breadth::Slack(LEAST_SLACK)));
     }
 }

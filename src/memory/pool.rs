@@ -2,7 +2,23 @@
 
 use std::cell::RefCell;
 
+use super::planner::CALIBRATED_K;
 use super::visited::Visited;
+
+/// How far a walk goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Breadth {
+    /// Until the best so many rows that it has met are all expanded: the beam search of HNSW, where the number is called ef.
+    Candidates(usize),
+    /// Until every row that is farther from the query by no more than this than its k-th nearest is expanded; distances are those of unit
+    /// vectors, 0 to 2. So an easy query ends early and a hard one goes on, and the same recall takes a half to four fifths of the
+    /// comparisons. This is adaptive beam search (Al-Jazzazi et al., arXiv 2505.15636), with a sum where that has a factor: one slack then brings
+    /// texts, whose neighbours are near, and sounds, whose neighbours are far, to about the same recall.
+    Slack(f32),
+}
+
+/// Candidates at most of a walk that has a slack, lest ordering them should take the time.
+const MOST: usize = 4096;
 
 /// A row as the pool orders it: by sum, then by lower row. The greater is the better.
 #[derive(Debug, Clone, Copy)]
@@ -12,28 +28,76 @@ struct Entry {
     expanded: bool,
 }
 
-/// The best `ef` rows, best first.
+fn key_of(sum: i32, row: u32) -> u64 {
+    u64::from(sum as u32 ^ 0x8000_0000) << 32 | u64::from(!row)
+}
+
+fn sum_of(key: u64) -> i32 {
+    ((key >> 32) as u32 ^ 0x8000_0000) as i32
+}
+
+/// The best rows, best first.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    ef: usize,
     entries: Vec<Entry>,
     /// No entry before this one waits to be expanded.
     next: usize,
+    limits: Limits,
+    /// What is below is not expanded; with a number of candidates nothing is.
+    floor: u64,
+}
+
+/// What a pool keeps.
+#[derive(Debug, Default, Clone, Copy)]
+struct Limits {
+    /// Entries at most.
+    most: usize,
+    /// Entries that are kept even below the floor.
+    least: usize,
+    /// The floor lies so far behind the entry of this rank, counted from 1; at 0 there is none.
+    rank: usize,
+    slack: f32,
+    /// What a sum of 1 is as a similarity.
+    unit: f32,
+}
+
+impl Limits {
+    fn of(breadth: Breadth, k: usize, unit: f32) -> Self {
+        match breadth {
+            Breadth::Candidates(ef) => Self { most: ef.max(k), ..Self::default() },
+            Breadth::Slack(slack) => {
+                // Fewer than were calibrated say too little of how far the neighbours are.
+                let rank = k.max(CALIBRATED_K);
+                Self { most: MOST.max(2 * rank), least: 2 * rank, rank, slack, unit }
+            }
+        }
+    }
+
+    /// The least sum that is expanded when the entry of `rank` has this one.
+    fn least_sum(&self, sum: i32) -> i32 {
+        let distance = |similarity: f32| (2.0 - 2.0 * similarity).max(0.0).sqrt();
+        let reach = distance(sum as f32 * self.unit) + self.slack;
+        ((1.0 - reach * reach / 2.0) / self.unit) as i32
+    }
 }
 
 impl Pool {
-    fn begin(&mut self, ef: usize) {
-        self.ef = ef;
+    fn begin(&mut self, limits: Limits) {
+        self.limits = limits;
         self.entries.clear();
-        self.entries.reserve(ef + 1);
         self.next = 0;
+        self.floor = 0;
     }
 
-    /// Keeps a row if it is among the best `ef` so far.
+    /// Keeps a row if it is among the best so far.
     #[inline]
     pub(super) fn offer(&mut self, sum: i32, row: u32) {
-        let key = u64::from(sum as u32 ^ 0x8000_0000) << 32 | u64::from(!row);
-        let full = self.entries.len() >= self.ef;
+        let key = key_of(sum, row);
+        let Limits { most, least, rank, .. } = self.limits;
+        if key < self.floor && self.entries.len() >= least {
+            return;
+        }
+        let full = self.entries.len() >= most;
         if full && self.entries.last().is_some_and(|worst| key <= worst.key) {
             return;
         }
@@ -43,6 +107,18 @@ impl Pool {
         }
         self.entries.insert(at, Entry { key, expanded: false });
         self.next = self.next.min(at);
+        if at < rank && self.entries.len() >= rank {
+            self.raise_floor();
+        }
+    }
+
+    /// The entry of `rank` has become a better one: what now lies too far behind it need not be kept.
+    fn raise_floor(&mut self) {
+        let Limits { rank, least, .. } = self.limits;
+        self.floor = key_of(self.limits.least_sum(sum_of(self.entries[rank - 1].key)), u32::MAX);
+        while self.entries.len() > least && self.entries.last().is_some_and(|worst| worst.key < self.floor) {
+            self.entries.pop();
+        }
     }
 
     /// The best row that was not expanded yet; it is now.
@@ -54,13 +130,13 @@ impl Pool {
         Some(row)
     }
 
-    /// The best row that was not expanded yet.
+    /// The best row that was not expanded yet and is to be.
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u32> {
         while self.entries.get(self.next)?.expanded {
             self.next += 1;
         }
-        self.entries.get(self.next).map(|entry| !(entry.key as u32))
+        self.entries.get(self.next).filter(|entry| entry.key >= self.floor).map(|entry| !(entry.key as u32))
     }
 
     /// The rows, best first.
@@ -77,13 +153,16 @@ pub(super) struct Scratch {
     /// Rows that are looked at together, and their sums.
     pub fresh: Vec<u32>,
     pub sums: Vec<i32>,
+    /// Rows of level 0 whose codes the walk has compared.
+    pub compared: usize,
 }
 
 impl Scratch {
-    /// Makes ready for a walk over `rows` that keeps `ef`.
-    pub(super) fn begin(&mut self, rows: usize, ef: usize) {
+    /// Makes ready for a walk over `rows` that looks for `k`; a sum of 1 is a similarity of `unit`.
+    pub(super) fn begin(&mut self, rows: usize, breadth: Breadth, k: usize, unit: f32) {
         self.visited.begin(rows);
-        self.pool.begin(ef);
+        self.pool.begin(Limits::of(breadth, k, unit));
+        self.compared = 0;
     }
 }
 
@@ -106,7 +185,7 @@ mod tests {
     #[test]
     fn keeps_the_best_in_order_and_expands_each_once() {
         let mut pool = Pool::default();
-        pool.begin(3);
+        pool.begin(Limits::of(Breadth::Candidates(3), 1, 1.0));
         for (sum, row) in [(5, 1), (-7, 2), (i32::MIN, 3), (5, 0), (i32::MAX, 4)] {
             pool.offer(sum, row);
         }
@@ -114,5 +193,21 @@ mod tests {
         assert_eq!((pool.next(), pool.next()), (Some(4), Some(0)));
         pool.offer(6, 9);
         assert_eq!((pool.next(), pool.next()), (Some(9), None));
+    }
+
+    /// Similarities 0.90, 0.89 … 0.61: the tenth is 0.81, a distance of 0.6164. With 0.1 more, 0.7434 is the least similarity to look at.
+    #[test]
+    fn a_slack_expands_what_is_little_farther_than_the_tenth() {
+        let mut pool = Pool::default();
+        pool.begin(Limits::of(Breadth::Slack(0.1), 1, 1e-6));
+        let offers: Vec<(i32, u32)> = (0..30).map(|i| (900_000 - 10_000 * i, i as u32)).collect();
+        for (sum, row) in offers.iter().rev() {
+            pool.offer(*sum, *row);
+        }
+        assert!(pool.rows().eq(0..20), "twice ten are kept");
+        let expanded: Vec<u32> = std::iter::from_fn(|| pool.next()).collect();
+        assert_eq!(expanded, (0..16).collect::<Vec<_>>());
+        pool.offer(895_000, 40);
+        assert_eq!((pool.next(), pool.next()), (Some(40), None), "the tenth is nearer now");
     }
 }

@@ -23,11 +23,11 @@ pub struct SearchOptions {
     pub domains: Option<Vec<String>>,
     /// Compare with every vector, even where there is a graph.
     pub exact: bool,
-    /// The share of the true neighbours to find, above 0 and at most 1: each segment keeps as many candidates as found that many when its
-    /// graph was built, of the 10 nearest to queries unlike the stored vectors; where none did, it is scanned. An aim, not a promise.
-    /// `None` aims at 0.95.
+    /// The share of the true neighbours to find, above 0 and at most 1: a walk goes on until what is left is farther away than the k-th
+    /// nearest by a slack, which each segment measured when its graph was built, for the 10 nearest to queries unlike the stored vectors;
+    /// where no slack finds that many, the segment is scanned. An aim, not a promise. `None` aims at 0.99.
     pub recall: Option<f32>,
-    /// Candidates that a walk keeps, whatever `recall` says; more finds more and takes longer.
+    /// Ends a walk by a number of candidates that it keeps, whatever `recall` says; more finds more and takes longer.
     pub ef: Option<usize>,
 }
 
@@ -129,16 +129,16 @@ fn nearest(segment: &Segment, dim: usize, queries: &[&[f32]], options: &SearchOp
     let vectors = segment.vectors.as_slice();
     let rows = Rows { dead: segment.removed.as_ref(), ..Rows::new(vectors, dim) };
     let graph = segment.graph();
-    let Some((graph, ef)) =
+    let Some((graph, breadth)) =
         graph.and_then(|graph| match planner::choose(options, segment.rows(), graph.calibration()) {
-            Method::Walk { ef } => Some((graph, ef)),
+            Method::Walk(breadth) => Some((graph, breadth)),
             Method::Scan => None,
         })
     else {
         return scan(rows.with_graph(graph), queries, options.k);
     };
     let walk = |query: &&[f32]| {
-        let walked = walk::search(graph, vectors, query, options.k, ef, rows.dead);
+        let walked = walk::search(graph, vectors, query, options.k, breadth, rows.dead);
         walked.unwrap_or_else(|| scan(rows, &[query], options.k).concat())
     };
     match queries {
