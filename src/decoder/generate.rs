@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use rand::Rng;
+use candle_core::{Device, Tensor};
+use candle_transformers::generation::{LogitsProcessor, Sampling};
+use rand::RngCore;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +144,7 @@ impl Decoder {
         let room = self.info.config.max_tokens - 1;
         let limit = options.max_tokens.unwrap_or(room).clamp(1, room);
         let best = if options.temperature > 0.0 {
-            sample(draft, limit, options, index)
+            sample(draft, limit, options, index)?
         } else {
             search(draft, limit, options)
         };
@@ -263,30 +265,24 @@ fn search<'a>(draft: Draft<'a>, limit: usize, options: &GenerateOptions) -> Draf
 }
 
 /// Draws one token after the other.
-fn sample<'a>(mut draft: Draft<'a>, limit: usize, options: &GenerateOptions, index: usize) -> Draft<'a> {
-    let mut rng = rng(options.seed, 6, index, 0);
+fn sample<'a>(mut draft: Draft<'a>, limit: usize, options: &GenerateOptions, index: usize) -> Result<Draft<'a>> {
+    let sampling = Sampling::TopP { p: f64::from(options.top_p), temperature: f64::from(options.temperature) };
+    let mut processor = LogitsProcessor::from_sampling(rng(options.seed, 6, index, 0).next_u64(), sampling);
     while !draft.ended {
-        let mut tokens: Vec<u32> =
-            (0..draft.next.len() as u32).filter(|t| draft.allows(*t, options.no_repeat)).collect();
-        let logit = |token: &u32| draft.next[*token as usize];
-        tokens.sort_by(|a, b| logit(b).total_cmp(&logit(a)));
-        let Some(top) = tokens.first().map(logit) else { break };
-        let weights: Vec<f64> =
-            tokens.iter().map(|t| f64::from((logit(t) - top) / options.temperature).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        let (mut kept, mut mass) = (0, 0.0);
-        while kept < weights.len() && (kept == 0 || mass < f64::from(options.top_p) * total) {
-            mass += weights[kept];
-            kept += 1;
+        // Weights that overflow on the way leave numbers that nothing can be drawn by.
+        let allowed = |(token, logit): (usize, &f32)| match draft.allows(token as u32, options.no_repeat) {
+            true if logit.is_finite() => *logit,
+            _ => f32::NEG_INFINITY,
+        };
+        let logits: Vec<f32> = draft.next.iter().enumerate().map(allowed).collect();
+        if logits.iter().all(|logit| *logit == f32::NEG_INFINITY) {
+            break; // no token is left: keep what there is
         }
-        let mut point = rng.random::<f64>() * mass;
-        let chosen = weights[..kept].iter().position(|weight| {
-            point -= weight;
-            point < 0.0
-        });
-        draft.take(tokens[chosen.unwrap_or(0)], limit);
+        let count = logits.len();
+        let token = processor.sample(&Tensor::from_vec(logits, count, &Device::Cpu)?)?;
+        draft.take(token, limit);
     }
-    draft
+    Ok(draft)
 }
 
 fn log_softmax(mut logits: Vec<f32>) -> Vec<f32> {
