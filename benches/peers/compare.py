@@ -204,7 +204,9 @@ class Race:
         times = sorted(one["times"])
         # All at once spares a peer the way through Python with every query.
         together = [] if name == "echoic" else [self.search(name, kind, batch=True, **setting)["qps"]]
-        return {"qps": max([one["qps"], *together]), "qps2": self.search(name, kind, threads=2, **setting)["qps"],
+        # The best of three: the system takes milliseconds to move a thread to the other processor, a thousand queries as little as 16.
+        both = max(self.search(name, kind, threads=2, **setting)["qps"] for _ in range(3))
+        return {"qps": max([one["qps"], *together]), "qps2": both,
                 "p50_us": 1e6 * times[len(times) // 2], "p99_us": 1e6 * times[int(len(times) * 0.99)]}
 
     @staticmethod
