@@ -23,10 +23,11 @@ const AVX512: Kernels = Kernels {
 
 struct Avx512;
 
-/// These kernels, on a processor that has the instructions and loses no speed by them.
+/// These kernels, on a processor that has the instructions and is not known to slow down for them.
 ///
-/// VBMI2 is asked for as the mark of Ice Lake, Zen 4 and what came after: no kernel needs it, but the processors before, Skylake-X and Cascade
-/// Lake, lower their clock for products of 512 bits, for all that runs on the core and for a while after. Those keep AVX2.
+/// VBMI2 is asked for as the mark of Ice Lake, Zen 4 and what came after: no kernel needs it. The processors before,
+/// Skylake-X and Cascade Lake, lower their clock for products of 512 bits, for all that the core runs then and for a
+/// while after; they keep AVX2.
 pub(super) fn kernels() -> Option<&'static Kernels> {
     let found = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
