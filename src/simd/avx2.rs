@@ -7,9 +7,21 @@
 
 use std::arch::x86_64::*;
 
+use super::rows::{self, Loops};
 use super::{Kernels, TILE_QUERIES, TILE_ROWS, Tile};
 
-const AVX2: Kernels = Kernels { dot, dots, code_dots, gather, widen, tile, add_scaled };
+const AVX2: Kernels = Kernels {
+    name: "AVX2",
+    dot: rows::dot::<Avx2>,
+    dots: rows::dots::<Avx2>,
+    code_dots: rows::code_dots::<Avx2>,
+    gather: rows::gather::<Avx2>,
+    widen,
+    tile,
+    add_scaled,
+};
+
+struct Avx2;
 
 /// These kernels, on a processor that has the instructions.
 pub(super) fn kernels() -> Option<&'static Kernels> {
@@ -26,23 +38,15 @@ pub(super) fn prefetch<T>(bytes: &[T]) {
     }
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // SAFETY: `kernels` found the instructions.
-    unsafe { dots_of::<1>(a, [b])[0] }
-}
+impl Loops for Avx2 {
+    fn dots<const R: usize>(query: &[f32], rows: [&[f32]; R]) -> [f32; R] {
+        // SAFETY: `kernels` found the instructions.
+        unsafe { dots_of(query, rows) }
+    }
 
-fn dots(query: &[f32], rows: &[f32], out: &mut [f32]) {
-    let dim = query.len();
-    for (index, (out, four)) in out.chunks_mut(4).zip(rows.chunks(4 * dim)).enumerate() {
-        // The processor's own prefetching stops at the end of each page of 4 KiB, and mapped files have no larger ones.
-        prefetch(rows.get((index + 1) * 4 * dim..(index + 2) * 4 * dim).unwrap_or_default());
-        let row = |r: usize| &four[r * dim..][..dim];
-        if out.len() == 4 {
-            // SAFETY: `kernels` found the instructions.
-            out.copy_from_slice(&unsafe { dots_of::<4>(query, [row(0), row(1), row(2), row(3)]) });
-        } else {
-            (0..out.len()).for_each(|r| out[r] = dot(query, row(r)));
-        }
+    fn code_dots<const R: usize>(query: &[i16], rows: [&[i8]; R]) -> [i32; R] {
+        // SAFETY: `kernels` found the instructions.
+        unsafe { code_dots_of(query, rows) }
     }
 }
 
@@ -66,42 +70,18 @@ fn dots_of<const R: usize>(query: &[f32], rows: [&[f32]; R]) -> [f32; R] {
         }
     }
     std::array::from_fn(|r| {
-        let sum = _mm256_add_ps(sums[r][0], sums[r][1]);
-        let sum = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
-        let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-        let sum = _mm_add_ss(sum, _mm_shuffle_ps::<1>(sum, sum));
         let rest: f32 = query[whole..].iter().zip(&rows[r][whole..]).map(|(q, x)| q * x).sum();
-        _mm_cvtss_f32(sum) + rest
+        sum(_mm256_add_ps(sums[r][0], sums[r][1])) + rest
     })
 }
 
-fn code_dots(query: &[i16], codes: &[i8], out: &mut [i32]) {
-    let dim = query.len();
-    for (out, rows) in out.chunks_mut(4).zip(codes.chunks(4 * dim)) {
-        let row = |r: usize| &rows[r * dim..][..dim];
-        if out.len() == 4 {
-            // SAFETY: `kernels` found the instructions.
-            out.copy_from_slice(&unsafe { code_dots_of::<4>(query, [row(0), row(1), row(2), row(3)]) });
-        } else {
-            // SAFETY: `kernels` found the instructions.
-            (0..out.len()).for_each(|r| out[r] = unsafe { code_dots_of::<1>(query, [row(r)])[0] });
-        }
-    }
-}
-
-fn gather(query: &[i16], codes: &[i8], rows: &[u32], out: &mut [i32]) {
-    let dim = query.len();
-    let row = |row: u32| &codes[row as usize * dim..][..dim];
-    let (fours, rest) = rows.as_chunks::<4>();
-    let (out_fours, out_rest) = out.as_chunks_mut::<4>();
-    for (out, four) in out_fours.iter_mut().zip(fours) {
-        // SAFETY: `kernels` found the instructions.
-        *out = unsafe { code_dots_of::<4>(query, four.map(row)) };
-    }
-    for (out, one) in out_rest.iter_mut().zip(rest) {
-        // SAFETY: `kernels` found the instructions.
-        *out = unsafe { code_dots_of::<1>(query, [row(*one)])[0] };
-    }
+/// The sum of eight numbers, added in one order.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+pub(super) fn sum(sums: __m256) -> f32 {
+    let sum = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums));
+    let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    _mm_cvtss_f32(_mm_add_ss(sum, _mm_shuffle_ps::<1>(sum, sum)))
 }
 
 #[target_feature(enable = "avx2,fma")]

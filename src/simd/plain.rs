@@ -2,7 +2,7 @@
 
 use super::{Kernels, Tile};
 
-pub(super) const KERNELS: Kernels = Kernels { dot, dots, code_dots, gather, widen, tile, add_scaled };
+pub(super) const KERNELS: Kernels = Kernels { name: "plain", dot, dots, code_dots, gather, widen, tile, add_scaled };
 
 /// Sixteen running sums let the compiler use SIMD registers; the order of additions is fixed, so results repeat.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -41,7 +41,7 @@ fn gather(query: &[i16], codes: &[i8], rows: &[u32], out: &mut [i32]) {
     }
 }
 
-fn widen(codes: &[i8], out: &mut [i16]) {
+pub(super) fn widen(codes: &[i8], out: &mut [i16]) {
     for (out, code) in out.iter_mut().zip(codes) {
         *out = i16::from(*code);
     }
