@@ -24,6 +24,7 @@ mod state;
 mod tests;
 mod train;
 mod vocabulary;
+mod work;
 
 pub use config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
 pub use generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
@@ -31,4 +32,6 @@ pub use options::{TrainOptions, TrainReport, TrainingBridge, TrainingFacts, Trai
 pub use packing::MULTIPLICITY_CAP;
 pub use state::LogEntry;
 pub use train::train;
+pub(crate) use train::train_in;
 pub use vocabulary::Vocabulary;
+pub(crate) use work::WorkFolder;

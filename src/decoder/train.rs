@@ -15,22 +15,25 @@ use super::{
     packing::{Example, MULTIPLICITY_CAP, Packed, Split, epoch_order, rng, split},
     state::{self, LogEntry, Progressed},
     vocabulary::Vocabulary,
+    work::WorkFolder,
 };
 use crate::{
     Error, Result,
     bridge::{self, inject_noise},
-    progress::{Progress, Stop},
+    progress::{Phase, Progress, Stop},
 };
 
 /// Trains a decoder on texts and their embeddings.
 ///
 /// `tokenizer` is the text tower's; `dir` is the work folder, which receives `best.safetensors` (the decoder, see
-/// [`super::Decoder::load`]), `state.safetensors` (for resuming) and `log.jsonl` (one [`LogEntry`] an epoch). `stop` is
-/// looked at before every step; when it was requested, the state is saved and the report says `interrupted`.
+/// [`super::Decoder::load`]), `state.safetensors` (for resuming) and `log.jsonl` (one [`LogEntry`] an epoch); a file `lock`
+/// keeps another training out of it. `stop` is looked at before every step; when it was requested, the state is saved and
+/// the report says `interrupted`.
 ///
 /// # Errors
 /// When the texts are too few or do not fit the embeddings, an option is out of range, the state to resume belongs to
-/// another training, the loss stops being finite, or the folder cannot be written.
+/// another training, the loss stops being finite, or the folder cannot be written; [`Error::Training`] while another
+/// training works in the folder.
 pub fn train(
     set: &TrainingSet,
     tokenizer: &Tokenizer,
@@ -39,14 +42,24 @@ pub fn train(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<TrainReport> {
+    train_in(&WorkFolder::take(dir)?, set, tokenizer, options, progress, stop)
+}
+
+/// [`train`] in a folder that is taken already.
+pub(crate) fn train_in(
+    folder: &WorkFolder,
+    set: &TrainingSet,
+    tokenizer: &Tokenizer,
+    options: &TrainOptions,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<TrainReport> {
     keep_freed_memory();
-    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    let mut trainer = Trainer::new(set, tokenizer, options, dir)?;
-    progress.begin("training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
+    let mut trainer = Trainer::new(set, tokenizer, options, folder)?;
+    let phase = Phase::begin(progress, "training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
     progress.advance(trainer.state.updates);
-    let result = trainer.run(progress, stop);
-    progress.end();
-    result?;
+    trainer.run(progress, stop)?;
+    phase.end();
     trainer.report()
 }
 
@@ -60,7 +73,7 @@ fn keep_freed_memory() {
 struct Trainer<'a> {
     set: &'a TrainingSet,
     options: &'a TrainOptions,
-    dir: &'a Path,
+    folder: &'a WorkFolder,
     config: DecoderConfig,
     recipe: Recipe,
     vocabulary: Vocabulary,
@@ -75,7 +88,12 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    fn new(set: &'a TrainingSet, tokenizer: &Tokenizer, options: &'a TrainOptions, dir: &'a Path) -> Result<Self> {
+    fn new(
+        set: &'a TrainingSet,
+        tokenizer: &Tokenizer,
+        options: &'a TrainOptions,
+        folder: &'a WorkFolder,
+    ) -> Result<Self> {
         let begun = Instant::now();
         check(set, options)?;
         let mut recipe = options.preset.recipe(set.texts.len());
@@ -97,7 +115,7 @@ impl<'a> Trainer<'a> {
         }
         let fingerprint = fingerprint(set, options, &config, &recipe)?;
         let resumed = match options.resume {
-            true => state::load(&dir.join("state.safetensors"), &fingerprint, &parameters)?,
+            true => state::load(&folder.state(), &fingerprint, &parameters)?,
             false => None,
         };
         let (state, moments) = resumed.unwrap_or_else(|| {
@@ -108,7 +126,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             set,
             options,
-            dir,
+            folder,
             config,
             recipe,
             vocabulary,
@@ -285,7 +303,7 @@ impl<'a> Trainer<'a> {
             space: self.set.space.clone(),
             facts,
         };
-        file::write_decoder(&self.dir.join("best.safetensors"), &header, &state::weights(&self.parameters)?)?;
+        file::write_decoder(&self.folder.best(), &header, &state::weights(&self.parameters)?)?;
         self.state.best = Some((self.state.epoch, validation_loss));
         Ok(())
     }
@@ -297,9 +315,9 @@ impl<'a> Trainer<'a> {
             lines.push_str(&json(entry)?);
             lines.push('\n');
         }
-        write_atomically(&self.dir.join("log.jsonl"), lines.as_bytes())?;
+        write_atomically(&self.folder.log(), lines.as_bytes())?;
         self.state.seconds = self.seconds();
-        state::save(&self.dir.join("state.safetensors"), &self.state, &self.parameters, &self.moments)
+        state::save(&self.folder.state(), &self.state, &self.parameters, &self.moments)
     }
 
     fn report(&self) -> Result<TrainReport> {
@@ -307,7 +325,7 @@ impl<'a> Trainer<'a> {
         let (best_epoch, validation_loss) = state.best.ok_or_else(|| Error::input("epochs", 0, "at least 1"))?;
         let tokens = state.all_tokens + state.tokens;
         Ok(TrainReport {
-            best: self.dir.join("best.safetensors"),
+            best: self.folder.best(),
             best_epoch,
             validation_loss,
             train_loss: state.log.last().map(|entry| entry.train_loss),
