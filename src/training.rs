@@ -14,7 +14,7 @@ use crate::bridge::estimate_noise_variance;
 use crate::decoder::{TrainOptions, TrainReport, TrainingSet, TrainingText, WorkFolder, train_in};
 use crate::memory::{DecoderEntry, Memory, check_name};
 use crate::progress::{Progress, Stop};
-use crate::{Embeddings, Error, Result};
+use crate::{Error, Result};
 
 /// The folder in which a decoder of this name trains: its resumable state and its log.
 pub fn work_folder(memory: &Memory, name: &str) -> PathBuf {
@@ -165,16 +165,17 @@ pub fn remove_decoder(store: &Path, name: &str) -> Result<RemovedDecoder> {
     Ok(RemovedDecoder { published: bytes.is_some(), bytes: bytes.unwrap_or(0) + freed })
 }
 
-/// The stored texts of the domains with their embeddings, in the order of their ids.
+/// The stored texts of the domains with their embeddings, in the order of their ids. The texts are copied, the embeddings stay in the mapped
+/// files.
 ///
 /// # Errors
 /// As [`Memory::for_each_caption`].
-pub fn training_set(memory: &Memory, domains: Option<&[String]>) -> Result<TrainingSet> {
-    let mut texts = Vec::new();
-    let mut embeddings = Embeddings::new(memory.space().dim);
+pub fn training_set<'a>(memory: &'a Memory, domains: Option<&[String]>) -> Result<TrainingSet<Vec<&'a [f32]>>> {
+    let (mut texts, mut embeddings) = (Vec::new(), Vec::new());
     memory.for_each_caption(domains, |caption, embedding| {
         texts.push(TrainingText { text: caption.text, multiplicity: caption.multiplicity });
-        embeddings.push(embedding)
+        embeddings.push(embedding);
+        Ok(())
     })?;
     Ok(TrainingSet { texts, embeddings, space: memory.space().clone() })
 }
