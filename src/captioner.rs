@@ -14,7 +14,7 @@ use crate::clap::Clap;
 use crate::decoder::{Decoder, GenerateOptions};
 use crate::embedding::normalize;
 use crate::memory::{Memory, Neighbour, SearchOptions};
-use crate::training::is_finished;
+use crate::training::default_decoder;
 use crate::{Error, Result};
 
 /// How neighbours are retrieved.
@@ -377,15 +377,26 @@ impl Captioner {
     }
 }
 
-/// Loads a decoder of the store: the named one, or the newest. One whose training was interrupted comes behind all finished ones.
+/// Loads a decoder of the store: the named one, or [`default_decoder`]'s. One that was removed, or trained anew, since the store was opened
+/// is looked for in the newest commit.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none of that name; [`Error::Input`] when there is none at all.
 pub fn load_decoder(memory: &Memory, name: Option<&str>) -> Result<Decoder> {
+    match load_committed(memory, name) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            load_committed(&Memory::open(memory.dir())?, name)
+        }
+        outcome => outcome,
+    }
+}
+
+/// [`load_decoder`] from the very commit that was opened.
+fn load_committed(memory: &Memory, name: Option<&str>) -> Result<Decoder> {
     let name = match name {
         Some(name) => name.to_owned(),
-        None => match memory.decoders().iter().max_by_key(|d| (is_finished(d), d.created)) {
-            Some(newest) => newest.name.clone(),
+        None => match default_decoder(memory) {
+            Some(decoder) => decoder.name.clone(),
             None => {
                 return Err(Error::input(memory.dir().display(), "no decoder", "a store with a trained decoder")
                     .with_hint("train one from the stored texts: echoic train"));

@@ -87,6 +87,15 @@ pub enum Error {
         owner: String,
     },
 
+    /// Another training works in the folder.
+    #[error("a decoder is being trained in {} by another process ({owner})", path.display())]
+    Training {
+        /// The folder.
+        path: PathBuf,
+        /// Who trains there, as it named itself.
+        owner: String,
+    },
+
     /// Embeddings of one space were offered to a store of another.
     #[error("the store is bound to the embedding space {store}, but the embeddings come from {given}")]
     SpaceMismatch {
@@ -167,6 +176,7 @@ impl Error {
             Self::ModelMissing { hint, .. } => Some(hint.clone()),
             Self::NoStore { .. } => Some("create one with `echoic init`, or name another with --store".into()),
             Self::Locked { .. } => Some("wait until it has finished, or end it; readers are not affected".into()),
+            Self::Training { .. } => Some("wait until it has finished, end it, or train under another --name".into()),
             Self::Damaged { .. } => {
                 Some("restore the file from a backup, or remove the domain and ingest it again".into())
             }

@@ -10,7 +10,7 @@ use tempfile::TempPath;
 
 use crate::memory::{Caption, Memory};
 use crate::parquet;
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
 
 /// How an export is written. Each has one row for each ingested row, so that one ingested again makes the same captions with the same
@@ -98,7 +98,7 @@ pub fn export(
     if let Some(vectors) = &mut vectors {
         vectors.write_all(&npy_header(0, memory.space().dim)).map_err(Error::io("write", path))?;
     }
-    progress.begin("exporting", Some(captions_of(memory, domains)));
+    let phase = Phase::begin(progress, "exporting", Some(captions_of(memory, domains)));
     let mut exported = Exported::default();
     memory.for_each_caption(domains, |caption, vector| {
         stop.check()?;
@@ -112,7 +112,7 @@ pub fn export(
         progress.advance(1);
         Ok(())
     })?;
-    progress.end();
+    phase.end();
     if let Some((mut vectors, file)) = vectors.zip(vectors_file) {
         // Now that the number of rows is known.
         let header = npy_header(exported.rows, memory.space().dim);
@@ -183,7 +183,7 @@ fn export_parquet(
 ) -> Result<Exported> {
     let file = Fresh::beside(path)?;
     let mut out = parquet::Writer::create(file.place(), memory.space())?;
-    progress.begin("exporting", Some(captions_of(memory, domains)));
+    let _phase = Phase::begin(progress, "exporting", Some(captions_of(memory, domains)));
     let mut exported = Exported { files: vec![path.to_path_buf()], ..Exported::default() };
     memory.for_each_caption(domains, |caption, embedding| {
         stop.check()?;
@@ -204,7 +204,6 @@ fn export_parquet(
     })?;
     out.finish()?;
     file.keep()?;
-    progress.end();
     Ok(exported)
 }
 

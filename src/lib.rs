@@ -54,11 +54,13 @@
 //! | [`models`] | getting and keeping models |
 //! | [`npy`], [`parquet`] | files of embeddings |
 //! | [`embedding`], [`progress`], [`error`] | vectors and the identity of their space; how long work reports and stops; what goes wrong |
+//! | [`clock`] | how points in time are written |
 
 pub mod audio;
 pub mod bridge;
 pub mod captioner;
 pub mod clap;
+pub mod clock;
 pub mod corpus;
 pub mod decoder;
 mod digest;
@@ -66,6 +68,7 @@ pub mod embedding;
 pub mod error;
 pub mod export;
 pub mod ingest;
+mod lock;
 pub mod memory;
 pub mod models;
 pub mod npy;

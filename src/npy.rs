@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::quiet::quietly;
 use crate::{Embeddings, Error, Result};
 
+/// What every `.npy` file begins with.
+const MAGIC: &[u8] = b"\x93NUMPY";
+
 /// The longest header that is read, which is also the longest that NumPy reads; that of an array of numbers takes about 100 bytes.
 const HEADER_BYTES: u64 = 10_000;
 
@@ -44,7 +47,18 @@ impl NpyRows {
         let bad = |found: String| Error::input(path.display(), found, expected);
         let mut file = File::open(path).map_err(Error::io("read", path))?;
         let length = file.metadata().map_err(Error::io("read", path))?.len();
-        let header = header_length(&mut file).map_err(Error::io("read", path))?;
+        let start = start(&mut file).map_err(Error::io("read", path))?;
+        // Asked first: what follows takes the bytes behind the magic for lengths and versions.
+        if !start.starts_with(MAGIC) {
+            let bad = bad(other_kind(&start));
+            let is_archive = start.starts_with(b"PK\x03\x04");
+            return Err(if is_archive {
+                bad.with_hint("of a .npz archive, save the one array with numpy.save")
+            } else {
+                bad
+            });
+        }
+        let header = header_length(&start);
         if header > HEADER_BYTES {
             return Err(bad(format!("a header of {header} bytes")));
         }
@@ -166,16 +180,29 @@ struct Number {
     decode: fn(&[u8], &mut Vec<f32>),
 }
 
-/// The length of the header as the file states it; npyz makes room for it before it reads.
-fn header_length(file: &mut File) -> std::io::Result<u64> {
+/// What stands before the header: the magic, the version and the length of the header, 12 bytes at most.
+fn start(file: &mut File) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::new();
     file.by_ref().take(12).read_to_end(&mut start)?;
     file.rewind()?;
-    Ok(match start[..] {
+    Ok(start)
+}
+
+/// Says of a file without the magic what it begins with.
+fn other_kind(start: &[u8]) -> String {
+    match start {
+        [] => "an empty file".into(),
+        _ => format!("no .npy file: it begins with \"{}\"", start.escape_ascii()),
+    }
+}
+
+/// The length of the header as the file states it; npyz makes room for it before it reads.
+fn header_length(start: &[u8]) -> u64 {
+    match start[..] {
         [_, _, _, _, _, _, 1, _, a, b, ..] => u16::from_le_bytes([a, b]).into(),
         [_, _, _, _, _, _, _, _, a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
         _ => 0,
-    })
+    }
 }
 
 /// How deep the brackets of the header, of `length` bytes behind at most twelve, are nested.
@@ -242,8 +269,26 @@ mod tests {
         let long = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(long.path(), b"\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr'").unwrap();
         assert!(NpyRows::open(long.path()).unwrap_err().to_string().contains("4294967295"));
-        let text = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(text.path(), "hello").unwrap();
-        assert!(NpyRows::open(text.path()).unwrap_err().to_string().contains("header"));
+    }
+
+    /// The bytes behind the place of the magic were once taken for a length: a text had "a header of 1937010543 bytes".
+    #[test]
+    fn a_file_of_another_kind_is_told_by_its_beginning() {
+        for (content, found) in [
+            (&b"Rain falls on a tin roof.\n"[..], "no .npy file: it begins with \"Rain falls o\""),
+            (b"hello", "no .npy file: it begins with \"hello\""),
+            (b"\x93NUMP", "no .npy file: it begins with \"\\x93NUMP\""),
+            (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no .npy file: it begins with \"RIFF$\\x00\\x00\\x00WAVE\""),
+            (b"", "an empty file"),
+            (b"\x93NUMPY", "header"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), content).unwrap();
+            let message = NpyRows::open(file.path()).unwrap_err().to_string();
+            assert!(message.contains(found), "{message}");
+        }
+        let archive = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(archive.path(), b"PK\x03\x04\x14\x00\x00\x00\x08\x00....").unwrap();
+        assert!(NpyRows::open(archive.path()).unwrap_err().hint().unwrap().contains("numpy.save"));
     }
 }

@@ -111,6 +111,25 @@ fn what_cannot_be_read_in_a_folder_is_named_and_the_rest_goes_on() {
     assert_eq!((lines.len(), captioned), (3, vec!["sounds/a.wav", "sounds/z.wav"]), "{run:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_links_lead_to_in_several_ways_is_captioned_once() {
+    let Some(bench) = listening() else { return };
+    wav(&bench, "sounds/a.wav", 16_000, 1, 16, false, 0.5);
+    std::os::unix::fs::symlink("..", bench.path("sounds/above")).unwrap();
+    let paths = |named: &[&str]| -> Vec<String> {
+        let run = bench.run_json(&[&["caption"], named].concat());
+        run.succeeds().lines().iter().map(|line| line["path"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(paths(&["sounds"]), ["sounds/a.wav"]);
+    assert_eq!(paths(&["sounds/above/sounds", "sounds", "."]), ["sounds/above/sounds/a.wav"]);
+    assert_eq!(
+        paths(&["sounds", "sounds/a.wav"]),
+        ["sounds/a.wav"; 2],
+        "what is named by itself is captioned as asked"
+    );
+}
+
 #[test]
 fn a_folder_without_audio_is_named_and_the_rest_goes_on() {
     let Some(bench) = listening() else { return };

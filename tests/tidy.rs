@@ -48,6 +48,15 @@ fn only_the_command_line_prints() {
 }
 
 #[test]
+fn a_phase_of_progress_cannot_be_left_open() {
+    for (path, text) in sources(&["src"]).iter().filter(|(path, _)| !path.ends_with("src/progress.rs")) {
+        for call in ["progress.begin(", "progress.end(", "bars.begin(", "bars.end("] {
+            assert!(!text.contains(call), "{call} in {}: progress::Phase ends on every way out", path.display());
+        }
+    }
+}
+
+#[test]
 fn unsafe_stands_in_named_places_each_with_its_reason() {
     for (path, text) in sources(&["src"]) {
         let lines: Vec<&str> = text.lines().collect();

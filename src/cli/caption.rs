@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use echoic::Result;
 use echoic::bridge::Strategy;
 use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
 use echoic::decoder::GenerateOptions;
-use echoic::progress::Progress;
-use echoic::{Error, Result};
+use echoic::progress::{Phase, Progress};
 
 use super::Context;
+use super::folders::audio_files;
 use super::search::{Effort, chosen, describe, each_row, span};
 
 /// Arguments of `caption`.
@@ -79,7 +80,7 @@ pub fn each_file(
     files: &[PathBuf],
     caption: impl Fn(&Path) -> Result<Vec<Captioned>>,
 ) -> Result<()> {
-    context.bars.begin("captioning", Some(files.len() as u64));
+    let _phase = Phase::begin(&context.bars, "captioning", Some(files.len() as u64));
     for file in files {
         context.stop.check()?;
         context.bars.note(&file.file_name().unwrap_or_default().to_string_lossy());
@@ -89,7 +90,6 @@ pub fn each_file(
         }
         context.bars.advance(1);
     }
-    context.bars.end();
     Ok(())
 }
 
@@ -106,52 +106,5 @@ fn print(context: &Context, captioned: &Captioned) -> Result<()> {
         let row = c.row.map(|row| format!(" [{row}]")).unwrap_or_default();
         let span = span(c.start, c.end);
         format!("{}{row}{span}\n  {}\n{}", c.path, c.caption, describe(&c.neighbours, 5))
-    })
-}
-
-/// The file names that a folder is searched for.
-const EXTENSIONS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "mp4", "aac", "aif", "aiff"];
-
-/// Files as named, and the audio files of folders in order of their names. A folder that gives none, and what cannot be looked into, is a
-/// failure of its own and does not stop the others.
-pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in named {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let before = (files.len(), context.out.failures());
-        for found in files_of(path) {
-            match found {
-                (file, None) => files.push(file),
-                (place, Some(error)) => context.out.failure(&place, None, &error)?,
-            }
-        }
-        if before == (files.len(), context.out.failures()) {
-            let expected = format!("audio files ({})", EXTENSIONS.join(", "));
-            context.out.failure(path, None, &Error::input(path.display(), "a folder without audio", expected))?;
-        }
-    }
-    Ok(files)
-}
-
-/// The audio files of a folder, and what of it cannot be read, with the reason.
-fn files_of(folder: &Path) -> impl Iterator<Item = (PathBuf, Option<Error>)> {
-    let entries = walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
-    entries.filter_map(move |entry| match entry {
-        Ok(entry) => {
-            let extension = entry.path().extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-            let is_audio = entry.file_type().is_file() && EXTENSIONS.contains(&extension.as_str());
-            is_audio.then(|| (entry.into_path(), None))
-        }
-        // A link back to a folder that is being walked leads to nothing new.
-        Err(error) if error.loop_ancestor().is_some() => None,
-        Err(error) => {
-            let place = error.path().map_or_else(PathBuf::new, Path::to_path_buf);
-            let reason = error.into_io_error().unwrap_or_else(|| std::io::Error::other("no reason given"));
-            let error = Error::io("read", &place)(reason);
-            Some((place, Some(error)))
-        }
     })
 }

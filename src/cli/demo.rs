@@ -13,7 +13,8 @@ use echoic::training::{is_finished, train_decoder, work_folder};
 use echoic::{Error, Result};
 
 use super::Context;
-use super::caption::{audio_files, each_file};
+use super::caption::each_file;
+use super::folders::audio_files;
 use super::ingest::{describe, store};
 
 /// Arguments of `demo`.

@@ -9,7 +9,7 @@ use echoic::ingest::{IngestReport, Mode, Source, ingest};
 use echoic::memory::{Memory, Writer};
 use echoic::npy::NpyRows;
 use echoic::parquet::ParquetRows;
-use echoic::progress::Progress;
+use echoic::progress::Phase;
 use echoic::{Error, Result};
 use serde::Serialize;
 
@@ -116,10 +116,9 @@ pub fn store(
     captions: Option<u64>,
 ) -> Result<IngestReport> {
     let (bars, stop) = (&context.bars, context.stop);
-    bars.begin(&format!("ingesting {domain}"), captions);
-    let report = ingest(writer, domain, corpus, source, mode, bars, stop);
-    bars.end();
-    let report = report?;
+    let phase = Phase::begin(bars, &format!("ingesting {domain}"), captions);
+    let report = ingest(writer, domain, corpus, source, mode, bars, stop)?;
+    phase.end();
     if !report.interrupted {
         writer.merge(bars, stop)?;
         writer.index(bars, stop)?;

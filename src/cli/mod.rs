@@ -11,10 +11,12 @@ mod captions;
 mod check;
 mod compact;
 mod completions;
+mod decoders;
 mod demo;
 mod doctor;
 mod domains;
 mod export;
+mod folders;
 mod ingest;
 mod init;
 mod models;
@@ -91,6 +93,8 @@ enum Command {
     Stats,
     /// Train a decoder from stored texts
     Train(train::Arguments),
+    /// List, show or remove trained decoders
+    Decoders(decoders::Arguments),
     /// Caption audio files, folders or precomputed audio embeddings
     Caption(caption::Arguments),
     /// Show the stored texts nearest to a text, a sound or an embedding
@@ -162,6 +166,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Compact => compact::run(context),
         Command::Stats => stats::run(context),
         Command::Train(arguments) => train::run(context, &arguments),
+        Command::Decoders(arguments) => decoders::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Align(arguments) => align::run(context, &arguments),

@@ -10,7 +10,6 @@ use serde::Serialize;
 /// Where results go: plain text for people, or JSON for programs.
 pub struct Output {
     json: bool,
-    failures: Cell<usize>,
     /// The exit code that the failures come to.
     code: Cell<u8>,
 }
@@ -18,7 +17,7 @@ pub struct Output {
 impl Output {
     /// Prints JSON where `json` is set.
     pub fn new(json: bool) -> Self {
-        Self { json, failures: Cell::new(0), code: Cell::new(0) }
+        Self { json, code: Cell::new(0) }
     }
 
     /// Prints one result: `value` as one line of JSON, or else what `text` says of it.
@@ -47,7 +46,6 @@ impl Output {
     /// # Errors
     /// As [`Output::item`].
     pub fn failure(&self, path: &Path, row: Option<usize>, error: &Error) -> Result<()> {
-        self.failures.set(self.failures.get() + 1);
         self.code.set(self.code.get().max(exit_code(error)));
         complain(error);
         if !self.json {
@@ -62,11 +60,6 @@ impl Output {
             item["row"] = row.into();
         }
         self.line(&item.to_string())
-    }
-
-    /// How many items of a batch failed.
-    pub fn failures(&self) -> usize {
-        self.failures.get()
     }
 
     /// The exit code of a command that ended: that of the worst item.

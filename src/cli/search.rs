@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use clap::Args;
 use echoic::captioner::{Provenance, RetrievalOptions, Timings, no_tower, retrieve};
-use echoic::clap::Clap;
+use echoic::clap::{Clap, WindowEmbedding};
 use echoic::embedding::normalize;
 use echoic::memory::Memory;
 use echoic::npy::NpyRows;
-use echoic::progress::Progress;
+use echoic::progress::Phase;
 use echoic::{Error, Result};
 use serde::Serialize;
 
@@ -110,10 +110,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if memory.space().is_external() {
         return Err(no_tower(&memory));
     }
-    context.bars.begin("embedding the query", None);
+    let phase = Phase::begin(&context.bars, "embedding the query", None);
     let clap = Clap::for_space(memory.space())?;
     if let (Some(audio), true) = (audio, arguments.windows) {
-        return by_windows(context, &memory, &clap, audio, &options);
+        let windows = clap.embed_windows(audio)?;
+        phase.end();
+        return by_windows(context, &memory, audio, windows, &options);
     }
     let start = Instant::now();
     let query = match (text, audio) {
@@ -122,7 +124,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         (None, None) => Vec::new(), // clap requires one of the three
     };
     let embed_ms = start.elapsed().as_secs_f64() * 1e3;
-    context.bars.end();
+    phase.end();
     let mut found = answer(&memory, &query, &options)?;
     found.timings.embed_ms = embed_ms;
     found.path = audio.as_ref().map(|path| path.display().to_string());
@@ -130,9 +132,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     print(context, &found)
 }
 
-fn by_windows(context: &Context, memory: &Memory, clap: &Clap, audio: &Path, options: &RetrievalOptions) -> Result<()> {
-    let windows = clap.embed_windows(audio)?;
-    context.bars.end();
+fn by_windows(
+    context: &Context,
+    memory: &Memory,
+    audio: &Path,
+    windows: Vec<WindowEmbedding>,
+    options: &RetrievalOptions,
+) -> Result<()> {
     for window in windows {
         let mut found = answer(memory, &window.embedding, options)?;
         found.path = Some(audio.display().to_string());

@@ -10,7 +10,7 @@ use std::{
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{config::DecoderConfig, model, options::TrainingFacts, vocabulary::Vocabulary};
+use super::{config::DecoderConfig, model, options::TrainingFacts, vocabulary::Vocabulary, work::UNFINISHED};
 use crate::{EmbeddingSpace, Error, Result};
 
 /// Named blocks of numbers with their shapes.
@@ -114,6 +114,7 @@ pub(super) fn write_tensors(path: &Path, metadata: HashMap<String, String>, tens
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
     // Temporary files are private to their owner; a decoder is for all whom the umask lets read.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

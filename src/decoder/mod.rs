@@ -24,11 +24,14 @@ mod state;
 mod tests;
 mod train;
 mod vocabulary;
+mod work;
 
 pub use config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
 pub use generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
-pub use options::{TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText};
+pub use options::{Rows, TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText};
 pub use packing::MULTIPLICITY_CAP;
 pub use state::LogEntry;
 pub use train::train;
+pub(crate) use train::train_in;
 pub use vocabulary::Vocabulary;
+pub(crate) use work::WorkFolder;

@@ -8,10 +8,11 @@ use rand::Rng;
 use super::{
     config::DecoderConfig,
     ops,
+    options::Rows,
     packing::{Example, rng},
 };
 use crate::{
-    Embeddings, Error, Result,
+    Error, Result,
     embedding::{dot, normalize},
 };
 
@@ -117,7 +118,7 @@ pub(super) fn informed_start(
     config: &DecoderConfig,
     parameters: &Parameters,
     examples: &[Example],
-    embeddings: &Embeddings,
+    embeddings: &dyn Rows,
     seed: u64,
 ) -> Result<()> {
     let (dim, width) = (config.dim, config.width);

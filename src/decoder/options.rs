@@ -18,13 +18,63 @@ pub struct TrainingText {
 
 /// The texts and their embeddings.
 #[derive(Debug, Clone)]
-pub struct TrainingSet {
+pub struct TrainingSet<E = Embeddings> {
     /// The captions.
     pub texts: Vec<TrainingText>,
     /// Row i is the embedding of `texts[i]`, of unit length.
-    pub embeddings: Embeddings,
+    pub embeddings: E,
     /// The space that the embeddings live in; the decoder is bound to it.
     pub space: EmbeddingSpace,
+}
+
+/// Embeddings to learn from, wherever they lie: in memory, or in the mapped files of a store, which take none.
+pub trait Rows: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// One of them; `None` behind the last.
+    fn row(&self, row: usize) -> Option<&[f32]>;
+}
+
+impl Rows for Embeddings {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn row(&self, row: usize) -> Option<&[f32]> {
+        Embeddings::row(self, row)
+    }
+}
+
+impl Rows for Vec<&[f32]> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn row(&self, row: usize) -> Option<&[f32]> {
+        self.get(row).copied()
+    }
+}
+
+/// A training set, whatever kind of rows it has.
+#[derive(Clone, Copy)]
+pub(super) struct Material<'a> {
+    pub texts: &'a [TrainingText],
+    pub embeddings: &'a dyn Rows,
+    pub space: &'a EmbeddingSpace,
+}
+
+impl<E: Rows> TrainingSet<E> {
+    pub(super) fn material(&self) -> Material<'_> {
+        Material { texts: &self.texts, embeddings: &self.embeddings, space: &self.space }
+    }
+}
+
+impl<'a> Material<'a> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let embeddings = self.embeddings;
+        (0..embeddings.count()).filter_map(|row| embeddings.row(row))
+    }
 }
 
 /// How the modality gap is bridged while the decoder trains (WSAC, section 2.2): shift first, then noise, then unit length.

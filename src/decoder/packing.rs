@@ -1,6 +1,6 @@
 //! From texts to batches: the validation split, the order of an epoch, and packed sequences without padding.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -47,25 +47,18 @@ pub(super) fn rng(seed: u64, purpose: u8, epoch: usize, step: usize) -> ChaCha8R
 }
 
 /// Holds out the share `validation` of the different texts (by their tokens), so that no text is on both sides.
-pub(super) fn split(examples: Vec<Example>, validation: f32, seed: u64) -> Split {
-    let mut groups: BTreeMap<Tokens, Vec<Example>> = BTreeMap::new();
-    for example in examples {
-        groups.entry(example.tokens.clone()).or_default().push(example);
-    }
-    let mut texts: Vec<&Tokens> = groups.keys().collect();
+pub(super) fn split(mut examples: Vec<Example>, validation: f32, seed: u64) -> Split {
+    examples.sort_by(|a, b| a.tokens.cmp(&b.tokens));
+    let mut texts: Vec<&Tokens> =
+        examples.chunk_by(|a, b| a.tokens == b.tokens).map(|group| &group[0].tokens).collect();
     texts.shuffle(&mut rng(seed, 0, 0, 0));
     let share = (texts.len() as f64 * f64::from(validation)).round() as usize;
     let share = share.clamp(usize::from(validation > 0.0), MOST_HELD_OUT);
     let held_out: HashSet<Tokens> = texts.iter().take(share).map(|t| (*t).clone()).collect();
-    let mut split = Split { training: Vec::new(), validation: Vec::new() };
-    for (tokens, group) in groups {
-        let side = if held_out.contains(&tokens) { &mut split.validation } else { &mut split.training };
-        side.extend(group);
-    }
     // By row, so that the order of an epoch depends on the seed and not on the spelling.
-    split.training.sort_by_key(|e| e.row);
-    split.validation.sort_by_key(|e| e.row);
-    split
+    examples.sort_by_key(|e| e.row);
+    let (validation, training) = examples.into_iter().partition(|e| held_out.contains(&e.tokens));
+    Split { training, validation }
 }
 
 /// The batches of an epoch: indices into the training examples, each as often as it repeats, shuffled.

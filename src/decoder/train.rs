@@ -11,42 +11,55 @@ use super::{
     model::{Parameters, informed_start},
     network::{Dropout, Network},
     ops::{AdamW, Moments, squared_norm},
-    options::{TrainOptions, TrainReport, TrainingFacts, TrainingSet},
+    options::{Material, Rows, TrainOptions, TrainReport, TrainingFacts, TrainingSet, TrainingText},
     packing::{Example, MULTIPLICITY_CAP, Packed, Split, epoch_order, rng, split},
     state::{self, LogEntry, Progressed},
     vocabulary::Vocabulary,
+    work::WorkFolder,
 };
 use crate::{
     Error, Result,
     bridge::{self, inject_noise},
-    progress::{Progress, Stop},
+    progress::{Phase, Progress, Stop},
 };
 
 /// Trains a decoder on texts and their embeddings.
 ///
 /// `tokenizer` is the text tower's; `dir` is the work folder, which receives `best.safetensors` (the decoder, see
-/// [`super::Decoder::load`]), `state.safetensors` (for resuming) and `log.jsonl` (one [`LogEntry`] an epoch). `stop` is
-/// looked at before every step; when it was requested, the state is saved and the report says `interrupted`.
+/// [`super::Decoder::load`]), `state.safetensors` (for resuming) and `log.jsonl` (one [`LogEntry`] an epoch); a file `lock`
+/// keeps another training out of it. `stop` is looked at before every step; when it was requested, the state is saved and
+/// the report says `interrupted`.
 ///
 /// # Errors
 /// When the texts are too few or do not fit the embeddings, an option is out of range, the state to resume belongs to
-/// another training, the loss stops being finite, or the folder cannot be written.
-pub fn train(
-    set: &TrainingSet,
+/// another training, the loss stops being finite, or the folder cannot be written; [`Error::Training`] while another
+/// training works in the folder.
+pub fn train<E: Rows>(
+    set: &TrainingSet<E>,
     tokenizer: &Tokenizer,
     options: &TrainOptions,
     dir: &Path,
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<TrainReport> {
+    train_in(&WorkFolder::take(dir)?, set, tokenizer, options, progress, stop)
+}
+
+/// [`train`] in a folder that is taken already.
+pub(crate) fn train_in<E: Rows>(
+    folder: &WorkFolder,
+    set: &TrainingSet<E>,
+    tokenizer: &Tokenizer,
+    options: &TrainOptions,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<TrainReport> {
     keep_freed_memory();
-    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    let mut trainer = Trainer::new(set, tokenizer, options, dir)?;
-    progress.begin("training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
+    let mut trainer = Trainer::new(set.material(), tokenizer, options, folder)?;
+    let phase = Phase::begin(progress, "training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
     progress.advance(trainer.state.updates);
-    let result = trainer.run(progress, stop);
-    progress.end();
-    result?;
+    trainer.run(progress, stop)?;
+    phase.end();
     trainer.report()
 }
 
@@ -58,9 +71,9 @@ fn keep_freed_memory() {
 }
 
 struct Trainer<'a> {
-    set: &'a TrainingSet,
+    set: Material<'a>,
     options: &'a TrainOptions,
-    dir: &'a Path,
+    folder: &'a WorkFolder,
     config: DecoderConfig,
     recipe: Recipe,
     vocabulary: Vocabulary,
@@ -75,15 +88,20 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    fn new(set: &'a TrainingSet, tokenizer: &Tokenizer, options: &'a TrainOptions, dir: &'a Path) -> Result<Self> {
+    fn new(
+        set: Material<'a>,
+        tokenizer: &Tokenizer,
+        options: &'a TrainOptions,
+        folder: &'a WorkFolder,
+    ) -> Result<Self> {
         let begun = Instant::now();
-        check(set, options)?;
+        check(&set, options)?;
         let mut recipe = options.preset.recipe(set.texts.len());
         let texts = set.texts.iter().map(|t| t.text.as_str());
         let (vocabulary, encoded) = Vocabulary::build(tokenizer, texts, recipe.least_count)?;
-        let config = options.preset.config(set.embeddings.dim(), vocabulary.len());
+        let config = options.preset.config(set.space.dim, vocabulary.len());
         config.check()?;
-        let split = split(examples(set, encoded, config.max_tokens), options.validation, options.seed);
+        let split = split(examples(set.texts, encoded, config.max_tokens), options.validation, options.seed);
         if split.training.is_empty() {
             return Err(Error::input("training texts", "none left to train on", "at least two different captions")
                 .with_hint("ingest more captions, or hold out fewer"));
@@ -93,11 +111,11 @@ impl<'a> Trainer<'a> {
         recipe.learning_rate = options.learning_rate.unwrap_or(recipe.learning_rate);
         let parameters = Parameters::new(&config, options.seed)?;
         if recipe.informed_start {
-            informed_start(&config, &parameters, &split.training, &set.embeddings, options.seed)?;
+            informed_start(&config, &parameters, &split.training, set.embeddings, options.seed)?;
         }
-        let fingerprint = fingerprint(set, options, &config, &recipe)?;
+        let fingerprint = fingerprint(&set, options, &config, &recipe)?;
         let resumed = match options.resume {
-            true => state::load(&dir.join("state.safetensors"), &fingerprint, &parameters)?,
+            true => state::load(&folder.state(), &fingerprint, &parameters)?,
             false => None,
         };
         let (state, moments) = resumed.unwrap_or_else(|| {
@@ -108,7 +126,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             set,
             options,
-            dir,
+            folder,
             config,
             recipe,
             vocabulary,
@@ -285,7 +303,7 @@ impl<'a> Trainer<'a> {
             space: self.set.space.clone(),
             facts,
         };
-        file::write_decoder(&self.dir.join("best.safetensors"), &header, &state::weights(&self.parameters)?)?;
+        file::write_decoder(&self.folder.best(), &header, &state::weights(&self.parameters)?)?;
         self.state.best = Some((self.state.epoch, validation_loss));
         Ok(())
     }
@@ -297,9 +315,9 @@ impl<'a> Trainer<'a> {
             lines.push_str(&json(entry)?);
             lines.push('\n');
         }
-        write_atomically(&self.dir.join("log.jsonl"), lines.as_bytes())?;
+        write_atomically(&self.folder.log(), lines.as_bytes())?;
         self.state.seconds = self.seconds();
-        state::save(&self.dir.join("state.safetensors"), &self.state, &self.parameters, &self.moments)
+        state::save(&self.folder.state(), &self.state, &self.parameters, &self.moments)
     }
 
     fn report(&self) -> Result<TrainReport> {
@@ -307,7 +325,7 @@ impl<'a> Trainer<'a> {
         let (best_epoch, validation_loss) = state.best.ok_or_else(|| Error::input("epochs", 0, "at least 1"))?;
         let tokens = state.all_tokens + state.tokens;
         Ok(TrainReport {
-            best: self.dir.join("best.safetensors"),
+            best: self.folder.best(),
             best_epoch,
             validation_loss,
             train_loss: state.log.last().map(|entry| entry.train_loss),
@@ -321,17 +339,17 @@ impl<'a> Trainer<'a> {
     }
 }
 
-fn check(set: &TrainingSet, options: &TrainOptions) -> Result<()> {
-    let dim = set.embeddings.dim();
-    if set.texts.len() != set.embeddings.len() || dim != set.space.dim {
+fn check(set: &Material<'_>, options: &TrainOptions) -> Result<()> {
+    let dim = set.space.dim;
+    let odd = set.rows().find(|row| row.len() != dim).map_or(dim, <[f32]>::len);
+    if set.texts.len() != set.embeddings.count() || odd != dim {
         return Err(Error::Internal(format!(
-            "{} texts with {} embeddings of {dim} dimensions in a space of {}",
+            "{} texts with {} embeddings of {odd} dimensions in a space of {dim}",
             set.texts.len(),
-            set.embeddings.len(),
-            set.space.dim
+            set.embeddings.count(),
         )));
     }
-    if set.embeddings.as_slice().iter().any(|x| !x.is_finite()) {
+    if set.rows().flatten().any(|x| !x.is_finite()) {
         return Err(Error::input("embeddings", "a number that is not finite", "finite numbers"));
     }
     if !(0.0..1.0).contains(&options.validation) {
@@ -349,10 +367,10 @@ fn check(set: &TrainingSet, options: &TrainOptions) -> Result<()> {
 }
 
 /// The texts as examples; empty ones are left out, long ones are cut.
-fn examples(set: &TrainingSet, encoded: Vec<Vec<u32>>, max_tokens: usize) -> Vec<Example> {
-    let rows = set.texts.iter().zip(encoded).enumerate();
+fn examples(texts: &[TrainingText], encoded: Vec<Vec<u32>>, max_tokens: usize) -> Vec<Example> {
+    let rows = texts.iter().zip(encoded).enumerate();
     let kept = rows.filter(|(_, (text, tokens))| text.multiplicity > 0 && !tokens.is_empty());
-    let example = |(row, (text, mut tokens)): (usize, (&super::TrainingText, Vec<u32>))| {
+    let example = |(row, (text, mut tokens)): (usize, (&TrainingText, Vec<u32>))| {
         // The start marker takes one place and the end marker another; a cut text has no end marker.
         let ended = tokens.len() + 2 <= max_tokens;
         tokens.truncate(if ended { max_tokens - 2 } else { max_tokens - 1 });
@@ -362,7 +380,7 @@ fn examples(set: &TrainingSet, encoded: Vec<Vec<u32>>, max_tokens: usize) -> Vec
 }
 
 /// Tells apart trainings whose states must not be mixed.
-fn fingerprint(set: &TrainingSet, options: &TrainOptions, config: &DecoderConfig, recipe: &Recipe) -> Result<String> {
+fn fingerprint(set: &Material<'_>, options: &TrainOptions, config: &DecoderConfig, recipe: &Recipe) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(json(config)?);
     hash.update(json(recipe)?);
@@ -370,13 +388,16 @@ fn fingerprint(set: &TrainingSet, options: &TrainOptions, config: &DecoderConfig
     hash.update(json(&set.space)?);
     hash.update(options.seed.to_le_bytes());
     hash.update(options.validation.to_le_bytes());
-    for text in &set.texts {
+    for text in set.texts {
         hash.update((text.text.len() as u64).to_le_bytes());
         hash.update(text.text.as_bytes());
         hash.update(text.multiplicity.to_le_bytes());
     }
-    for x in set.embeddings.as_slice() {
-        hash.update(x.to_le_bytes());
+    let mut bytes = Vec::new();
+    for row in set.rows() {
+        bytes.clear();
+        bytes.extend(row.iter().flat_map(|x| x.to_le_bytes()));
+        hash.update(&bytes);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

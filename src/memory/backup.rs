@@ -5,13 +5,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::commit::{random_id, refuse_occupied, replace_manifest};
-use super::layout;
-use super::lock::Lock;
 use super::manifest::Manifest;
 use super::snapshot::missing_is_damage;
 use super::storage::{Disk, Storage};
 use super::writer::leftovers;
-use crate::progress::{Progress, Stop};
+use super::{layout, lock};
+use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
 
 /// How often a backup begins anew because a writer unlinked a file that was not linked yet.
@@ -47,7 +46,7 @@ pub fn backup(dir: &Path, target: &Path, copy: bool, progress: &dyn Progress, st
     for folder in [layout::segments(target), layout::decoders(target)] {
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     }
-    let _lock = Lock::take(target)?;
+    let _lock = lock::take(target)?;
     refuse_occupied(target)?;
     for _ in 0..ATTEMPTS {
         let manifest = Manifest::read(dir)?;
@@ -76,7 +75,7 @@ fn take_files(
     let mut taken = BackedUp { commit: manifest.commit, ..BackedUp::default() };
     let decoders = manifest.decoders.iter().map(|decoder| layout::decoders(dir).join(&decoder.file));
     let files: Vec<_> = manifest.segment_files(dir).into_iter().chain(decoders).collect();
-    progress.begin("backing up", Some(files.len() as u64));
+    let _phase = Phase::begin(progress, "backing up", Some(files.len() as u64));
     for from in files {
         stop.check()?;
         progress.advance(1);
@@ -97,7 +96,6 @@ fn take_files(
         }
         taken.bytes += to.metadata().map_err(Error::io("read", &to))?.len();
     }
-    progress.end();
     Ok(taken)
 }
 

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::captions::Captions;
 use super::catalogue::Catalogue;
 use super::graph::Graph;
-use super::lock::Lock;
 use super::manifest::{Manifest, SegmentEntry};
 use super::planner::LEAST_SLACK;
 use super::pool::Breadth;
@@ -17,9 +16,9 @@ use super::snapshot::{Memory, missing_is_damage};
 use super::tombstones::Tombstones;
 use super::vectors::Vectors;
 use super::writer::leftovers;
-use super::{decoders, layout, walk};
+use super::{decoders, layout, lock, walk};
 use crate::digest::hex;
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 use crate::simd::Kernels;
 use crate::{Error, Result};
 
@@ -174,7 +173,8 @@ fn examine(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckRepo
     report.commit = manifest.commit;
     report.segments = manifest.segments.len() as u64;
     report.leftovers = leftovers(dir, &manifest);
-    progress.begin("checking", Some((manifest.segments.len() + manifest.decoders.len()) as u64));
+    let files = (manifest.segments.len() + manifest.decoders.len()) as u64;
+    let phase = Phase::begin(progress, "checking", Some(files));
     for entry in &manifest.segments {
         stop.check()?;
         segment_damage(dir, &manifest, entry, &mut report)?;
@@ -186,7 +186,7 @@ fn examine(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckRepo
         note(verify_decoder(dir, &decoder.file, &decoder.sha256), false, &mut report.damage)?;
         progress.advance(1);
     }
-    progress.end();
+    phase.end();
     if !report.is_sound() {
         return Ok(report);
     }
@@ -259,7 +259,7 @@ fn verify_graph(
         damage.push(Damage::of(error, true)?);
         return Ok(0);
     }
-    progress.begin("walking the graph", Some(segment.live() as u64));
+    let _phase = Phase::begin(progress, "walking the graph", Some(segment.live() as u64));
     let vectors = segment.vectors.as_slice();
     let kernels = Kernels::get();
     let is_lost = |row: &usize| {
@@ -275,7 +275,6 @@ fn verify_graph(
         lost.extend(batch.par_iter().copied().filter(is_lost).collect::<Vec<_>>());
         progress.advance(batch.len() as u64);
     }
-    progress.end();
     if let Some(first) = lost.first() {
         let found = format!("{} vectors that no walk finds, the first in row {first}", lost.len());
         damage.push(Damage { file: path, offset: 0, found, expected: "a way to each".into(), derived: true });
@@ -288,7 +287,7 @@ fn catalogue_state(memory: &Memory) -> CatalogueState {
     if !layout::catalogue(memory.dir()).exists() {
         return CatalogueState::Absent;
     }
-    match Lock::take(memory.dir()) {
+    match lock::take(memory.dir()) {
         Ok(_lock) => Catalogue::inspect(memory),
         Err(error) => CatalogueState::NotChecked(error.to_string()),
     }
@@ -312,7 +311,8 @@ impl Memory {
     pub fn verify(&self, progress: &dyn Progress) -> Result<Vec<Damage>> {
         let mut damage = Vec::new();
         let snapshot = &self.0;
-        progress.begin("checking", Some((snapshot.segments.len() + snapshot.manifest.decoders.len() + 1) as u64));
+        let files = (snapshot.segments.len() + snapshot.manifest.decoders.len() + 1) as u64;
+        let _phase = Phase::begin(progress, "checking", Some(files));
         note(Manifest::read(self.dir()).map(|_| ()), false, &mut damage)?;
         progress.advance(1);
         for segment in &snapshot.segments {
@@ -327,7 +327,6 @@ impl Memory {
             note(verify_decoder(self.dir(), &decoder.file, &decoder.sha256), false, &mut damage)?;
             progress.advance(1);
         }
-        progress.end();
         Ok(damage)
     }
 

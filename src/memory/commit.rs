@@ -4,10 +4,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::lock::Lock;
 use super::manifest::Manifest;
 use super::storage::Storage;
-use super::{layout, limits};
+use super::{layout, limits, lock};
 use crate::{EmbeddingSpace, Error, Result};
 
 /// Creates an empty store.
@@ -26,7 +25,7 @@ pub(super) fn create(dir: &Path, space: EmbeddingSpace, storage: &dyn Storage) -
     let decoders = layout::decoders(dir);
     std::fs::create_dir_all(&decoders).map_err(Error::io("create", &decoders))?;
     // Two that create at once: the second finds the lock taken, or the store made.
-    let _lock = Lock::take(dir)?;
+    let _lock = lock::take(dir)?;
     refuse_occupied(dir)?;
     let manifest = Manifest {
         store: random_id(),

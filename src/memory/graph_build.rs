@@ -14,7 +14,7 @@ use super::mapping::bytes_of;
 use super::planner::LEAST_SLACK;
 use super::pool::{Breadth, with_scratch};
 use super::walk::walk;
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 use crate::simd::Kernels;
 use crate::{Error, Result};
 
@@ -55,7 +55,7 @@ pub(super) struct Built {
 pub(super) fn build(vectors: &[f32], dim: usize, progress: &dyn Progress, stop: &Stop) -> Result<Built> {
     let rows = vectors.len() / dim;
     let (distinct, twins) = split_twins(vectors, dim);
-    progress.begin("building the graph", Some(rows as u64));
+    let phase = Phase::begin(progress, "building the graph", Some(rows as u64));
     let distance = UnitDistance(Kernels::get());
     let hnsw = Hnsw::new(UPPER_DEGREE, distinct.len(), MAX_LEVELS, EF_CONSTRUCTION, distance);
     for batch in distinct.chunks(BATCH) {
@@ -65,7 +65,7 @@ pub(super) fn build(vectors: &[f32], dim: usize, progress: &dyn Progress, stop: 
         hnsw.parallel_insert_slice(&batch);
         progress.advance(batch.len() as u64);
     }
-    progress.end();
+    phase.end();
     let mut graph = flatten(&hnsw, rows)?;
     drop(hnsw);
     graph.twins = twins;
@@ -148,7 +148,7 @@ fn make_findable(
 ) -> Result<()> {
     // A new link can lead a walk elsewhere than before, so what was found is looked at again; it settles at once or nearly so.
     for round in 0..4 {
-        progress.begin("probing the graph", Some(distinct.len() as u64));
+        let _phase = Phase::begin(progress, "probing the graph", Some(distinct.len() as u64));
         let mut lost = 0;
         for batch in distinct.chunks(BATCH) {
             stop.check()?;
@@ -161,7 +161,6 @@ fn make_findable(
             }
             progress.advance(batch.len() as u64);
         }
-        progress.end();
         tracing::debug!("round {round}: {lost} of {} rows were not found by a walk", distinct.len());
         if lost == 0 {
             break;

@@ -11,7 +11,7 @@ use super::graph::{FlatGraph, NONE, filled, twins_of};
 use super::pool::{Breadth, with_scratch};
 use super::walk::{Links, walk};
 use crate::Result;
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 
 /// How neighbours are chosen.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub(super) fn refine(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<()> {
-    progress.begin("refining the graph", Some(rows.len() as u64));
+    let _phase = Phase::begin(progress, "refining the graph", Some(rows.len() as u64));
     for batch in rows.chunks(rows.len().div_ceil(BATCHES).max(1)) {
         stop.check()?;
         let seen: &FlatGraph = graph;
@@ -51,7 +51,6 @@ pub(super) fn refine(
         link_back(graph, queries, batch, &lists, choice);
         progress.advance(batch.len() as u64);
     }
-    progress.end();
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use super::segment::Segment;
 use super::snapshot::Memory;
 use super::tombstones::Tombstones;
 use super::writer::{Writer, remove_quietly};
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
 
 /// Segments of one size class that are merged into one. A size class spans a factor of 8, so each merge lifts its rows into a higher
@@ -52,10 +52,9 @@ impl Writer {
         let mut merged = 0;
         while let Some(group) = self.crowded(FAN_IN) {
             stop.check()?;
-            progress.begin("merging segments", Some(group.len() as u64));
+            let _phase = Phase::begin(progress, "merging segments", Some(group.len() as u64));
             self.merge_group(&group)?;
             progress.advance(group.len() as u64);
-            progress.end();
             merged += 1;
         }
         Ok(merged)
@@ -70,7 +69,7 @@ impl Writer {
         self.check_poison()?;
         let before = Size::of(&self.memory);
         let domains: Vec<u32> = self.memory.0.manifest.domains.iter().map(|domain| domain.id).collect();
-        progress.begin("compacting", Some(domains.len() as u64));
+        let phase = Phase::begin(progress, "compacting", Some(domains.len() as u64));
         for domain in domains {
             stop.check()?;
             for group in self.compactable(domain) {
@@ -78,7 +77,7 @@ impl Writer {
             }
             progress.advance(1);
         }
-        progress.end();
+        phase.end();
         let after = Size::of(&self.memory);
         Ok(Compacted {
             captions: before.removed - after.removed,

@@ -188,10 +188,10 @@ impl Memory {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown domain, [`Error::Damaged`] for a damaged record, and whatever `f` returns.
-    pub fn for_each_caption(
-        &self,
+    pub fn for_each_caption<'a>(
+        &'a self,
         domains: Option<&[String]>,
-        mut f: impl FnMut(Caption, &[f32]) -> Result<()>,
+        mut f: impl FnMut(Caption, &'a [f32]) -> Result<()>,
     ) -> Result<()> {
         let segments = self.0.selected(domains)?;
         let mut rows: Vec<_> = segments.iter().map(|segment| segment.live_rows().peekable()).collect();

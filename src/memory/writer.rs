@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::catalogue::{Catalogue, HistoryEntry, Trouble};
-use super::lock::Lock;
 use super::manifest::Manifest;
 use super::plan::{self, Known, Occurrence, Plan, RowKey, Stored};
 use super::snapshot::Memory;
 use super::storage::Storage;
-use super::{commit, layout};
+use super::{commit, layout, lock};
+use crate::lock::Lock;
 use crate::{EmbeddingSpace, Error, Result};
 
 /// Writes to a store. Everything that it acknowledges is durable; [`Writer::snapshot`] shows it.
@@ -37,7 +37,7 @@ impl Writer {
     pub fn open(dir: &Path, storage: Arc<dyn Storage>) -> Result<Self> {
         // Before the lock file is made: a wrong path must not leave a file behind.
         Manifest::read(dir)?;
-        let lock = Lock::take(dir)?;
+        let lock = lock::take(dir)?;
         let memory = Memory::open(dir)?;
         remove_leftovers(&memory, &*storage);
         let catalogue = Mutex::new(Catalogue::open(&memory)?);

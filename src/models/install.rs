@@ -16,7 +16,7 @@ use crate::models::hub::{Hub, Reference, Snapshot, tokenizer_files};
 use crate::models::record::{Files, Kept, Record, Source};
 use crate::models::registry::STARTER;
 use crate::models::transfer::{Client, Remote};
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
 
 /// What may be said about a pull beside its source.
@@ -53,10 +53,9 @@ impl ModelCache {
             Begun::Work(work) => work,
             Begun::Installed(folder) => return Ok(folder),
         };
-        progress.begin(&format!("fetching {name}"), None);
-        let kept = work.bring_from_hub(reference, options, progress, stop);
-        progress.end();
-        let (snapshot, weights) = kept?;
+        let phase = Phase::begin(progress, &format!("fetching {name}"), None);
+        let (snapshot, weights) = work.bring_from_hub(reference, options, progress, stop)?;
+        phase.end();
         let found = work.detect(&weights).inspect_err(|_| work.forget())?;
         work.tokenizer(found.family, options.tokenizer.as_deref(), progress, stop)?;
         let source = Source::Hub {
@@ -100,15 +99,13 @@ impl ModelCache {
             sources.extend(configurations.map(|file| beside.join(file)));
         }
         sources.extend(tokenizer_files(has).iter().map(|file| beside.join(file)));
-        progress.begin(&format!("copying {name}"), Some(sources.len() as u64));
-        let copied: Result<()> = sources.iter().try_for_each(|file| {
+        let phase = Phase::begin(progress, &format!("copying {name}"), Some(sources.len() as u64));
+        for file in &sources {
             stop.check()?;
             work.copy(file)?;
             progress.advance(1);
-            Ok(())
-        });
-        progress.end();
-        copied?;
+        }
+        phase.end();
         work.tokenizer(found.family, options.tokenizer.as_deref(), progress, stop)?;
         let licence = found.family.licence().to_owned();
         work.finish(found, licence, Source::Local { path: at.display().to_string() })
@@ -220,7 +217,8 @@ impl<'a> Work<'a> {
         };
         let remotes = files.iter().map(look_up).collect::<Result<Vec<_>>>()?;
         self.room_for(&remotes)?;
-        progress.begin(&format!("fetching {}", self.name), Some(remotes.iter().map(|remote| remote.bytes).sum()));
+        let bytes = remotes.iter().map(|remote| remote.bytes).sum();
+        let _phase = Phase::begin(progress, &format!("fetching {}", self.name), Some(bytes));
         for (file, remote) in files.iter().zip(&remotes) {
             progress.note(base(file));
             let (path, sha256) = self.obtain(&client, reference, remote, progress)?;
@@ -425,9 +423,7 @@ impl<'a> Work<'a> {
             [] => Err(Error::input(&reference.repository, "no tokenizer", "tokenizer.json, or a vocabulary")),
             files => Ok(files.iter().map(|name| (*name).to_owned()).collect()),
         };
-        let gathered = self.gather(hub, reference, choose, progress, stop, |_, _| Ok(()));
-        progress.end();
-        gathered.map(drop)
+        self.gather(hub, reference, choose, progress, stop, |_, _| Ok(())).map(drop)
     }
 
     /// Deletes what was downloaded: it is of no use.

@@ -11,7 +11,7 @@ use crate::clap::Clap;
 use crate::clap::features::Features;
 use crate::corpus::Rejected;
 use crate::digest::hex;
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
 
 /// Changed when the same file, towers and kind give other features than before.
@@ -104,8 +104,8 @@ pub(super) fn extract(
 ) -> Result<Vec<Result<Vec<f32>, Rejected>>> {
     // Loaded by one thread, before all of them want it.
     clap.load_audio()?;
-    progress.begin("audio features", Some(clips.len() as u64));
-    let features = clips
+    let _phase = Phase::begin(progress, "audio features", Some(clips.len() as u64));
+    clips
         .par_iter()
         .map(|clip| {
             stop.check()?;
@@ -119,7 +119,5 @@ pub(super) fn extract(
             progress.advance(1);
             Ok(features)
         })
-        .collect::<Result<Vec<_>>>();
-    progress.end();
-    features
+        .collect()
 }

@@ -28,7 +28,7 @@ use crate::clap::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters,
 use crate::clap::features::Features;
 use crate::corpus::Rejected;
 use crate::digest::hex;
-use crate::progress::{Progress, Stop};
+use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
 use pairs::{PairedClip, Pairs};
 use train::{Examples, Trainer};
@@ -145,10 +145,9 @@ pub fn align(
         }
     }
     rejected.sort_by_key(|rejected| rejected.line);
-    progress.begin("captions", Some(texts.len() as u64));
-    let captions = clap.embed_texts_with(&texts, progress, stop);
-    progress.end();
-    let captions = captions?;
+    let phase = Phase::begin(progress, "captions", Some(texts.len() as u64));
+    let captions = clap.embed_texts_with(&texts, progress, stop)?;
+    phase.end();
 
     let (held_out, learned): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(clip, _)| clip.held_out);
     let examples = Examples::new(learned, &captions, &sets, features.dim());
@@ -162,10 +161,9 @@ pub fn align(
     }
     let quiz = retrieval::Quiz::new(&held_out, &captions, &sets, features.dim());
     let mut trainer = Trainer::new(&examples, options)?;
-    progress.begin("training", Some(trainer.steps() as u64));
-    let entries = trainer.run(quiz.as_ref(), progress, stop);
-    progress.end();
-    let entries = entries?;
+    let phase = Phase::begin(progress, "training", Some(trainer.steps() as u64));
+    let entries = trainer.run(quiz.as_ref(), progress, stop)?;
+    phase.end();
 
     let mut facts = AdapterFacts {
         version: VERSION,

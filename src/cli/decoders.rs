@@ -1,0 +1,132 @@
+//! `echoic decoders`: what decoders there are, and removing one.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use echoic::clock::utc;
+use echoic::memory::{DecoderEntry, Memory};
+use echoic::training::{DecoderSummary, decoders, remove_decoder};
+use echoic::{Error, Result};
+use serde::Serialize;
+
+use super::Context;
+use super::output::{bytes, number, table};
+
+/// Arguments of `decoders`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the trained decoders (the default)
+    List,
+    /// Show a decoder and all that was noted of its training
+    Show {
+        /// The decoder
+        name: String,
+    },
+    /// Remove a decoder, with the folder in which it trained
+    Remove {
+        /// The decoder
+        name: String,
+    },
+}
+
+/// A decoder with everything that the store knows of it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    summary: &'a DecoderSummary,
+    path: PathBuf,
+    sha256: &'a str,
+    details: &'a serde_json::Value,
+}
+
+/// Lists, shows or removes.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    match &arguments.action {
+        None | Some(Action::List) => list(context),
+        Some(Action::Show { name }) => show(context, name),
+        Some(Action::Remove { name }) => {
+            let removed = remove_decoder(&context.global.store, name)?;
+            let what = if removed.published { "the decoder" } else { "the unfinished training of" };
+            let result = serde_json::json!({ "decoder": name, "published": removed.published, "bytes": removed.bytes });
+            context.out.item(&result, |_| format!("removed {what} {name}, {}", bytes(removed.bytes)))
+        }
+    }
+}
+
+fn list(context: &Context) -> Result<()> {
+    let all = decoders(&Memory::open(&context.global.store)?);
+    context.out.item(&all, |all| {
+        if all.is_empty() {
+            return "no decoder yet; train one from the stored texts with: echoic train".into();
+        }
+        let heading = ["decoder", "domains", "preset", "tokens", "epochs", "loss", "size", "published (UTC)", ""];
+        let rows = all.iter().map(|d| {
+            let remark = match (d.default, d.finished) {
+                (true, true) => "used where none is named",
+                (true, false) => "stopped before the end; used where none is named",
+                (false, false) => "stopped before the end",
+                (false, true) => "",
+            };
+            let (tokens, epochs) = (d.vocabulary.map(number), d.epochs.map(number));
+            let noted = [Some(domains(d)), d.preset.clone(), tokens, epochs, d.validation_loss.map(rounded)];
+            let noted = noted.map(|cell| cell.unwrap_or_default());
+            [vec![d.name.clone()], noted.to_vec(), vec![bytes(d.bytes), utc(d.created), remark.to_owned()]].concat()
+        });
+        table(&std::iter::once(heading.map(str::to_owned).to_vec()).chain(rows).collect::<Vec<_>>())
+    })
+}
+
+fn show(context: &Context, name: &str) -> Result<()> {
+    let memory = Memory::open(&context.global.store)?;
+    let path = memory.decoder_path(name)?;
+    let all = decoders(&memory);
+    let found = all.iter().zip(memory.decoders()).find(|(summary, _)| summary.name == name);
+    let (summary, DecoderEntry { sha256, details, .. }) =
+        found.ok_or_else(|| Error::Internal(format!("the decoder {name} has a path and no entry")))?;
+    context.out.item(&Shown { summary, path, sha256, details }, |shown| {
+        let (d, report) = (shown.summary, &shown.details["report"]);
+        let count = |value: &serde_json::Value| value.as_u64().map(number);
+        let epochs = d.epochs.map(|epochs| match report["best_epoch"].as_u64() {
+            Some(best) => format!("{}, the best after {best}", number(epochs)),
+            None => number(epochs),
+        });
+        let rows = [
+            ("decoder", Some(d.name.clone())),
+            ("training", Some(if d.finished { "finished" } else { "stopped before the end" }.to_owned())),
+            ("domains", Some(domains(d))),
+            ("captions", d.captions.map(number)),
+            ("preset", d.preset.clone()),
+            ("tokens", d.vocabulary.map(number)),
+            ("parameters", count(&report["parameters"])),
+            ("epochs", epochs),
+            ("validation loss", d.validation_loss.map(rounded)),
+            ("training loss", report["train_loss"].as_f64().map(rounded)),
+            ("noise variance", shown.details["noise_variance"].as_f64().map(|variance| format!("{variance:.5}"))),
+            ("training time", report["seconds"].as_f64().map(|seconds| format!("{seconds:.0} s"))),
+            ("published", Some(format!("{} UTC", utc(d.created)))),
+            ("size", Some(bytes(d.bytes))),
+            ("file", Some(shown.path.display().to_string())),
+            ("SHA-256", Some(shown.sha256.to_owned())),
+        ];
+        let noted = rows.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?]));
+        table(&noted.collect::<Vec<_>>())
+    })
+}
+
+/// The domains that it was trained on; nothing for a decoder of which only the file is known.
+fn domains(decoder: &DecoderSummary) -> String {
+    match &decoder.domains {
+        Some(names) => names.join(", "),
+        None => if decoder.captions.is_some() { "all" } else { "" }.to_owned(),
+    }
+}
+
+fn rounded(loss: f64) -> String {
+    format!("{loss:.3}")
+}

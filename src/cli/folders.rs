@@ -1,0 +1,181 @@
+//! The audio files of folders, each once.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use echoic::{Error, Result};
+use walkdir::WalkDir;
+
+use super::Context;
+
+/// The file names that a folder is searched for.
+const EXTENSIONS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "mp4", "aac", "aif", "aiff"];
+
+/// Files as named, and of folders those audio files that did not come before, in order of their names. A folder that gives none, and what
+/// cannot be looked into, is a failure of its own and does not stop the others.
+pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let (mut files, mut known) = (Vec::new(), HashSet::new());
+    for path in named {
+        if !path.is_dir() {
+            known.insert(real(path));
+            files.push(path.clone());
+            continue;
+        }
+        let found = Walk::through(path);
+        if found.is_empty() {
+            let expected = format!("audio files ({})", EXTENSIONS.join(", "));
+            context.out.failure(path, None, &Error::input(path.display(), "a folder without audio", expected))?;
+        }
+        for (place, error) in found {
+            match error {
+                Some(error) => context.out.failure(&place, None, &error)?,
+                None if known.insert(real(&place)) => files.push(place),
+                None => {}
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// An audio file, or a place that cannot be looked at, with the reason.
+type Found = (PathBuf, Option<Error>);
+
+/// A walk through a folder and all that links in it lead to.
+#[derive(Default)]
+struct Walk {
+    /// Folders and files that were met, by their paths without links: a link may lead to a folder that holds it, or to one that another
+    /// name leads to.
+    met: HashSet<PathBuf>,
+    found: Vec<Found>,
+}
+
+impl Walk {
+    /// What `folder` holds, in order of the names.
+    fn through(folder: &Path) -> Vec<Found> {
+        let mut walk = Self::default();
+        let mut links = walk.below(folder);
+        // Links come last, so that what has a name without a link is found under that name.
+        while !links.is_empty() {
+            links = links.iter().flat_map(|link| walk.follow(link)).collect();
+        }
+        walk.found.sort_by(|a, b| a.0.cmp(&b.0));
+        walk.found
+    }
+
+    /// Looks at all below a folder but at what links lead to; returns the links.
+    fn below(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let mut links = Vec::new();
+        let mut entries = WalkDir::new(folder).into_iter();
+        while let Some(entry) = entries.next() {
+            match entry {
+                // The folder itself may be named by a link.
+                Ok(entry) if entry.depth() > 0 && entry.path_is_symlink() => links.push(entry.into_path()),
+                Ok(entry) if entry.depth() == 0 || entry.file_type().is_dir() => {
+                    if !self.met.insert(real(entry.path())) {
+                        entries.skip_current_dir();
+                    }
+                }
+                Ok(entry) if entry.file_type().is_file() => self.file(entry.into_path()),
+                Ok(_) => {} // a pipe, a device
+                Err(error) => {
+                    let place = error.path().unwrap_or(folder).to_path_buf();
+                    let reason = error.into_io_error().unwrap_or_else(|| std::io::Error::other("no reason given"));
+                    self.fail(place, reason);
+                }
+            }
+        }
+        links.sort();
+        links
+    }
+
+    /// Looks at what a link leads to; returns the links in it.
+    fn follow(&mut self, link: &Path) -> Vec<PathBuf> {
+        match fs::metadata(link) {
+            Ok(meta) if meta.is_dir() => return self.below(link),
+            Ok(meta) if meta.is_file() => self.file(link.to_path_buf()),
+            Ok(_) => {}
+            Err(reason) => self.fail(link.to_path_buf(), reason),
+        }
+        Vec::new()
+    }
+
+    fn file(&mut self, path: PathBuf) {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+        if EXTENSIONS.contains(&extension.as_str()) && self.met.insert(real(&path)) {
+            self.found.push((path, None));
+        }
+    }
+
+    fn fail(&mut self, place: PathBuf, reason: std::io::Error) {
+        let error = Error::io("read", &place)(reason);
+        self.found.push((place, Some(error)));
+    }
+}
+
+/// The path without links, where it can be told.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// Makes empty files, each in its folder.
+    fn files(root: &Path, names: &[&str]) {
+        for name in names {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), "").unwrap();
+        }
+    }
+
+    /// The audio files found, relative to `root`.
+    fn audio(root: &Path, folder: &str) -> Vec<String> {
+        let found = Walk::through(&root.join(folder));
+        assert!(found.iter().all(|(_, error)| error.is_none()), "{found:?}");
+        found.iter().map(|(path, _)| path.strip_prefix(root).unwrap().display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_link_to_the_folder_above_brings_no_file_twice() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path();
+        files(root, &["top.wav", "in/a.wav", "in/deep/b.ogg", "in/notes.txt"]);
+        symlink("..", root.join("in/above")).unwrap();
+        symlink("../..", root.join("in/deep/far above")).unwrap();
+        // `top.wav` lies outside, but a link leads to it; the rest goes by its names without links.
+        assert_eq!(audio(root, "in"), ["in/a.wav", "in/above/top.wav", "in/deep/b.ogg"]);
+        assert_eq!(audio(root, ""), ["in/a.wav", "in/deep/b.ogg", "top.wav"]);
+    }
+
+    #[test]
+    fn two_names_of_a_folder_or_file_are_one() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path();
+        files(root, &["z/real.wav", "z/b.wav", "elsewhere/c.mp3"]);
+        symlink("z", root.join("a")).unwrap();
+        symlink("real.wav", root.join("z/alias.wav")).unwrap();
+        symlink("../elsewhere/c.mp3", root.join("z/one.mp3")).unwrap();
+        symlink("../elsewhere/c.mp3", root.join("z/two.mp3")).unwrap();
+        assert_eq!(audio(root, ""), ["elsewhere/c.mp3", "z/b.wav", "z/real.wav"]);
+        assert_eq!(audio(root, "a"), ["a/b.wav", "a/one.mp3", "a/real.wav"], "a folder may be named by a link");
+    }
+
+    #[test]
+    fn a_link_to_nowhere_is_told_and_one_to_itself_is_no_loop() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path();
+        files(root, &["b.wav"]);
+        symlink("gone.wav", root.join("a.wav")).unwrap();
+        symlink("self", root.join("self")).unwrap();
+        symlink(".", root.join("again")).unwrap();
+        let found = Walk::through(root);
+        let names: Vec<_> =
+            found.iter().map(|(path, e)| (path.file_name().unwrap().to_str().unwrap(), e.is_some())).collect();
+        assert_eq!(names, [("a.wav", true), ("b.wav", false), ("self", true)]);
+    }
+}

@@ -1,0 +1,134 @@
+//! Story: whatever becomes of long work, done, stopped, failed or panicked, each phase that it began is ended, so that no bar is left
+//! standing.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod decoder_texts;
+mod memory_support;
+
+use std::sync::Mutex;
+
+use echoic::decoder::{TrainOptions, train};
+use echoic::export::{Format, export};
+use echoic::memory::{Memory, backup, check};
+use echoic::progress::{Phase, Progress, Stop};
+use echoic::{Error, Result};
+use memory_support::*;
+
+/// Writes down which phases are open, and how many there were.
+#[derive(Default)]
+struct Recorder<'a> {
+    open: Mutex<Vec<String>>,
+    begun: Mutex<usize>,
+    /// Asked to stop as soon as a phase begins.
+    stop: Option<&'a Stop>,
+}
+
+impl Progress for Recorder<'_> {
+    fn begin(&self, what: &str, _total: Option<u64>) {
+        self.open.lock().unwrap().push(what.to_owned());
+        *self.begun.lock().unwrap() += 1;
+        if let Some(stop) = self.stop {
+            stop.request();
+        }
+    }
+
+    fn advance(&self, _units: u64) {
+        assert!(!self.open.lock().unwrap().is_empty(), "progress outside a phase");
+    }
+
+    fn note(&self, _text: &str) {}
+
+    fn end(&self) {
+        assert!(self.open.lock().unwrap().pop().is_some(), "an end without a beginning");
+    }
+}
+
+impl Recorder<'_> {
+    fn assert_all_ended(&self, work: &str) {
+        assert!(*self.begun.lock().unwrap() > 0, "{work} began nothing");
+        let open = self.open.lock().unwrap();
+        assert!(open.is_empty(), "{work} left open: {open:?}");
+    }
+}
+
+/// A store with one removed caption, and its folder.
+fn store() -> (tempfile::TempDir, std::path::PathBuf) {
+    let (guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    ingest(&mut writer, "street", &numbered("x", 300)).unwrap();
+    writer.remove_captions(&[7]).unwrap();
+    (guard, dir)
+}
+
+/// Work on a store in the folder.
+type Work<'a> = &'a dyn Fn(&std::path::Path, &dyn Progress, &Stop) -> Result<()>;
+
+const WORKS: [(&str, Work<'static>); 6] = [
+    ("check", &|dir, progress, stop| check(dir, progress, stop).map(drop)),
+    ("backup", &|dir, progress, stop| backup(dir, &dir.with_extension("copy"), false, progress, stop).map(drop)),
+    ("export as lines", &|dir, progress, stop| {
+        let memory = Memory::open(dir)?;
+        export(&memory, None, Format::Jsonl, &dir.with_extension("jsonl"), progress, stop).map(drop)
+    }),
+    ("export as Parquet", &|dir, progress, stop| {
+        let memory = Memory::open(dir)?;
+        export(&memory, None, Format::Parquet, &dir.with_extension("parquet"), progress, stop).map(drop)
+    }),
+    ("index", &|dir, progress, stop| Memory::writer(dir)?.index_above(1, progress, stop).map(drop)),
+    ("compact", &|dir, progress, stop| Memory::writer(dir)?.compact(progress, stop).map(drop)),
+];
+
+#[test]
+fn work_that_is_done_has_ended_what_it_began() {
+    for (name, work) in WORKS {
+        let (_guard, dir) = store();
+        let recorder = Recorder::default();
+        work(&dir, &recorder, &Stop::new()).unwrap();
+        recorder.assert_all_ended(name);
+    }
+}
+
+#[test]
+fn work_that_is_stopped_ends_what_it_began() {
+    for (name, work) in WORKS {
+        let (_guard, dir) = store();
+        let stop = Stop::new();
+        let recorder = Recorder { stop: Some(&stop), ..Recorder::default() };
+        assert!(matches!(work(&dir, &recorder, &stop), Err(Error::Interrupted)), "{name}");
+        recorder.assert_all_ended(name);
+    }
+}
+
+#[test]
+fn work_that_fails_ends_what_it_began() {
+    // A record is read, and found damaged, when its turn comes.
+    for (name, work) in WORKS.iter().filter(|(name, _)| name.starts_with("export") || *name == "compact") {
+        let (_guard, dir) = store();
+        let path = dir.join("segments/00000001.captions");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[3_000] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let recorder = Recorder::default();
+        assert!(matches!(work(&dir, &recorder, &Stop::new()), Err(Error::Damaged { .. })), "{name}");
+        recorder.assert_all_ended(name);
+    }
+    // The log cannot be written where a folder has its name.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("log.jsonl")).unwrap();
+    let (set, tokenizer, recorder) = (decoder_texts::set(), decoder_texts::tokenizer(), Recorder::default());
+    let options = TrainOptions { epochs: Some(1), ..TrainOptions::default() };
+    assert!(train(&set, &tokenizer, &options, folder.path(), &recorder, &Stop::new()).is_err());
+    recorder.assert_all_ended("training");
+}
+
+#[test]
+fn a_phase_ends_where_its_work_panics() {
+    let recorder = Recorder::default();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _outer = Phase::begin(&recorder, "outer", None);
+        let _inner = Phase::begin(&recorder, "inner", Some(3));
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err());
+    recorder.assert_all_ended("a panic");
+}
