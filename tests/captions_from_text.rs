@@ -123,6 +123,29 @@ fn a_projection_widens_until_the_mass_is_covered() {
 }
 
 #[test]
+fn words_are_drawn_by_a_seed_where_that_is_asked_for() {
+    let Some((bench, _)) = trained() else { return };
+    let query = bench.npy("q.npy", 8, DIM);
+    let ask = |more: &[&str]| -> Vec<String> {
+        let answers = bench.run_json(&[&["caption", "--embedding", &query], more].concat()).succeeds().lines();
+        answers.iter().map(|answer| answer["caption"].as_str().unwrap().to_owned()).collect()
+    };
+    let bold = |seed| ask(&["--sample", "3", "--seed", seed]);
+    assert_eq!(bold("1"), bold("1"));
+    assert_ne!(bold("1"), bold("2"), "eight captions at a temperature that tries everything");
+    assert_eq!(ask(&["--sample", "0.000001"]), ask(&["--beam", "1"]), "near 0 the likeliest word is drawn");
+    assert_eq!(ask(&["--sample", "3", "--top-p", "0.000001"]), ask(&["--beam", "1"]), "and so among one word");
+    assert!(ask(&["--max-tokens", "2"]).iter().all(|caption| caption.split(' ').count() <= 2));
+    let refuse = |how: &[&str], told: &[&str]| {
+        bench.run(&[&["caption", "--embedding", &query], how].concat()).fails(1, told);
+    };
+    refuse(&["--sample", "0"], &["--sample", "above 0"]);
+    refuse(&["--sample", "1", "--top-p", "1.5"], &["top_p", "at most 1"]);
+    refuse(&["--sample", "1", "--beam", "2"], &["--sample", "--beam"]);
+    refuse(&["--seed", "2"], &["--sample"]);
+}
+
+#[test]
 fn a_domain_can_be_singled_out_and_copies_of_a_text_count() {
     let Some((bench, _)) = trained() else { return };
     let query = bench.npy("q.npy", 1, DIM);

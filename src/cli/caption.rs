@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use echoic::Result;
 use echoic::bridge::Strategy;
 use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
 use echoic::decoder::GenerateOptions;
 use echoic::progress::{Phase, Progress};
+use echoic::{Error, Result};
 
 use super::Context;
 use super::folders::audio_files;
@@ -45,9 +45,43 @@ pub struct Arguments {
     /// The decoder to write with; by default the newest whose training came to its end
     #[arg(long, value_name = "NAME")]
     decoder: Option<String>,
+    #[command(flatten)]
+    writing: Writing,
+}
+
+/// How the decoder chooses words.
+#[derive(Debug, Args)]
+struct Writing {
     /// Captions that the decoder keeps in parallel; 1 is greedy, as in the paper
-    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().beam)]
+    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().beam, conflicts_with = "sample")]
     beam: usize,
+    /// Draw words at this temperature instead of taking the likeliest: near 0 they stay the likeliest, above 1 they grow bold
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    sample: Option<f32>,
+    /// Draw from the likeliest words only, those that together hold this probability
+    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = 1.0, requires = "sample")]
+    top_p: f32,
+    /// Where drawing begins: another number draws other words
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
+    seed: u64,
+    /// Tokens of a caption at most; by default as many as the decoder learned
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
+}
+
+impl Writing {
+    fn options(&self) -> Result<GenerateOptions> {
+        let Self { beam, sample, top_p, seed, max_tokens } = *self;
+        if let Some(temperature) = sample.filter(|temperature| *temperature <= 0.0) {
+            return Err(Error::input(
+                "--sample",
+                temperature,
+                "a temperature above 0; without it the likeliest words are taken",
+            ));
+        }
+        let temperature = sample.unwrap_or(0.0);
+        Ok(GenerateOptions { beam, temperature, top_p, seed, max_tokens, ..GenerateOptions::default() })
+    }
 }
 
 /// Captions everything that was named; a file that fails does not stop the others.
@@ -61,7 +95,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
             domains: chosen(&arguments.domains),
             ..arguments.effort.retrieval()
         },
-        generate: GenerateOptions { beam: arguments.beam, ..GenerateOptions::default() },
+        generate: arguments.writing.options()?,
     };
     let captioner = Captioner::open(&context.global.store, arguments.decoder.as_deref())?;
     if let Some(file) = &arguments.embedding {
