@@ -19,8 +19,8 @@ const DIM: usize = 2;
 const BLOCK: usize = 4096;
 /// Above every caption id.
 const NEXT_CAPTION: u64 = 1 << 47;
-/// Rows of the segment under the fuzzed graph: enough for a walk with a few candidates to be preferred to a scan.
-pub(crate) const GRAPH_ROWS: usize = 192;
+/// Rows of the segment under the fuzzed graph: enough for a narrow walk to be preferred to a scan.
+pub(crate) const GRAPH_ROWS: usize = 400;
 /// Rows of the segment under the fuzzed tombstones.
 pub(crate) const REMOVABLE: u64 = 70;
 /// Rows of the segment beside the fuzzed manifest.
@@ -161,6 +161,7 @@ fn search(memory: &Memory) {
     let options = [
         SearchOptions { exact: true, ..all.clone() },
         SearchOptions { k: 1, ef: Some(1), ..all.clone() },
+        SearchOptions { k: 2, recall: Some(0.01), ..all.clone() },
         SearchOptions { k: 3, ef: Some(3), domains: Some(domains), ..all },
     ];
     for options in options {
@@ -365,7 +366,7 @@ fn seal_graph(file: &mut [u8], vectors: u32) {
     }
     put_u32(file, 36, vectors);
     let [levels, dim, calibrated] = [24, 44, 48].map(|at| u32_at(file, at) as usize);
-    let known = 64 + 4 * (levels + dim + 2 * calibrated);
+    let known = 64 + 4 * (levels + dim + 3 * calibrated);
     let tables = |start: usize| known + 4 * (file.len() - start).div_ceil(BLOCK);
     // The body begins behind the tables, which have a checksum for each of its blocks.
     if let Some(start) = (BLOCK..=file.len()).step_by(BLOCK).find(|start| tables(*start) <= *start) {
