@@ -1,7 +1,7 @@
 //! The rule that chooses between scan and graph, and the sizes behind it.
 
 use super::graph::Calibrated;
-use super::pool::Breadth;
+use super::pool::{Breadth, MOST};
 use super::search::SearchOptions;
 
 /// Segments of fewer rows get no graph and are scanned.
@@ -30,6 +30,9 @@ pub(super) const CALIBRATED_K: usize = 10;
 /// neighbours, 4.3-fold to 100, 8.1-fold to 300.
 const COST_OF_MORE: f32 = 0.63;
 
+/// Neighbours at most that a walk looks for. It keeps twice as many in order, and some more that lie within the slack.
+pub(super) const MOST_NEIGHBOURS: usize = MOST / 4;
+
 /// How a segment answers a query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Method {
@@ -52,11 +55,15 @@ pub(super) fn choose(options: &SearchOptions, rows: usize, calibration: &[Calibr
     }
 }
 
-/// How far a walk must go, and how many rows it will compare about; `None` where none was calibrated that finds enough.
+/// How far a walk must go, and how many rows it will compare about; `None` where none was calibrated that finds enough, or where it would
+/// have too many to keep in order.
 fn breadth(options: &SearchOptions, calibration: &[Calibrated]) -> Option<(Breadth, usize)> {
     if let Some(ef) = options.ef {
         let ef = ef.max(options.k);
-        return Some((Breadth::Candidates(ef), ef.saturating_mul(COMPARISONS_A_CANDIDATE)));
+        return (ef <= MOST).then(|| (Breadth::Candidates(ef), ef * COMPARISONS_A_CANDIDATE));
+    }
+    if options.k > MOST_NEIGHBOURS {
+        return None;
     }
     let slack = match options.recall {
         Some(recall) => slack_for(calibration, recall)?,
@@ -99,6 +106,12 @@ mod tests {
         assert_eq!(slack_of(SearchOptions { k: 280, ..default() }), 0.1, "24,500 comparisons");
         assert_eq!(choose(SearchOptions { k: 300, ..default() }, 100_000), Method::Scan, "25,600 comparisons");
         assert_eq!(choose(SearchOptions { exact: true, ..default() }, 100_000), Method::Scan);
+        assert_eq!(
+            choose(SearchOptions { k: 1025, ..default() }, 100_000_000),
+            Method::Scan,
+            "too many to keep in order"
+        );
+        assert_eq!(choose(SearchOptions { ef: Some(4097), ..default() }, 100_000_000), Method::Scan, "and so here");
         let candidates = |ef| choose(SearchOptions { ef: Some(ef), ..default() }, 100_000);
         assert_eq!(candidates(3), Method::Walk(Breadth::Candidates(10)));
         assert_eq!(candidates(3125), Method::Walk(Breadth::Candidates(3125)));

@@ -17,8 +17,8 @@ pub(super) enum Breadth {
     Slack(f32),
 }
 
-/// Candidates at most of a walk that has a slack, lest ordering them should take the time.
-const MOST: usize = 4096;
+/// Candidates at most: each new one is moved in among those kept in order, which beyond takes longer than what a walk saves.
+pub(super) const MOST: usize = 4096;
 
 /// A row as the pool orders it: by sum, then by lower row. The greater is the better.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ impl Limits {
             Breadth::Slack(slack) => {
                 // Fewer than were calibrated say too little of how far the neighbours are.
                 let rank = k.max(CALIBRATED_K);
-                Self { most: MOST.max(2 * rank), least: 2 * rank, rank, slack, unit }
+                Self { most: MOST, least: 2 * rank, rank, slack, unit }
             }
         }
     }
@@ -82,6 +82,11 @@ impl Limits {
 }
 
 impl Pool {
+    /// Lets go of all rows.
+    pub(super) fn clear(&mut self) {
+        self.begin(self.limits);
+    }
+
     fn begin(&mut self, limits: Limits) {
         self.limits = limits;
         self.entries.clear();

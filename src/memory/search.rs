@@ -27,7 +27,8 @@ pub struct SearchOptions {
     /// nearest by a slack, which each segment measured when its graph was built, for the 10 nearest to queries unlike the stored vectors;
     /// where no slack finds that many, the segment is scanned. An aim, not a promise. `None` aims at 0.99.
     pub recall: Option<f32>,
-    /// Ends a walk by a number of candidates that it keeps, whatever `recall` says; more finds more and takes longer.
+    /// Ends a walk by a number of candidates that it keeps, whatever `recall` says; more finds more and takes longer. Above 4,096
+    /// segments are scanned.
     pub ef: Option<usize>,
 }
 

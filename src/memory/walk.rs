@@ -5,6 +5,7 @@
 
 use super::codes::{CodedQuery, Codes};
 use super::graph::Graph;
+use super::planner::MOST_NEIGHBOURS;
 use super::pool::{Breadth, Scratch, with_scratch};
 use super::tombstones::Tombstones;
 use super::top::{Scored, Top};
@@ -83,7 +84,8 @@ pub(super) fn walk_and_rescore(
     })
 }
 
-/// A walk whose end is told by how far the k-th **live** row is: as many more are looked for as are dead among the first.
+/// A walk whose end is told by how far the k-th **live** row is: more are looked for while too few of the first live. Where the dead are so
+/// many that a scan is quicker, it finds nothing.
 fn walk_past_the_dead(
     links: &impl Links,
     codes: Codes<'_>,
@@ -105,6 +107,10 @@ fn walk_past_the_dead(
             return;
         }
         rank *= 2;
+        if rank > MOST_NEIGHBOURS {
+            scratch.pool.clear();
+            return;
+        }
     }
 }
 
