@@ -7,7 +7,7 @@ mod decoder_texts;
 use echoic::decoder::{TrainOptions, TrainingSet, TrainingText, train};
 use echoic::progress::Stop;
 
-/// What a caption of twelve words may take at most, its text included, in bytes. With the tokenizer's own records of each it was 1,200.
+/// What a caption of twelve words may take at most, its text included, in bytes. With the tokenizer's own records it was about 1,200.
 const BYTES_PER_CAPTION: u64 = 700;
 
 /// Captions of twelve words that differ, all with embeddings out of the same few.
