@@ -86,6 +86,32 @@ fn what_an_interrupted_writer_left_is_believed() {
 }
 
 #[test]
+fn what_a_killed_writer_had_in_memory_only_is_made_again() {
+    let (_guard, dir) = empty_store();
+    let mut writer = Memory::writer(&dir).unwrap();
+    let chunk = |number: usize| {
+        let repeated = row("repeated", Some(&number.to_string()), 0);
+        [&numbered(&format!("chunk {number}"), 520)[..], &[repeated]].concat()
+    };
+    // One more than are merged: a large segment, whose pages are written at once, and a small one, whose pages are not.
+    (0..65).for_each(|number| _ = ingest(&mut writer, "a", &chunk(number)).unwrap());
+    assert_eq!(writer.snapshot().unwrap().stats().segments, 2);
+    let copy = dir.with_extension("copy");
+    copy_tree(&dir, &copy); // as kill -9 would leave it
+    drop(writer);
+    for dir in [dir, copy] {
+        let mut writer = Memory::writer(&dir).unwrap();
+        for number in [0, 40, 63, 64] {
+            assert_eq!(ingest(&mut writer, "a", &chunk(number)).unwrap().duplicates, 521, "{number}");
+        }
+        drop(writer);
+        let report = echoic::memory::check(&dir, &(), &Stop::new()).unwrap();
+        assert!(report.is_sound(), "{report:?}");
+        assert_eq!(report.catalogue, CatalogueState::Agrees);
+    }
+}
+
+#[test]
 fn a_page_that_is_lost_or_damaged_is_built_again() {
     let (_guard, dir) = store();
     for damage in ["removed", "flipped", "swapped"] {

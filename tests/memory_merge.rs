@@ -5,7 +5,7 @@ mod memory_support;
 
 use std::path::{Path, PathBuf};
 
-use echoic::memory::{Memory, Writer, check};
+use echoic::memory::{CatalogueState, Memory, Writer, check};
 use echoic::progress::Stop;
 use memory_support::*;
 use tempfile::TempDir;
@@ -54,6 +54,7 @@ fn captions_whose_ids_interleave_are_merged_in_order() {
     drop(writer);
     let report = check(&dir, &(), &Stop::new()).unwrap();
     assert!(report.is_sound() && report.leftovers.is_empty(), "{report:?}");
+    assert_eq!(report.catalogue, CatalogueState::Agrees, "its pages were made of those of the merged segments");
     assert_eq!(contents(&Memory::open(&dir).unwrap()), before);
 }
 

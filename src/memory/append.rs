@@ -11,12 +11,16 @@ use super::captions::Record;
 use super::captions_writer::CaptionsWriter;
 use super::layout;
 use super::manifest::{DomainEntry, FileEntry, Manifest, SegmentEntry};
+use super::pages;
 use super::plan::{self, Decision, Plan};
 use super::storage::Storage;
 use super::vectors;
 use super::writer::{Writer, remove_quietly};
 use crate::embedding::{is_unit, norm};
 use crate::{Embeddings, Error, Result};
+
+/// Bytes that are gathered before they are written; what is longer, as merges have it, is written without a copy.
+const BUFFER: usize = 64 << 10;
 
 /// What an append changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -67,10 +71,12 @@ impl Writer {
         let segment = manifest.next_segment;
         let dim = manifest.space.dim;
         // A plan that was renewed may have fewer captions than embeddings, and so leave gaps. A run has one row at least.
-        let runs = || chunk.rows.chunk_by(|a, b| a + 1 == *b);
-        let rows = || runs().map(|run| &vectors[run[0] * dim..(run[0] + run.len()) * dim]);
+        let mut rows = vectors::Rows::default();
+        for run in chunk.rows.chunk_by(|a, b| a + 1 == *b) {
+            rows.push(&vectors[run[0] * dim..(run[0] + run.len()) * dim]);
+        }
         let records = |out: &mut CaptionsWriter<'_>| chunk.records.iter().try_for_each(|record| out.push(record));
-        let files = write_segment(&self.dir(), segment, dim, &*self.storage, records, rows);
+        let files = write_segment(&self.dir(), segment, dim, &*self.storage, records, &rows);
         let (captions, vectors) = files.inspect_err(|_| self.poison())?;
         let count = chunk.appended.new;
         manifest.segments.push(SegmentEntry {
@@ -87,6 +93,8 @@ impl Writer {
         manifest.next_segment += 1;
         manifest.next_caption += count;
         self.commit(manifest)?;
+        let entries = chunk.rows.iter().zip(0..).map(|(index, row)| pages::entry(plan.hashes[*index], row)).collect();
+        self.tell_catalogue(segment, |catalogue, segment| catalogue.add_known(segment, entries));
         // The rows are durable; that old segments cannot be merged is no failure of this append.
         if let Err(error) = self.merge_when_many() {
             tracing::warn!("small segments could not be merged: {error}");
@@ -162,14 +170,14 @@ fn domain_id(manifest: &mut Manifest, name: &str) -> Result<u32> {
     Ok(id)
 }
 
-/// Writes and fsyncs the files of a segment; when that fails, removes them. `rows` yields the vectors, any number of rows at a time.
-pub(super) fn write_segment<'a, I: Iterator<Item = &'a [f32]>>(
+/// Writes and fsyncs the files of a segment; when that fails, removes them.
+pub(super) fn write_segment(
     dir: &Path,
     segment: u64,
     dim: usize,
     storage: &dyn Storage,
     records: impl FnOnce(&mut CaptionsWriter<'_>) -> Result<()>,
-    rows: impl Fn() -> I,
+    rows: &vectors::Rows<'_>,
 ) -> Result<(FileEntry, FileEntry)> {
     let (captions, vectors) = (layout::captions(dir, segment), layout::vectors(dir, segment));
     let write = || {
@@ -194,7 +202,7 @@ pub(super) fn write_segment<'a, I: Iterator<Item = &'a [f32]>>(
 /// Writes a file through `fill` and fsyncs it.
 fn write_file<T>(path: &Path, storage: &dyn Storage, fill: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let file = storage.create(path).map_err(Error::io("create", path))?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let mut out = BufWriter::with_capacity(BUFFER, file);
     let value = fill(&mut out)?;
     let flushed = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|mut file| file.sync());
     flushed.map_err(Error::io("write", path))?;

@@ -240,9 +240,19 @@ impl Captions {
     }
 
     fn check_records(&self) -> Result<()> {
-        let bytes = self.map.bytes();
-        let expected = u32_at(bytes, bytes.len() - FOOTER + 48);
-        check_crc(self.map.path(), HEADER as u64, crc32fast::hash(&bytes[HEADER..self.tables]), expected)
+        let records = &self.map.bytes()[HEADER..self.tables];
+        check_crc(self.map.path(), HEADER as u64, crc32fast::hash(records), self.records_crc())
+    }
+
+    /// The checksum of all records.
+    fn records_crc(&self) -> u32 {
+        u32_at(self.map.bytes(), self.map.bytes().len() - FOOTER + 48)
+    }
+
+    /// The checksum of `records`, which are some of these, where they are all and verified, so that it is known.
+    pub(super) fn checksum_of(&self, records: &[u8]) -> Option<crc32fast::Hasher> {
+        let is_all = records.len() == self.tables - HEADER;
+        is_all.then(|| crc32fast::Hasher::new_with_initial_len(self.records_crc(), records.len() as u64))
     }
 
     /// The records of some rows, which lie side by side once [`Captions::verify_records`] has said so.

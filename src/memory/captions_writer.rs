@@ -1,6 +1,6 @@
 //! Writing the captions of a segment: new ones, or those of other segments as they lie there.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,6 +8,9 @@ use super::captions::{Captions, FOOTER, FRAME, HEADER, MAGIC, REPEAT, ROW, Recor
 use super::codec::{self, RECORD_LIMIT};
 use super::manifest::FileEntry;
 use crate::{Error, Result};
+
+/// Entries of a table that are written at once.
+const ENTRIES: usize = 1024;
 
 /// Writes a captions file: first every caption in ascending order of ids, then every repeat, then `finish`.
 pub(super) struct CaptionsWriter<'a> {
@@ -20,6 +23,8 @@ pub(super) struct CaptionsWriter<'a> {
     rows: Vec<(u64, u64, u32)>,
     local: Vec<(u64, u64)>,
     foreign: Vec<(u64, u64)>,
+    /// The last record, whose memory the next one takes over.
+    framed: Vec<u8>,
 }
 
 impl<'a> CaptionsWriter<'a> {
@@ -35,26 +40,30 @@ impl<'a> CaptionsWriter<'a> {
         header.extend_from_slice(&crc.to_le_bytes());
         out.write_all(&header).map_err(Error::io("write", path))?;
         let records = crc32fast::Hasher::new();
-        let (rows, local, foreign) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { out, path, segment, offset: HEADER as u64, records, rows, local, foreign })
+        let (rows, local, foreign, framed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { out, path, segment, offset: HEADER as u64, records, rows, local, foreign, framed })
     }
 
     /// A new record.
     pub(super) fn push(&mut self, record: &Record<'_>) -> Result<()> {
-        let body = codec::encode(record).map_err(Error::Internal)?;
+        let mut framed = std::mem::take(&mut self.framed);
+        framed.clear();
+        framed.resize(FRAME, 0);
+        codec::encode_into(record, &mut framed).map_err(Error::Internal)?;
+        let (frame, body) = framed.split_at_mut(FRAME);
         // What could not be read back must not be written; the limits on text and clip keep this from happening.
         if body.len() > RECORD_LIMIT {
             return Err(Error::Internal(format!("a record of {} bytes", body.len())));
         }
+        frame[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
+        frame[4..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
         match record {
             Record::Caption { id, .. } => self.enter_caption(*id, self.offset),
             Record::Repeat { id, .. } => self.enter_repeat(*id),
         }
-        let mut framed = Vec::with_capacity(FRAME + body.len());
-        framed.extend_from_slice(&(body.len() as u32).to_le_bytes());
-        framed.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
-        framed.extend_from_slice(&body);
-        self.write(&framed)
+        self.write(&framed)?;
+        self.framed = framed;
+        Ok(())
     }
 
     /// Takes over rows of another segment whose records are verified.
@@ -64,7 +73,11 @@ impl<'a> CaptionsWriter<'a> {
         for row in rows {
             self.enter_caption(from.id(row), self.offset + (from.offset(row) - first));
         }
-        self.write(records)
+        match from.checksum_of(records) {
+            Some(checksum) => self.records.combine(&checksum),
+            None => self.records.update(records),
+        }
+        self.write_summed(records)
     }
 
     /// Takes over the repeat at `place` of another segment.
@@ -91,26 +104,41 @@ impl<'a> CaptionsWriter<'a> {
 
     fn write(&mut self, records: &[u8]) -> Result<()> {
         self.records.update(records);
+        self.write_summed(records)
+    }
+
+    fn write_summed(&mut self, records: &[u8]) -> Result<()> {
         self.out.write_all(records).map_err(Error::io("write", self.path))?;
         self.offset += records.len() as u64;
         Ok(())
+    }
+
+    /// Makes room for that many captions at once.
+    pub(super) fn expect(&mut self, captions: usize) {
+        self.rows.reserve_exact(captions);
     }
 
     /// Writes tables and footer.
     pub(super) fn finish(mut self) -> Result<FileEntry> {
         self.local.sort_unstable();
         self.foreign.sort_unstable();
-        let mut tables = Vec::with_capacity(self.rows.len() * ROW + (self.local.len() + self.foreign.len()) * REPEAT);
-        for (id, offset, count) in &self.rows {
-            tables.extend_from_slice(&id.to_le_bytes());
-            tables.extend_from_slice(&offset.to_le_bytes());
-            tables.extend_from_slice(&count.to_le_bytes());
-            tables.extend_from_slice(&[0; 4]);
-        }
-        for (id, offset) in self.local.iter().chain(&self.foreign) {
-            tables.extend_from_slice(&id.to_le_bytes());
-            tables.extend_from_slice(&offset.to_le_bytes());
-        }
+        let mut tables = crc32fast::Hasher::new();
+        let rows = self.rows.iter().map(|(id, offset, count)| {
+            let mut entry = [0; ROW];
+            entry[..8].copy_from_slice(&id.to_le_bytes());
+            entry[8..16].copy_from_slice(&offset.to_le_bytes());
+            entry[16..20].copy_from_slice(&count.to_le_bytes());
+            entry
+        });
+        let repeats = self.local.iter().chain(&self.foreign).map(|(id, offset)| {
+            let mut entry = [0; REPEAT];
+            entry[..8].copy_from_slice(&id.to_le_bytes());
+            entry[8..].copy_from_slice(&offset.to_le_bytes());
+            entry
+        });
+        let path = self.path;
+        let rows = write_table(self.out, &mut tables, rows).map_err(Error::io("write", path))?;
+        let repeats = write_table(self.out, &mut tables, repeats).map_err(Error::io("write", path))?;
         let mut footer = Vec::with_capacity(FOOTER);
         footer.extend_from_slice(MAGIC);
         footer.extend_from_slice(&self.segment.to_le_bytes());
@@ -119,12 +147,31 @@ impl<'a> CaptionsWriter<'a> {
         footer.extend_from_slice(&(self.foreign.len() as u64).to_le_bytes());
         footer.extend_from_slice(&self.offset.to_le_bytes());
         footer.extend_from_slice(&self.records.finalize().to_le_bytes());
-        footer.extend_from_slice(&crc32fast::hash(&tables).to_le_bytes());
+        footer.extend_from_slice(&tables.finalize().to_le_bytes());
         footer.extend_from_slice(&VERSION.to_le_bytes());
         let crc = crc32fast::hash(&footer);
         footer.extend_from_slice(&crc.to_le_bytes());
-        let written = self.out.write_all(&tables).and_then(|()| self.out.write_all(&footer));
-        written.map_err(Error::io("write", self.path))?;
-        Ok(FileEntry { len: self.offset + (tables.len() + FOOTER) as u64, crc })
+        self.out.write_all(&footer).map_err(Error::io("write", path))?;
+        Ok(FileEntry { len: self.offset + rows + repeats + FOOTER as u64, crc })
+    }
+}
+
+/// Writes the entries of a table, some at a time, since a table of a large segment would fill megabytes; returns its length.
+fn write_table<const N: usize>(
+    out: &mut dyn Write,
+    crc: &mut crc32fast::Hasher,
+    mut entries: impl Iterator<Item = [u8; N]>,
+) -> io::Result<u64> {
+    let (mut len, mut some) = (0, Vec::new());
+    loop {
+        some.clear();
+        some.extend(entries.by_ref().take(ENTRIES));
+        if some.is_empty() {
+            return Ok(len);
+        }
+        let bytes = some.as_flattened();
+        crc.update(bytes);
+        out.write_all(bytes)?;
+        len += bytes.len() as u64;
     }
 }

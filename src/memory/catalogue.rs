@@ -4,8 +4,11 @@
 //! lose or damage data when its process is killed and panics on some damaged files. So every call goes through a guard, a segment is
 //! known only while a marker of its own says so, a page is believed only with its checksum, and what is missing is made again from the
 //! segment. Where sled cannot be used at all, the same is kept in memory.
+//!
+//! Pages of small segments stay in memory until the writer is closed: most of them will have been merged into large ones by then. What
+//! a writer that was killed did not write, the next one makes again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,19 +16,24 @@ use serde::{Deserialize, Serialize};
 use super::check::CatalogueState;
 use super::layout;
 use super::ledger::{Broken, Ledger};
-use super::lookup::{Kept, Sieves};
-use super::pages::{self, Page};
+use super::lookup::Sieves;
+use super::page_cache::PageCache;
+use super::pages::{self, Entry, Kind, Page};
 use super::segment::Segment;
 use super::snapshot::Memory;
 use crate::{Error, Result};
 
 /// Pages written at once, about 8 KB each.
 const BATCH: usize = 256;
+/// Entries of a segment whose pages are written at once: it will be long before it is merged.
+const LARGE: usize = 32_768;
+/// Bytes of pages, 8 a row, that may wait for being written.
+const UNWRITTEN: usize = 16 << 20;
 
 const HISTORY: u8 = b'h';
 const STATE: &[u8] = b"state";
 /// Layout of keys and values; a catalogue of another layout is built again.
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 
 /// One remark in the history of a store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,10 +48,7 @@ pub struct HistoryEntry {
 
 pub(super) struct Catalogue {
     pub(super) ledger: Ledger,
-    /// The segments whose pages are written, with those of their pages that are in memory.
-    pub(super) known: BTreeMap<u64, Kept>,
-    /// Bytes of the pages in memory.
-    pub(super) kept: usize,
+    pub(super) cache: PageCache,
     pub(super) sieves: Sieves,
     /// The commit whose segments these are; `None` before the first.
     commit: Option<u64>,
@@ -95,7 +100,7 @@ impl Catalogue {
     }
 
     fn on(ledger: Ledger) -> Self {
-        Self { ledger, known: BTreeMap::new(), kept: 0, sieves: Sieves::new(), commit: None }
+        Self { ledger, cache: PageCache::default(), sieves: Sieves::new(), commit: None }
     }
 
     fn build(ledger: Ledger, memory: &Memory, history: &[HistoryEntry]) -> Result<Self, Trouble> {
@@ -121,15 +126,15 @@ impl Catalogue {
         }
         let markers: HashSet<_> = catalogue.ledger.with_prefix(pages::MARKERS)?.into_iter().collect();
         let segments = memory.0.segments.iter().map(|segment| &segment.entry);
-        let known: BTreeMap<_, _> = segments
+        segments
             .filter(|segment| markers.contains(&pages::marker(segment)))
-            .map(|segment| (segment.id, Kept::default()))
-            .collect();
+            .for_each(|segment| catalogue.cache.insert_written(segment));
         // Of a segment that is no more, or of one that had the same id before the store went back to a backup.
-        for segment in markers.iter().filter_map(|(key, _)| pages::marked(key)).filter(|id| !known.contains_key(id)) {
-            catalogue.forget(segment)?;
+        for segment in markers.iter().filter_map(|(key, _)| pages::marked(key)) {
+            if !catalogue.cache.knows(segment) {
+                catalogue.forget(segment)?;
+            }
         }
-        catalogue.known = known;
         Ok(Resumed::Ready(catalogue))
     }
 
@@ -151,16 +156,21 @@ impl Catalogue {
     /// Compares the pages of a segment with what they should be. Only one with the right checksum claims to be right.
     fn compare(&self, segment: &Segment) -> Result<CatalogueState, Trouble> {
         let id = segment.entry.id;
-        if !self.known.contains_key(&id) {
+        if !self.cache.knows(id) {
             return Ok(CatalogueState::Outdated(format!("it does not know segment {id}")));
         }
-        for (key, expected) in pages::of(segment)? {
-            match self.ledger.get(&key)? {
-                Some(value) if value == expected => {}
-                Some(value) if Page::decode(&segment.entry, &key, &value).is_some() => {
-                    return Ok(CatalogueState::Wrong(format!("a page that does not lead to all rows of segment {id}")));
+        for (kind, expected) in Kind::ALL.into_iter().zip(pages::of(segment)?) {
+            for (number, expected) in expected.into_iter().enumerate() {
+                let key = pages::key(id, kind, number);
+                let found = self.ledger.get(&key)?.and_then(|value| Page::decode(&segment.entry, &key, &value));
+                match found {
+                    Some(page) if page == expected => {}
+                    Some(_) => {
+                        let found = format!("a page that does not lead to all rows of segment {id}");
+                        return Ok(CatalogueState::Wrong(found));
+                    }
+                    None => return Ok(CatalogueState::Outdated(format!("a page of segment {id} is damaged"))),
                 }
-                _ => return Ok(CatalogueState::Outdated(format!("a page of segment {id} is damaged"))),
             }
         }
         Ok(CatalogueState::Agrees)
@@ -173,12 +183,13 @@ impl Catalogue {
             return Ok(());
         }
         let segments = &memory.0.segments;
-        for segment in segments.iter().filter(|segment| !self.known.contains_key(&segment.entry.id)).collect::<Vec<_>>()
-        {
-            self.add(segment)?;
+        for segment in segments {
+            if !self.cache.knows(segment.entry.id) {
+                self.add(segment)?;
+            }
         }
         let current: HashSet<u64> = segments.iter().map(|segment| segment.entry.id).collect();
-        for gone in self.known.keys().copied().filter(|id| !current.contains(id)).collect::<Vec<_>>() {
+        for gone in self.cache.segments().filter(|id| !current.contains(id)).collect::<Vec<_>>() {
             self.forget(gone)?;
         }
         self.sieves.retain(|(domain, _), _| memory.0.manifest.domains.iter().any(|entry| entry.id == *domain));
@@ -186,28 +197,67 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Takes in a segment, from its records.
+    fn add(&mut self, segment: &Segment) -> Result<(), Trouble> {
+        self.insert(segment, pages::of(segment)?)
+    }
+
+    /// Takes in a segment just committed, of which the entries of the captions are known: that spares reading them.
+    pub(super) fn add_known(&mut self, segment: &Segment, captions: Vec<Entry>) -> Result<(), Trouble> {
+        self.insert(segment, pages::with_captions(segment, captions)?)
+    }
+
+    fn insert(&mut self, segment: &Segment, pages: [Vec<Page>; 2]) -> Result<(), Trouble> {
+        let entry = &segment.entry;
+        self.cache.insert(entry, pages);
+        if Kind::ALL.iter().map(|kind| kind.entries(entry)).sum::<usize>() >= LARGE {
+            self.write(entry.id)?;
+        } else if self.cache.unwritten() > UNWRITTEN {
+            self.write_all()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the pages of a segment, whatever was written, anew.
+    pub(super) fn renew(&mut self, segment: &Segment) -> Result<(), Trouble> {
+        self.cache.insert(&segment.entry, pages::of(segment)?);
+        Ok(self.write(segment.entry.id)?)
+    }
+
     /// Writes the pages of a segment, then its marker.
-    pub(super) fn add(&mut self, segment: &Segment) -> Result<(), Trouble> {
-        let mut entries = pages::of(segment)?.chain([pages::marker(&segment.entry)]).peekable();
+    fn write(&mut self, segment: u64) -> Result<(), Broken> {
+        let Some((entry, pages)) = self.cache.pages(segment) else { return Ok(()) };
+        let pages = pages.map(|(kind, number, page)| {
+            let key = pages::key(segment, kind, number);
+            let value = page.encode(entry, &key);
+            (key, value)
+        });
+        let mut entries = pages.chain([pages::marker(entry)]).peekable();
         while entries.peek().is_some() {
             self.ledger.insert(entries.by_ref().take(BATCH))?;
         }
-        self.known.insert(segment.entry.id, Kept::default());
+        drop(entries);
+        self.cache.mark_written(segment);
         Ok(())
+    }
+
+    fn write_all(&mut self) -> Result<(), Broken> {
+        self.cache.to_write().into_iter().try_for_each(|segment| self.write(segment))
     }
 
     /// Drops the pages of a segment, then its marker: where that is cut short, the next writer drops the rest.
     fn forget(&mut self, segment: u64) -> Result<(), Broken> {
-        self.ledger.remove_prefix(&pages::key_prefix(segment))?;
-        self.ledger.remove_prefix(&pages::marker_key(segment))?;
-        let kept = self.known.remove(&segment).unwrap_or_default();
-        self.kept -= kept.bytes();
+        if self.cache.remove(segment) {
+            self.ledger.remove_prefix(&pages::key_prefix(segment))?;
+            self.ledger.remove_prefix(&pages::marker_key(segment))?;
+        }
         Ok(())
     }
 
     /// Makes all that was taken in durable.
     pub(super) fn close(&mut self, memory: &Memory) -> Result<(), Trouble> {
         self.follow(memory)?;
+        self.write_all()?;
         Ok(self.ledger.flush()?)
     }
 

@@ -13,8 +13,15 @@ pub(super) const MANIFEST_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Encodes a value.
 pub(super) fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Encodes a value behind what is in `bytes`.
+pub(super) fn encode_into<T: Encode>(value: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
     let config = config::standard().with_little_endian().with_fixed_int_encoding();
-    bincode::encode_to_vec(value, config).map_err(|error| error.to_string())
+    bincode::encode_into_std_write(value, bytes, config).map(drop).map_err(|error| error.to_string())
 }
 
 /// Decodes a value of at most `LIMIT` bytes that must fill `bytes` exactly, and that may borrow from them.

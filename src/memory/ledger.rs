@@ -18,7 +18,7 @@ const LET_GO_PAUSE: Duration = Duration::from_millis(10);
 pub(super) type Broken = String;
 
 /// A key and its value.
-pub(super) type Entry = (Vec<u8>, Vec<u8>);
+pub(super) type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// An ordered map of bytes.
 pub(super) enum Ledger {
@@ -78,7 +78,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn insert(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<(), Broken> {
+    pub(super) fn insert(&mut self, entries: impl IntoIterator<Item = KeyValue>) -> Result<(), Broken> {
         match self {
             Self::Memory(map) => map.extend(entries),
             Self::Sled(db) => {
@@ -91,7 +91,7 @@ impl Ledger {
     }
 
     /// All entries whose keys begin with `prefix`, in the order of their keys.
-    pub(super) fn with_prefix(&self, prefix: &[u8]) -> Result<Vec<Entry>, Broken> {
+    pub(super) fn with_prefix(&self, prefix: &[u8]) -> Result<Vec<KeyValue>, Broken> {
         match self {
             Self::Memory(map) => {
                 let from = map.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));

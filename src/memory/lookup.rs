@@ -1,40 +1,18 @@
 //! Looking texts and rows up in the catalogue: a sieve holds back what is not there, pages lead to the rest.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::captions::Record;
 use super::catalogue::{Catalogue, Trouble};
 use super::ledger::Broken;
-use super::pages::{self, Hash, Kind, Page};
+use super::pages::{self, Entry, Hash, Kind, Page};
 use super::plan::{Known, Occurrence};
 use super::segment::Segment;
 use super::sieve::Sieve;
 use super::snapshot::Memory;
 use crate::Result;
-
-/// Bytes of pages kept in memory, 8 a row; when they are more, all are let go and those in use read again.
-const KEPT: usize = 64 << 20;
-
-/// Pages of a segment by their numbers, of captions and of repeats; empty until one is read.
-#[derive(Default)]
-pub(super) struct Kept([Vec<Option<Page>>; 2]);
-
-impl Kept {
-    fn get(&self, kind: Kind, number: usize) -> Option<&Page> {
-        self.0[kind as usize].get(number)?.as_ref()
-    }
-
-    fn put(&mut self, kind: Kind, number: usize, pages: usize, page: Page) {
-        let kept = &mut self.0[kind as usize];
-        kept.resize_with(pages, || None);
-        kept[number] = Some(page);
-    }
-
-    /// Bytes that the pages take.
-    pub(super) fn bytes(&self) -> usize {
-        self.0.iter().flatten().flatten().map(Page::bytes).sum()
-    }
-}
 
 /// By domain.
 pub(super) type Sieves = HashMap<(u32, Kind), Filled>;
@@ -46,17 +24,20 @@ pub(super) struct Filled {
     segments: HashSet<u64>,
 }
 
+/// Rows of a segment that a merge moved, and the row that the first of them is now.
+pub(super) type Moved = (Range<usize>, usize);
+
 impl Catalogue {
-    /// The captions of a domain that have these texts.
+    /// The captions of a domain that have these texts, whose hashes are given.
     pub(super) fn captions(
         &mut self,
         memory: &Memory,
         domain: u32,
         texts: &[&str],
+        hashes: &[Hash],
     ) -> Result<Vec<Option<Known>>, Trouble> {
         let mut found = vec![None; texts.len()];
-        let hashes = texts.iter().map(|text| pages::caption_hash(text));
-        self.look_up(memory, domain, Kind::Captions, hashes, |segment, row, text| {
+        self.look_up(memory, domain, Kind::Captions, hashes.iter().copied(), |segment, row, text| {
             if !segment.is_live(row) {
                 return Ok(false);
             }
@@ -99,13 +80,13 @@ impl Catalogue {
         hashes: impl Iterator<Item = Hash>,
         mut f: impl FnMut(&Segment, usize, usize) -> Result<bool>,
     ) -> Result<(), Trouble> {
-        // In the order of the pages, so that each is looked for once.
         let mut hashes: Vec<(Hash, usize)> = hashes.zip(0..).collect();
-        hashes.sort_unstable();
         let segments = memory.0.segments.iter().filter(|segment| segment.entry.domain == domain);
         let mut segments: Vec<&Segment> =
             segments.map(|segment| &**segment).filter(|segment| kind.pages(&segment.entry) > 0).collect();
         self.sift(&segments, domain, kind, &mut hashes)?;
+        // In the order of the pages, so that each is looked for once.
+        hashes.sort_unstable();
         // Most are found in the largest.
         segments.sort_by_key(|segment| std::cmp::Reverse(kind.pages(&segment.entry)));
         let mut found = HashSet::new();
@@ -146,31 +127,68 @@ impl Catalogue {
             filled = Filled { sieve: Sieve::for_entries(2 * entries), segments: HashSet::new() };
         }
         for segment in segments.iter().filter(|segment| !filled.segments.contains(&segment.entry.id)) {
-            let count = kind.pages(&segment.entry);
-            for number in 0..count {
-                self.read(segment, kind, number)?.hashes(number, count).for_each(|hash| filled.sieve.insert(hash));
-            }
+            self.for_each_page(segment, kind, |entries| filled.sieve.insert(entries))?;
         }
         filled.segments = segments.iter().map(|segment| segment.entry.id).collect();
-        hashes.retain(|(hash, _)| filled.sieve.may_hold(*hash));
+        *hashes = filled.sieve.sift(hashes);
         self.sieves.insert((domain, kind), filled);
+        Ok(())
+    }
+
+    /// Takes in the segment that a commit has just made of those of `group`: what leads to their captions leads to its own.
+    /// `moved` says, for each of the group, which rows became which; all others are gone.
+    pub(super) fn merge(
+        &mut self,
+        segment: &Segment,
+        group: &[Arc<Segment>],
+        moved: &[Vec<Moved>],
+    ) -> Result<(), Trouble> {
+        let mut captions = Vec::with_capacity(segment.rows());
+        for (from, moved) in group.iter().zip(moved) {
+            let row_now = |row: usize| {
+                let next = moved.partition_point(|(rows, _)| rows.start <= row);
+                let (rows, to) = moved.get(next.checked_sub(1)?)?;
+                (row < rows.end).then(|| (to + (row - rows.start)) as u32)
+            };
+            self.for_each_page(from, Kind::Captions, |entries| {
+                let here = |entry: &Entry| Some(pages::entry(*entry, row_now(pages::place_of(*entry))?));
+                captions.extend(entries.iter().filter_map(here));
+            })?;
+        }
+        self.add_known(segment, captions)?;
+        // What led to captions and repeats of the group leads to this segment's: no sieve needs to take them in again.
+        for (_, filled) in self.sieves.iter_mut().filter(|((of, _), _)| *of == segment.entry.domain) {
+            if group.iter().all(|from| filled.segments.contains(&from.entry.id)) {
+                filled.segments.insert(segment.entry.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `f` with all that leads to records of a segment, some entries at a time.
+    fn for_each_page(&mut self, segment: &Segment, kind: Kind, mut f: impl FnMut(&[Entry])) -> Result<(), Trouble> {
+        let id = segment.entry.id;
+        if !self.cache.knows(id) {
+            f(&pages::entries_of(segment, kind)?);
+            return Ok(());
+        }
+        for number in 0..kind.pages(&segment.entry) {
+            match self.cache.get(id, kind, number) {
+                Some(page) => f(page.entries()),
+                None => f(self.read(segment, kind, number)?.entries()),
+            }
+        }
         Ok(())
     }
 
     /// A page of a segment, which is kept in memory.
     fn page(&mut self, segment: &Segment, kind: Kind, number: usize) -> Result<&Page, Trouble> {
         let id = segment.entry.id;
-        let is_kept = |known: &BTreeMap<u64, Kept>| known.get(&id).is_some_and(|kept| kept.get(kind, number).is_some());
-        if !is_kept(&self.known) {
+        if self.cache.get(id, kind, number).is_none() {
             let page = self.read(segment, kind, number)?;
-            if self.kept > KEPT {
-                self.known.values_mut().for_each(|kept| *kept = Kept::default());
-                self.kept = 0;
-            }
-            self.kept += page.bytes();
-            self.known.entry(id).or_default().put(kind, number, kind.pages(&segment.entry), page);
+            self.cache.put(id, kind, number, kind.pages(&segment.entry), page);
         }
-        let kept = self.known.get(&id).and_then(|kept| kept.get(kind, number));
+        let kept = self.cache.get(id, kind, number);
         kept.ok_or_else(|| Trouble::Sled("a page that was just kept is gone".into()))
     }
 
@@ -184,7 +202,7 @@ impl Catalogue {
             return Ok(page);
         }
         tracing::warn!("a page of the catalogue is damaged; those of segment {} are built again", segment.entry.id);
-        self.add(segment)?;
+        self.renew(segment)?;
         read(self)?.ok_or_else(|| Trouble::Sled("a page that was just written is damaged".into()))
     }
 }

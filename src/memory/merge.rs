@@ -10,11 +10,13 @@ use serde::Serialize;
 use super::append::write_segment;
 use super::captions_writer::CaptionsWriter;
 use super::layout;
+use super::lookup::Moved;
 use super::manifest::{SegmentEntry, TombstoneEntry};
 use super::planner::GRAPH_ROWS;
 use super::segment::Segment;
 use super::snapshot::Memory;
 use super::tombstones::Tombstones;
+use super::vectors::Rows;
 use super::writer::{Writer, remove_quietly};
 use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
@@ -135,7 +137,7 @@ impl Writer {
         let outside: Vec<_> = outside.filter(|s| group.iter().all(|inside| inside.entry.id != s.entry.id)).collect();
         let is_needed = |id: u64| outside.iter().any(|segment| segment.captions.repeats_foreign(id));
         // 16 bytes a row while merging.
-        let mut order: Vec<Placed> = Vec::new();
+        let mut order: Vec<Placed> = Vec::with_capacity(group.iter().map(|segment| segment.rows()).sum());
         for (index, segment) in group.iter().enumerate() {
             let rows = (0..segment.rows()).map(|row| (segment.captions.id(row), row));
             let kept = rows.filter(|(id, row)| segment.is_live(*row) || is_needed(*id));
@@ -144,12 +146,13 @@ impl Writer {
         order.sort_unstable();
         let live = |(_, segment, row): &Placed| group[*segment as usize].is_live(*row as usize);
         let removed: BTreeSet<usize> = (0..order.len()).filter(|index| !live(&order[*index])).collect();
-        let runs = || runs(&order).map(|(segment, rows)| (&group[segment], rows));
+        let runs_of_group = || runs(&order).map(|(segment, rows)| (&group[segment], rows));
         let anything_removed = memory.0.segments.iter().any(|s| s.entry.domain == domain && s.removed.is_some());
         let is_kept = |id: u64| !anything_removed || memory.0.find(id).is_some();
         let mut repeats = 0u32;
         let records = |out: &mut CaptionsWriter<'_>| {
-            runs().try_for_each(|(segment, rows)| out.copy_rows(&segment.captions, rows))?;
+            out.expect(order.len());
+            runs_of_group().try_for_each(|(segment, rows)| out.copy_rows(&segment.captions, rows))?;
             for captions in group.iter().map(|segment| &segment.captions) {
                 for place in (0..captions.repeats()).filter(|place| is_kept(captions.repeat_id(*place))) {
                     out.copy_repeat(captions, place)?;
@@ -158,15 +161,16 @@ impl Writer {
             }
             Ok(())
         };
-        let rows = || runs().map(|(segment, rows)| segment.vectors.rows(rows));
-        // Checksums are made anew from what is read, so what is read must be right.
+        // Checksums are taken over or made anew from what is read, so what is read must be right.
         for segment in group {
             segment.captions.verify_records()?;
-            segment.vectors.verify()?;
+            segment.vectors.verify_data()?;
         }
+        let mut rows = Rows::default();
+        runs_of_group().for_each(|(segment, run)| rows.push_verified(&segment.vectors, run));
         let mut manifest = memory.0.manifest.clone();
         let (id, dim) = (manifest.next_segment, manifest.space.dim);
-        let written = write_segment(&self.dir(), id, dim, &*self.storage, records, rows);
+        let written = write_segment(&self.dir(), id, dim, &*self.storage, records, &rows);
         let (captions, vectors) = written.inspect_err(|error| {
             if matches!(error, Error::Io { .. }) {
                 self.poison();
@@ -197,7 +201,10 @@ impl Writer {
             let files = [layout::captions(&self.dir(), id), layout::vectors(&self.dir(), id)];
             files.iter().for_each(|path| remove_quietly(path, &*self.storage));
         }
-        self.commit(manifest)
+        self.commit(manifest)?;
+        let moved = moved(&order, group.len());
+        self.tell_catalogue(id, |catalogue, segment| catalogue.merge(segment, group, &moved));
+        Ok(())
     }
 
     /// Writes the tombstones of a merged segment.
@@ -220,6 +227,17 @@ type Placed = (u64, u32, u32);
 fn runs(order: &[Placed]) -> impl Iterator<Item = (usize, Range<usize>)> {
     let runs = order.chunk_by(|a, b| a.1 == b.1 && a.2 + 1 == b.2);
     runs.filter_map(|run| run.first().map(|first| (first.1 as usize, first.2 as usize..first.2 as usize + run.len())))
+}
+
+/// For each segment of a group, which of its rows became which.
+fn moved(order: &[Placed], segments: usize) -> Vec<Vec<Moved>> {
+    let (mut moved, mut to) = (vec![Vec::new(); segments], 0);
+    for (segment, rows) in runs(order) {
+        let len = rows.len();
+        moved[segment].push((rows, to));
+        to += len;
+    }
+    moved
 }
 
 /// What compacting is to make smaller.

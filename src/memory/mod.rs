@@ -60,6 +60,7 @@ mod lookup;
 mod manifest;
 mod mapping;
 mod merge;
+mod page_cache;
 mod pages;
 mod plan;
 mod planner;

@@ -1,13 +1,13 @@
 //! Pages of the catalogue: by their hashes, where the captions and the repeats of a segment are.
 //!
 //! A segment never changes, so neither do its pages; they are made from it in one go and dropped with it. Hashes only lead to a record;
-//! whoever looks one up compares the record itself, so that 32 bits of a hash in each entry are enough.
+//! whoever looks one up compares the record itself, so that 32 bits of a hash in each entry are enough. These are the same bits whatever
+//! the segment, so that a merge takes its pages over from those of the segments that it merges.
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::captions::Record;
-use super::ledger::Entry;
 use super::manifest::SegmentEntry;
 use super::segment::Segment;
 use crate::{Error, Result};
@@ -30,6 +30,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub(super) const ALL: [Self; 2] = [Self::Captions, Self::Repeats];
+
     /// Number of entries that its pages hold together.
     pub(super) fn entries(self, segment: &SegmentEntry) -> usize {
         match self {
@@ -80,13 +83,27 @@ pub(super) fn page_of(hash: Hash, pages: usize) -> usize {
     hash.checked_shr(64 - pages.trailing_zeros()).unwrap_or(0) as usize
 }
 
-/// The 32 bits of a hash that follow those by which its page is known.
-fn tail(hash: Hash, pages: usize) -> u32 {
-    ((hash << pages.trailing_zeros()) >> 32) as u32
+/// What a page holds: the leading 32 bits of a hash above a row or place.
+pub(super) type Entry = u64;
+
+/// The entry that leads from a hash to a row or place.
+pub(super) fn entry(hash: Hash, place: u32) -> Entry {
+    hash >> 32 << 32 | Entry::from(place)
 }
 
-/// A page in memory: in ascending order, the tail of a hash in the upper half of each entry, its row or place in the lower.
-pub(super) struct Page(Box<[u64]>);
+/// What of a hash an entry has kept.
+pub(super) fn hash_of(entry: Entry) -> Hash {
+    entry >> 32 << 32
+}
+
+/// The row or place that an entry leads to.
+pub(super) fn place_of(entry: Entry) -> usize {
+    entry as u32 as usize
+}
+
+/// A page in memory: entries in ascending order.
+#[derive(Debug, PartialEq)]
+pub(super) struct Page(Box<[Entry]>);
 
 impl Page {
     /// Reads a page; `None` when it is damaged, or of another segment.
@@ -94,23 +111,37 @@ impl Page {
         let (entries, crc) = value.split_last_chunk()?;
         let (entries, []) = entries.as_chunks() else { return None };
         let sound = checksum(segment, key, entries.as_flattened()) == u32::from_le_bytes(*crc);
-        sound.then(|| Self(entries.iter().map(|entry| u64::from_le_bytes(*entry)).collect()))
+        sound.then(|| Self(entries.iter().map(|entry| Entry::from_le_bytes(*entry)).collect()))
     }
 
-    /// Rows or places that `hash` may lead to; the records there tell.
+    /// The page as the ledger keeps it under `key`.
+    pub(super) fn encode(&self, segment: &SegmentEntry, key: &[u8]) -> Vec<u8> {
+        let mut value = Vec::with_capacity(self.bytes() + size_of::<u32>());
+        self.0.iter().for_each(|entry| value.extend_from_slice(&entry.to_le_bytes()));
+        let crc = checksum(segment, key, &value);
+        value.extend_from_slice(&crc.to_le_bytes());
+        value
+    }
+
+    /// Its entries, ascending.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// Rows or places that `hash`, which belongs to this of `pages` pages, may lead to; the records there tell.
     pub(super) fn find(&self, hash: Hash, pages: usize) -> impl Iterator<Item = usize> {
-        let tail = u64::from(tail(hash, pages));
-        let first = self.first_from(tail);
-        let matching = self.0[first..].iter().take_while(move |entry| *entry >> 32 == tail);
-        matching.map(|entry| *entry as u32 as usize)
+        let hash_of_all = hash_of(hash);
+        let first = self.first_from(hash_of_all, pages);
+        self.0[first..].iter().take_while(move |entry| hash_of(**entry) == hash_of_all).map(|entry| place_of(*entry))
     }
 
-    /// The first entry with this tail or a higher one. Tails are spread evenly, so it is near where it should be.
-    fn first_from(&self, tail: u64) -> usize {
-        let below = |entry: &u64| entry >> 32 < tail;
+    /// The first entry with this hash or a higher one. Hashes are spread evenly, so it is near where it should be.
+    fn first_from(&self, hash: Hash, pages: usize) -> usize {
+        let below = |entry: &Entry| *entry < hash;
         let len = self.0.len();
-        // Below `len`, because a tail is below 2³²; from here on 0 ≤ low ≤ high ≤ len.
-        let guess = ((len as u64 * tail) >> 32) as usize;
+        // Where the hash lies in the page's share of all hashes, as a fraction of 2³²; so from here on 0 ≤ low ≤ high ≤ len.
+        let share = (hash << pages.trailing_zeros()) >> 32;
+        let guess = ((len as u64 * share) >> 32) as usize;
         let (mut low, mut high, mut step) = (guess, guess, 8);
         while low > 0 && !below(&self.0[low - 1]) {
             low = low.saturating_sub(step);
@@ -121,12 +152,6 @@ impl Page {
             step *= 2;
         }
         low + self.0[low..high].partition_point(below)
-    }
-
-    /// The leading 32 bits of the hashes of all entries, ascending, of the page of that number.
-    pub(super) fn hashes(&self, number: usize, pages: usize) -> impl Iterator<Item = Hash> {
-        let before = (number as u64).checked_shl(64 - pages.trailing_zeros()).unwrap_or(0);
-        self.0.iter().map(move |entry| (before | entry >> 32 << 32 >> pages.trailing_zeros()) >> 32 << 32)
     }
 
     /// Bytes that it takes.
@@ -168,7 +193,7 @@ pub(super) fn marked(key: &[u8]) -> Option<u64> {
 }
 
 /// The marker of a segment: says which pages there are.
-pub(super) fn marker(segment: &SegmentEntry) -> Entry {
+pub(super) fn marker(segment: &SegmentEntry) -> (Vec<u8>, Vec<u8>) {
     let key = marker_key(segment.id);
     let mut value = segment.captions.len.to_le_bytes().to_vec();
     value.extend_from_slice(&segment.captions.crc.to_le_bytes());
@@ -177,51 +202,58 @@ pub(super) fn marker(segment: &SegmentEntry) -> Entry {
     (key, value)
 }
 
-/// All pages of a segment, made from its records.
+/// All pages of a segment, by [`Kind`], made from its records.
 ///
 /// # Errors
 /// [`Error::Damaged`] when a record is.
-pub(super) fn of(segment: &Segment) -> Result<impl Iterator<Item = Entry> + use<'_>> {
-    let captions = gather(segment.rows(), |row| Ok((caption_hash(segment.captions.text(row)?.0), row as u32)))?;
-    let repeats = gather(segment.captions.repeats(), |place| match segment.captions.repeat(place)? {
-        Record::Repeat { id, clip, ordinal } => Ok((repeat_hash(id, clip, ordinal), place as u32)),
-        Record::Caption { .. } => Err(Error::Internal("a repeat that is a caption".into())),
-    })?;
-    Ok(cut(&segment.entry, Kind::Captions, captions).chain(cut(&segment.entry, Kind::Repeats, repeats)))
+pub(super) fn of(segment: &Segment) -> Result<[Vec<Page>; 2]> {
+    let captions = entries_of(segment, Kind::Captions)?;
+    with_captions(segment, captions)
 }
 
-/// What is to be found, in the order of the hashes.
-fn gather(count: usize, find: impl Fn(usize) -> Result<(Hash, u32)> + Sync) -> Result<Vec<(Hash, u32)>> {
-    if count < FEW {
-        let mut found = (0..count).map(&find).collect::<Result<Vec<_>>>()?;
-        found.sort_unstable();
-        return Ok(found);
+/// All pages of a segment, of which the entries of the captions are known.
+///
+/// # Errors
+/// [`Error::Damaged`] when the record of a repeat is.
+pub(super) fn with_captions(segment: &Segment, captions: Vec<Entry>) -> Result<[Vec<Page>; 2]> {
+    let repeats = entries_of(segment, Kind::Repeats)?;
+    Ok([cut(captions, Kind::Captions.pages(&segment.entry)), cut(repeats, Kind::Repeats.pages(&segment.entry))])
+}
+
+/// What is to be found in a segment, made from its records, in no order.
+///
+/// # Errors
+/// [`Error::Damaged`] when a record is.
+pub(super) fn entries_of(segment: &Segment, kind: Kind) -> Result<Vec<Entry>> {
+    let captions = &segment.captions;
+    let entry = |place: usize| {
+        let hash = match kind {
+            Kind::Captions => caption_hash(captions.text(place)?.0),
+            Kind::Repeats => match captions.repeat(place)? {
+                Record::Repeat { id, clip, ordinal } => repeat_hash(id, clip, ordinal),
+                Record::Caption { .. } => return Err(Error::Internal("a repeat that is a caption".into())),
+            },
+        };
+        Ok(entry(hash, place as u32))
+    };
+    let count = kind.entries(&segment.entry);
+    if count < FEW { (0..count).map(entry).collect() } else { (0..count).into_par_iter().map(entry).collect() }
+}
+
+/// Sorts what is to be found, and cuts it into pages; those without an entry are there, too.
+fn cut(mut entries: Vec<Entry>, pages: usize) -> Vec<Page> {
+    if entries.len() < FEW {
+        entries.sort_unstable()
+    } else {
+        entries.par_sort_unstable()
     }
-    let mut found = (0..count).into_par_iter().map(&find).collect::<Result<Vec<_>>>()?;
-    found.par_sort_unstable();
-    Ok(found)
-}
-
-/// Cuts what is to be found, in the order of the hashes, into pages; those without an entry are there, too.
-fn cut(segment: &SegmentEntry, kind: Kind, found: Vec<(Hash, u32)>) -> impl Iterator<Item = Entry> + use<'_> {
-    let pages = kind.pages(segment);
-    let mut first = 0;
-    (0..pages).map(move |page| {
-        let rest = &found[first..];
-        let own = &rest[..rest.partition_point(|(hash, _)| page_of(*hash, pages) <= page)];
-        first += own.len();
-        let mut value = Vec::with_capacity(own.len() * size_of::<u64>() + size_of::<u32>());
-        for (hash, place) in own {
-            let entry = u64::from(tail(*hash, pages)) << 32 | u64::from(*place);
-            value.extend_from_slice(&entry.to_le_bytes());
-        }
-        // Equal tails may have come in another order.
-        value.as_chunks_mut::<8>().0.sort_unstable_by_key(|entry| u64::from_le_bytes(*entry));
-        let key = key(segment.id, kind, page);
-        let crc = checksum(segment, &key, &value);
-        value.extend_from_slice(&crc.to_le_bytes());
-        (key, value)
-    })
+    let mut rest = &entries[..];
+    let page = |number| {
+        let (own, others) = rest.split_at(rest.partition_point(|entry| page_of(*entry, pages) <= number));
+        rest = others;
+        Page(own.into())
+    };
+    (0..pages).map(page).collect()
 }
 
 #[cfg(test)]
@@ -247,13 +279,9 @@ mod tests {
     #[test]
     fn whatever_is_put_into_pages_is_found_in_them() {
         for rows in [1, 2, 1024, 1025, 5000] {
-            let segment = segment(rows);
             let hashes: Vec<Hash> = (0..rows).map(|row| caption_hash(&format!("text {}", row / 2))).collect();
-            let found = gather(hashes.len(), |row| Ok((hashes[row], row as u32))).unwrap();
-            let pages: Vec<Entry> = cut(&segment, Kind::Captions, found).collect();
-            assert_eq!(pages.len(), Kind::Captions.pages(&segment));
-            let pages: Vec<Page> =
-                pages.iter().map(|(key, value)| Page::decode(&segment, key, value).unwrap()).collect();
+            let entries = hashes.iter().zip(0..).map(|(hash, row)| entry(*hash, row)).collect();
+            let pages = cut(entries, Kind::Captions.pages(&segment(rows)));
             let found = |hash| pages[page_of(hash, pages.len())].find(hash, pages.len()).collect::<Vec<_>>();
             for (row, hash) in hashes.iter().enumerate() {
                 assert!(found(*hash).contains(&row), "row {row} of {rows}");
@@ -266,9 +294,10 @@ mod tests {
     fn a_page_is_of_one_place_in_one_segment() {
         let (own, mut other) = (segment(10), segment(10));
         other.captions.crc += 1;
-        let (key, value) =
-            cut(&own, Kind::Captions, (0..10).map(|row| (u64::from(row) << 60, row)).collect()).next().unwrap();
-        assert!(Page::decode(&own, &key, &value).is_some());
+        let page = cut((0..10).map(|row| entry(Hash::from(row) << 60, row)).collect(), 1).pop().unwrap();
+        let key = key(3, Kind::Captions, 0);
+        let value = page.encode(&own, &key);
+        assert_eq!(Page::decode(&own, &key, &value), Some(page));
         assert!(Page::decode(&other, &key, &value).is_none());
         assert!(Page::decode(&own, &super::key(3, Kind::Repeats, 0), &value).is_none());
         for at in 0..value.len() {

@@ -1,10 +1,11 @@
 //! Deciding, before anything is embedded, what each row of a corpus would change.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use super::limits;
+use super::{limits, pages};
 use crate::Result;
 
 /// A row of a corpus, as it identifies itself.
@@ -63,6 +64,8 @@ pub struct Plan {
     pub(super) domain: String,
     pub(super) commit: u64,
     pub(super) texts: Vec<String>,
+    /// Of the texts: the catalogue asks for them again when they are stored.
+    pub(super) hashes: Vec<pages::Hash>,
     pub(super) rows: Vec<PlannedRow>,
 }
 
@@ -108,8 +111,8 @@ pub(super) struct Occurrence<'a> {
 
 /// What is stored of a domain, as far as planning asks; many at once, because that costs less.
 pub(super) trait Stored {
-    /// The captions with these texts.
-    fn captions(&mut self, texts: &[&str]) -> Result<Vec<Option<Known>>>;
+    /// The captions with these texts, whose hashes are given.
+    fn captions(&mut self, texts: &[&str], hashes: &[pages::Hash]) -> Result<Vec<Option<Known>>>;
     /// For each of these rows, whether it is stored as a repeat of its caption.
     fn repeats(&mut self, rows: &[Occurrence<'_>]) -> Result<Vec<bool>>;
 }
@@ -148,25 +151,35 @@ pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl
     limits::check_name("domain", domain)?;
     let mut keys = Vec::with_capacity(rows.len());
     let (mut numbers, mut texts) = (HashMap::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    // By number, whether the chunk has the text more than once.
+    let mut is_frequent = Vec::with_capacity(rows.len());
     for row in rows {
         limits::check_caption(&row.text)?;
         let text = row.text.trim();
         let clip = row.clip.as_deref().filter(|clip| !clip.is_empty());
         clip.map_or(Ok(()), limits::check_clip)?;
-        let number = *numbers.entry(text).or_insert_with(|| {
-            texts.push(text);
-            texts.len() - 1
-        });
+        let number = match numbers.entry(text) {
+            Entry::Occupied(number) => {
+                is_frequent[*number.get()] = true;
+                *number.get()
+            }
+            Entry::Vacant(place) => {
+                texts.push(text);
+                is_frequent.push(false);
+                *place.insert(texts.len() - 1)
+            }
+        };
         keys.push((number, clip, row.ordinal));
     }
-    let known = stored.captions(&texts)?;
+    let hashes: Vec<_> = texts.iter().map(|text| pages::caption_hash(text)).collect();
+    let known = stored.captions(&texts, &hashes)?;
     let mut fresh: Vec<Option<usize>> = vec![None; texts.len()];
-    let (mut new_texts, mut asked) = (Vec::new(), Asked::default());
-    let mut seen = HashSet::with_capacity(rows.len());
+    let (mut new_texts, mut new_hashes, mut asked) = (Vec::new(), Vec::new(), Asked::default());
+    let mut seen = HashSet::new();
     let mut decisions = Vec::with_capacity(rows.len());
     for (position, key) in keys.iter().enumerate() {
         let (number, clip, ordinal) = *key;
-        decisions.push(if !seen.insert(key) {
+        decisions.push(if is_frequent[number] && !seen.insert(key) {
             Decision::Duplicate
         } else if let Some(caption) = &known[number] {
             if !caption.is_brought_by(clip, ordinal) {
@@ -178,6 +191,7 @@ pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl
         } else {
             fresh[number] = Some(new_texts.len());
             new_texts.push(texts[number].to_owned());
+            new_hashes.push(hashes[number]);
             Decision::New(new_texts.len() - 1)
         });
     }
@@ -189,12 +203,13 @@ pub(super) fn plan(domain: &str, commit: u64, rows: &[RowKey], stored: &mut impl
         clip: clip.map(str::to_owned),
         ordinal: *ordinal,
     });
-    Ok(Plan { domain: domain.to_owned(), commit, texts: new_texts, rows: planned.collect() })
+    let rows = planned.collect();
+    Ok(Plan { domain: domain.to_owned(), commit, texts: new_texts, hashes: new_hashes, rows })
 }
 
 /// Compares a plan that was made before the last commit with what is stored now. Nothing may have been removed since.
 pub(super) fn renew(plan: &mut Plan, stored: &mut impl Stored) -> Result<()> {
-    let texts = stored.captions(&plan.texts())?;
+    let texts = stored.captions(&plan.texts(), &plan.hashes)?;
     let mut decisions: Vec<Decision> = plan.decisions().collect();
     let mut asked = Asked::default();
     for (position, row) in plan.rows.iter().enumerate() {
@@ -242,7 +257,7 @@ mod tests {
 
     struct Nothing;
     impl Stored for Nothing {
-        fn captions(&mut self, texts: &[&str]) -> Result<Vec<Option<Known>>> {
+        fn captions(&mut self, texts: &[&str], _: &[pages::Hash]) -> Result<Vec<Option<Known>>> {
             Ok(vec![None; texts.len()])
         }
         fn repeats(&mut self, rows: &[Occurrence<'_>]) -> Result<Vec<bool>> {

@@ -11,6 +11,7 @@ use super::layout;
 use super::manifest::{Manifest, SegmentEntry};
 use super::segment::Segment;
 use super::tombstones::Tombstones;
+use super::vectors;
 use super::writer::Writer;
 use crate::{Error, Result};
 
@@ -152,9 +153,10 @@ impl Writer {
         }
         let (rows, further) = (captions.len() as u64, repeats.len());
         let id = manifest.next_segment;
-        let vectors = || renewed.iter().map(|(segment, row, _, _)| segment.vectors.row(*row));
+        let mut unit = vectors::Rows::default();
+        renewed.iter().for_each(|(segment, row, _, _)| unit.push(segment.vectors.row(*row)));
         let records = |out: &mut CaptionsWriter<'_>| captions.iter().chain(&repeats).try_for_each(|r| out.push(r));
-        let files = write_segment(&self.dir(), id, manifest.space.dim, &*self.storage, records, vectors);
+        let files = write_segment(&self.dir(), id, manifest.space.dim, &*self.storage, records, &unit);
         let (captions, vectors) = files.inspect_err(|_| self.poison())?;
         manifest.segments.push(SegmentEntry {
             id,

@@ -232,6 +232,12 @@ impl std::fmt::Debug for Memory {
 }
 
 impl Snapshot {
+    /// The segment of that id.
+    pub(super) fn segment(&self, id: u64) -> Option<&Segment> {
+        let index = self.segments.binary_search_by_key(&id, |segment| segment.entry.id).ok()?;
+        self.segments.get(index).map(|segment| &**segment)
+    }
+
     /// Where a caption lies, unless it is removed.
     pub(super) fn find(&self, id: u64) -> Option<(&Segment, usize)> {
         self.find_stored(id).filter(|(segment, row)| segment.is_live(*row))

@@ -19,34 +19,50 @@ const HEADER: usize = 64;
 /// Components that are worth a thread.
 pub(super) const SOME: usize = 1 << 17;
 
-/// Writes a vectors file. `rows` yields the same rows, any number at a time, whenever it is called: once for the checksum, which lies in
-/// the header, and once for the file, so that merging needs no copy of all the vectors.
-pub(super) fn write<'a, I>(out: &mut dyn Write, segment: u64, dim: usize, rows: impl Fn() -> I) -> io::Result<FileEntry>
-where
-    I: Iterator<Item = &'a [f32]>,
-{
-    let mut count = 0u64;
-    let mut data = crc32fast::Hasher::new();
-    for some in rows() {
-        debug_assert_eq!(some.len() % dim, 0);
-        data.update(bytes_of(some));
-        count += (some.len() / dim) as u64;
+/// Rows on their way into a file, wherever they lie, with the checksum of them all.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    parts: Vec<&'a [f32]>,
+    crc: crc32fast::Hasher,
+}
+
+impl<'a> Rows<'a> {
+    /// Adds rows that lie side by side.
+    pub(super) fn push(&mut self, rows: &'a [f32]) {
+        self.crc.update(bytes_of(rows));
+        self.parts.push(rows);
     }
+
+    /// Adds rows of a file whose data has been verified, so that the checksum of all of them is known.
+    pub(super) fn push_verified(&mut self, file: &'a Vectors, rows: Range<usize>) {
+        let part = file.rows(rows);
+        if part.len() < file.as_slice().len() {
+            return self.push(part);
+        }
+        self.crc.combine(&crc32fast::Hasher::new_with_initial_len(file.data_crc(), size_of_val(part) as u64));
+        self.parts.push(part);
+    }
+}
+
+/// Writes a vectors file.
+pub(super) fn write(out: &mut dyn Write, segment: u64, dim: usize, rows: &Rows<'_>) -> io::Result<FileEntry> {
+    let len = rows.crc.total_len();
+    debug_assert_eq!(len % (4 * dim as u64), 0);
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&VERSION.to_le_bytes());
     header.extend_from_slice(&(dim as u32).to_le_bytes());
-    header.extend_from_slice(&count.to_le_bytes());
+    header.extend_from_slice(&(len / (4 * dim as u64)).to_le_bytes());
     header.extend_from_slice(&segment.to_le_bytes());
-    header.extend_from_slice(&data.finalize().to_le_bytes());
+    header.extend_from_slice(&rows.crc.clone().finalize().to_le_bytes());
     header.resize(HEADER - 4, 0);
     let crc = crc32fast::hash(&header);
     header.extend_from_slice(&crc.to_le_bytes());
     out.write_all(&header)?;
-    for some in rows() {
-        out.write_all(bytes_of(some))?;
+    for part in &rows.parts {
+        out.write_all(bytes_of(part))?;
     }
-    Ok(FileEntry { len: HEADER as u64 + count * dim as u64 * 4, crc })
+    Ok(FileEntry { len: HEADER as u64 + len, crc })
 }
 
 /// The mapped vectors of a segment.
@@ -111,6 +127,16 @@ impl Vectors {
             let offset = HEADER + index * self.dim * 4;
             return Err(Error::damaged(path, offset as u64, format!("a row of length {norm}"), "1"));
         }
-        check_crc(path, HEADER as u64, crc32fast::hash(&self.map.bytes()[HEADER..]), self.data_crc())
+        self.check_data()
+    }
+
+    /// Compares all rows with their checksum: then they may be taken over as they are.
+    pub(super) fn verify_data(&self) -> Result<()> {
+        // Which row it is, its length may tell.
+        self.check_data().or_else(|somewhere| self.verify().and(Err(somewhere)))
+    }
+
+    fn check_data(&self) -> Result<()> {
+        check_crc(self.map.path(), HEADER as u64, crc32fast::hash(&self.map.bytes()[HEADER..]), self.data_crc())
     }
 }

@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::catalogue::{Catalogue, HistoryEntry, Trouble};
 use super::manifest::Manifest;
+use super::pages::Hash;
 use super::plan::{self, Known, Occurrence, Plan, RowKey, Stored};
+use super::segment::Segment;
 use super::snapshot::Memory;
 use super::storage::Storage;
 use super::{commit, layout, lock};
@@ -132,6 +134,21 @@ impl Writer {
         f(&mut catalogue).map_err(Trouble::into_error)
     }
 
+    /// Tells the catalogue of a segment of the newest commit what it would else have to find out from the files. If it fails, it will be asked
+    /// again, and then what [`Writer::with_catalogue`] says is done.
+    pub(super) fn tell_catalogue(
+        &mut self,
+        segment: u64,
+        f: impl FnOnce(&mut Catalogue, &Segment) -> Result<(), Trouble>,
+    ) {
+        let catalogue = self.catalogue.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(segment) = self.memory.0.segment(segment)
+            && let Err(trouble) = f(catalogue, segment)
+        {
+            tracing::debug!("the catalogue did not take in segment {}: {trouble}", segment.entry.id);
+        }
+    }
+
     /// Throws the catalogue away, but for its history, and builds it from the segments.
     pub(super) fn rebuild_catalogue(&mut self) -> Result<()> {
         let catalogue = self.catalogue.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -189,9 +206,9 @@ struct InDomain<'a> {
 }
 
 impl Stored for InDomain<'_> {
-    fn captions(&mut self, texts: &[&str]) -> Result<Vec<Option<Known>>> {
+    fn captions(&mut self, texts: &[&str], hashes: &[Hash]) -> Result<Vec<Option<Known>>> {
         let Self { writer, domain: Some(domain) } = *self else { return Ok(vec![None; texts.len()]) };
-        writer.with_catalogue(|catalogue| catalogue.captions(&writer.memory, domain, texts))
+        writer.with_catalogue(|catalogue| catalogue.captions(&writer.memory, domain, texts, hashes))
     }
 
     fn repeats(&mut self, rows: &[Occurrence<'_>]) -> Result<Vec<bool>> {
