@@ -3,8 +3,9 @@
 #
 #     tests/emulated/avx512.sh [FILTER…]            # without a filter: simd
 #
-# CPU names the processor (`bochs-bin --help cpu` lists them; corei7_skylake_x has no VNNI, so AVX2 must be chosen there), KERNEL a vmlinuz.
-# README.md beside this file says what to install. Fails unless every test passed and, but for another CPU, AVX-512 was among the kernels.
+# CPU names the processor (`bochs-bin --help cpu` lists them), KERNEL a vmlinuz; README.md beside this file says what to install.
+# Fails unless every test passed and, but for another CPU, AVX-512 was among the kernels. Tests that read files of the checkout
+# fail too: there are none of them in that Linux.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
