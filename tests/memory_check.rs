@@ -102,7 +102,7 @@ fn a_graph_that_leads_astray_is_found_by_walking_it() {
     let mut bad = std::fs::read(&path).unwrap();
     let number = |at: usize| u32::from_le_bytes(bad[at..at + 4].try_into().unwrap()) as usize;
     let (slots, levels, dim, calibrated) = (number(16), number(24), number(44), number(48));
-    let checksums = 64 + 4 * levels + 8 * calibrated + 4 * dim;
+    let checksums = 64 + 4 * levels + 12 * calibrated + 4 * dim;
     // The tables end where the zeros before the body begin; the body is whole blocks but for its end.
     let body = (checksums + 4).next_multiple_of(4096);
     // Each row keeps one neighbour, so that nothing leads to most.
