@@ -13,6 +13,14 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/golden/v1")
 }
 
+/// Keeps the truth of a store as a golden one.
+fn keep(dir: &Path, golden: &Path) {
+    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
+    std::fs::remove_file(dir.join("lock")).unwrap();
+    assert!(!golden.exists(), "remove the old one first, if you are sure");
+    copy_tree(dir, golden);
+}
+
 /// What each commit of the golden store ingested. Never change it.
 fn commits() -> [(&'static str, Vec<RowKey>); 4] {
     [
@@ -51,10 +59,7 @@ fn make_the_golden_store() {
     std::fs::write(&decoder, b"not really a decoder\n").unwrap();
     writer.publish_decoder("tiny", &decoder, serde_json::json!({"preset": "tiny", "epochs": 1})).unwrap();
     drop(writer);
-    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
-    std::fs::remove_file(dir.join("lock")).unwrap();
-    assert!(!golden().exists(), "remove the old one first, if you are sure");
-    copy_tree(&dir, &golden());
+    keep(&dir, &golden());
 }
 
 fn golden_removed() -> PathBuf {
@@ -75,10 +80,7 @@ fn make_the_golden_store_with_removed_captions() {
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("v1-removed");
     build_removed(&dir);
-    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
-    std::fs::remove_file(dir.join("lock")).unwrap();
-    assert!(!golden_removed().exists(), "remove the old one first, if you are sure");
-    copy_tree(&dir, &golden_removed());
+    keep(&dir, &golden_removed());
 }
 
 #[test]
@@ -159,10 +161,7 @@ fn make_the_golden_graph() {
     ingest(&mut writer, "rows", &numbered("row", 400)).unwrap();
     writer.index_above(1, &(), &Stop::new()).unwrap();
     drop(writer);
-    std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
-    std::fs::remove_file(dir.join("lock")).unwrap();
-    assert!(!golden_graph().exists(), "remove the old one first, if you are sure");
-    copy_tree(&dir, &golden_graph());
+    keep(&dir, &golden_graph());
 }
 
 /// Graphs have versions of their own, because they can be built again; while this one is current, it must be walked as it is.

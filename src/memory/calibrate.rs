@@ -17,8 +17,10 @@ use super::scan::{Rows, scan};
 use super::walk::walk_and_rescore;
 use crate::embedding::normalize;
 
-/// The slacks that are tried.
+/// The slacks that are tried, until one finds [`ENOUGH`].
 const STEPS: [f32; 12] = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2];
+/// Who asks for more than this is answered by a scan, or nearly: wider walks take long to measure, and longer than they are worth.
+const ENOUGH: f32 = 0.999;
 /// Queries that are asked.
 const QUERIES: usize = 512;
 /// Differences that a query is moved by.
@@ -32,8 +34,7 @@ pub(super) fn calibrate(graph: &FlatGraph, codes: Codes<'_>, vectors: &[f32]) ->
     let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
     let truth = scan(Rows { codes: Some(codes), ..Rows::new(vectors, dim) }, &queries, CALIBRATED_K);
     let wanted: usize = truth.iter().map(Vec::len).sum();
-    let mut best = Calibrated { slack: 0.0, recall: 0.0, compared: 0 };
-    let mut at = |slack: f32| {
+    let measure = |slack: f32| {
         let walks = queries.par_iter().zip(&truth).map(|(query, truth)| {
             let breadth = Breadth::Slack(slack);
             let (found, compared) = walk_and_rescore(graph, codes, vectors, query, CALIBRATED_K, breadth, None);
@@ -41,12 +42,19 @@ pub(super) fn calibrate(graph: &FlatGraph, codes: Codes<'_>, vectors: &[f32]) ->
             (hits, compared)
         });
         let (hits, compared) = walks.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        let (recall, compared) = (hits as f32 / wanted.max(1) as f32, compared.div_ceil(QUERIES) as u32);
-        // What a larger slack happens to miss is chance.
-        best = Calibrated { slack, recall: best.recall.max(recall), compared: best.compared.max(compared) };
-        best
+        (hits as f32 / wanted.max(1) as f32, compared.div_ceil(QUERIES) as u32)
     };
-    STEPS.into_iter().map(&mut at).collect()
+    let mut points: Vec<Calibrated> = Vec::with_capacity(STEPS.len());
+    for slack in STEPS {
+        let (recall, compared) = measure(slack);
+        let (least, cheapest) = points.last().map_or((0.0, 0), |point| (point.recall, point.compared));
+        // What a larger slack happens to miss is chance.
+        points.push(Calibrated { slack, recall: recall.max(least), compared: compared.max(cheapest) });
+        if recall >= ENOUGH {
+            break;
+        }
+    }
+    points
 }
 
 /// A stored vector moved to where no stored vector is.
