@@ -8,6 +8,10 @@ use crate::{Error, Result};
 
 /// What the names of files begin with that are still being written.
 pub(super) const UNFINISHED: &str = ".tmp";
+const BEST: &str = "best.safetensors";
+const STATE: &str = "state.safetensors";
+const LOG: &str = "log.jsonl";
+const LOCK: &str = "lock";
 
 /// The folder of one training, which no other takes part in as long as this lives: two would write over each other's files. The lock of a
 /// training that crashed is free.
@@ -24,7 +28,7 @@ impl WorkFolder {
     /// [`Error::Training`] while another training, of any process, works in it; [`Error::Io`].
     pub(crate) fn take(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(Error::io("create", path))?;
-        let _lock = match Lock::take(&path.join("lock"))? {
+        let _lock = match Lock::take(&path.join(LOCK))? {
             Taken::Held(owner) => return Err(Error::Training { path: path.to_path_buf(), owner }),
             Taken::Ours(lock, former) => {
                 if let Some(former) = former {
@@ -41,24 +45,23 @@ impl WorkFolder {
 
     /// The decoder as it was after its best epoch.
     pub(super) fn best(&self) -> PathBuf {
-        self.path.join("best.safetensors")
+        self.path.join(BEST)
     }
 
     /// What a resumed training goes on from.
     pub(super) fn state(&self) -> PathBuf {
-        self.path.join("state.safetensors")
+        self.path.join(STATE)
     }
 
     /// A line of JSON for each epoch.
     pub(super) fn log(&self) -> PathBuf {
-        self.path.join("log.jsonl")
+        self.path.join(LOG)
     }
 
     /// Removes the folder with all that a training writes there, and returns how many bytes that were. Files of others stay, and so does
     /// the folder then.
     pub(crate) fn remove(self) -> u64 {
-        let own = ["best.safetensors", "state.safetensors", "log.jsonl", "lock"];
-        let bytes = self.remove_files(|name| own.contains(&name));
+        let bytes = self.remove_files(|name| [BEST, STATE, LOG, LOCK].contains(&name));
         if let Err(error) = fs::remove_dir(&self.path) {
             tracing::debug!("cannot remove {}: {error}", self.path.display());
         }

@@ -179,7 +179,7 @@ impl Writer {
         let dir = self.dir();
         let mut write = || {
             for (id, rows) in rows {
-                let segment = self.memory.0.segments.iter().find(|segment| segment.entry.id == *id);
+                let segment = self.memory.0.segment(*id);
                 let segment = segment.ok_or_else(|| Error::Internal(format!("no segment {id}")))?;
                 let earlier = segment.removed.as_ref();
                 let generation = earlier.map_or(0, |earlier| earlier.entry.generation).checked_add(1);

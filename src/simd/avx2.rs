@@ -1,6 +1,7 @@
 //! The kernels for AVX2 with FMA. Each does what its twin in `plain.rs` does; the tests of this module's parent compare them.
 //!
 //! The functions that have instructions enabled are private and reached through [`kernels`] alone, which asks the processor first.
+//! The kernels for AVX-512 take two of these over and ask it, too.
 #![allow(unsafe_code)]
 // Indices keep sums in registers where iterators over them would not, and read as the tables that they are.
 #![allow(clippy::needless_range_loop)]
@@ -116,7 +117,7 @@ fn total(sums: __m256i) -> i32 {
     _mm_cvtsi128_si32(sum)
 }
 
-fn widen(codes: &[i8], out: &mut [i16]) {
+pub(super) fn widen(codes: &[i8], out: &mut [i16]) {
     // SAFETY: `kernels` found the instructions.
     unsafe { widen_inner(codes, out) }
 }
@@ -158,7 +159,7 @@ fn tile_inner(queries: &[i16], rows: &[i16], dim: usize) -> Tile {
     std::array::from_fn(|r| std::array::from_fn(|q| total(sums[r][q]) + rest(r, q)))
 }
 
-fn add_scaled(sum: &mut [f64], weight: f64, row: &[f32]) {
+pub(super) fn add_scaled(sum: &mut [f64], weight: f64, row: &[f32]) {
     // SAFETY: `kernels` found the instructions.
     unsafe { add_scaled_inner(sum, weight, row) }
 }

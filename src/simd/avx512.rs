@@ -10,15 +10,16 @@ use std::arch::x86_64::*;
 use super::rows::{self, Loops};
 use super::{Kernels, TILE_QUERIES, TILE_ROWS, Tile, avx2};
 
+/// Widening and scaled sums are AVX2's, which the compiler makes of plain loops.
 const AVX512: Kernels = Kernels {
     name: "AVX-512",
     dot: rows::dot::<Avx512>,
     dots: rows::dots::<Avx512>,
     code_dots: rows::code_dots::<Avx512>,
     gather: rows::gather::<Avx512>,
-    widen,
+    widen: avx2::widen,
     tile,
-    add_scaled,
+    add_scaled: avx2::add_scaled,
 };
 
 struct Avx512;
@@ -29,7 +30,8 @@ struct Avx512;
 /// Skylake-X and Cascade Lake, lower their clock for products of 512 bits, for all that the core runs then and for a
 /// while after; they keep AVX2.
 pub(super) fn kernels() -> Option<&'static Kernels> {
-    let found = is_x86_feature_detected!("avx512f")
+    let found = avx2::kernels().is_some()
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vnni")
@@ -115,18 +117,6 @@ fn code_dots_of<const R: usize>(query: &[i16], rows: [&[i8]; R]) -> [i32; R] {
     sums.map(|sum| _mm512_reduce_add_epi32(sum))
 }
 
-fn widen(codes: &[i8], out: &mut [i16]) {
-    // SAFETY: `kernels` found the instructions.
-    unsafe { widen_inner(codes, out) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn widen_inner(codes: &[i8], out: &mut [i16]) {
-    for (out, code) in out.iter_mut().zip(codes) {
-        *out = i16::from(*code);
-    }
-}
-
 fn tile(queries: &[i16], rows: &[i16], dim: usize) -> Tile {
     // SAFETY: `kernels` found the instructions.
     unsafe { tile_inner(queries, rows, dim) }
@@ -157,16 +147,4 @@ fn tile_inner(queries: &[i16], rows: &[i16], dim: usize) -> Tile {
         add(whole, first(dim - whole));
     }
     sums.map(|row| row.map(|sum| _mm512_reduce_add_epi32(sum)))
-}
-
-fn add_scaled(sum: &mut [f64], weight: f64, row: &[f32]) {
-    // SAFETY: `kernels` found the instructions.
-    unsafe { add_scaled_inner(sum, weight, row) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn add_scaled_inner(sum: &mut [f64], weight: f64, row: &[f32]) {
-    for (sum, x) in sum.iter_mut().zip(row) {
-        *sum = weight.mul_add(f64::from(*x), *sum);
-    }
 }
