@@ -15,9 +15,9 @@ use std::time::Instant;
 
 use echoic::EmbeddingSpace;
 use echoic::corpus::{self, Options};
+use echoic::formats::npy::NpyRows;
 use echoic::ingest::{Mode, Source, ingest};
 use echoic::memory::Memory;
-use echoic::npy::NpyRows;
 use echoic::progress::Stop;
 use processor::processor_seconds;
 use rand::{Rng, SeedableRng};

@@ -10,10 +10,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::bridge::{self, ExactProjection, ExactProjector, PAPER_TEMPERATURE, Scored, Strategy};
-use crate::clap::Clap;
 use crate::decoder::{Decoder, GenerateOptions};
 use crate::embedding::normalize;
 use crate::memory::{Memory, Neighbour, SearchOptions};
+use crate::towers::Clap;
 use crate::training::default_decoder;
 use crate::{Error, Result};
 

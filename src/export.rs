@@ -1,15 +1,14 @@
 //! Export: what a store holds, in formats that other programs and [`crate::ingest`] read.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Serialize;
-use tempfile::TempPath;
 
+use crate::file::Replacement;
+use crate::formats::parquet;
 use crate::memory::{Caption, Memory};
-use crate::parquet;
 use crate::progress::{Phase, Progress, Stop};
 use crate::{Error, Result};
 
@@ -22,7 +21,7 @@ pub enum Format {
     /// The vectors as `.npy`, shape `[rows, dim]`, float32; beside it, under the same name with the ending `.jsonl`, the lines that
     /// belong to them.
     Npy,
-    /// One Parquet file with captions, clips and vectors; see [`crate::parquet`].
+    /// One Parquet file with captions, clips and vectors; see [`crate::formats::parquet`].
     Parquet,
 }
 
@@ -91,10 +90,10 @@ pub fn export(
     if format == Format::Npy && lines_path == path {
         return Err(Error::input(path.display(), "the ending .jsonl", "a name for the vectors, such as all.npy"));
     }
-    let lines_file = Fresh::beside(&lines_path)?;
-    let vectors_file = (format == Format::Npy).then(|| Fresh::beside(path)).transpose()?;
+    let lines_file = Replacement::beside(&lines_path)?;
+    let vectors_file = (format == Format::Npy).then(|| Replacement::beside(path)).transpose()?;
     let mut lines = lines_file.create()?;
-    let mut vectors = vectors_file.as_ref().map(Fresh::create).transpose()?;
+    let mut vectors = vectors_file.as_ref().map(Replacement::create).transpose()?;
     if let Some(vectors) = &mut vectors {
         vectors.write_all(&npy_header(0, memory.space().dim)).map_err(Error::io("write", path))?;
     }
@@ -133,47 +132,6 @@ fn captions_of(memory: &Memory, domains: Option<&[String]>) -> u64 {
     chosen.map(|domain| domain.captions).sum()
 }
 
-/// A file that is written beside the one whose place it takes when it is whole. What is no regular file, such as a pipe, is written itself.
-struct Fresh {
-    path: PathBuf,
-    aside: Option<TempPath>,
-}
-
-impl Fresh {
-    fn beside(path: &Path) -> Result<Self> {
-        // The file behind a link is replaced, not the link.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
-            return Ok(Self { path, aside: None });
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        std::fs::metadata(folder).map_err(Error::io("create", &path))?;
-        let mut builder = tempfile::Builder::new();
-        // Temporary files are private to their owner; an export is for all whom the umask lets read.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let aside = builder.tempfile_in(folder).map_err(Error::io("create", &path))?.into_temp_path();
-        Ok(Self { path, aside: Some(aside) })
-    }
-
-    /// Where to write.
-    fn place(&self) -> &Path {
-        self.aside.as_deref().unwrap_or(&self.path)
-    }
-
-    fn create(&self) -> Result<BufWriter<File>> {
-        File::create(self.place()).map(BufWriter::new).map_err(Error::io("create", &self.path))
-    }
-
-    /// Puts what was written in its place.
-    fn keep(self) -> Result<()> {
-        let Self { path, aside } = self;
-        let Some(aside) = aside else { return Ok(()) };
-        File::open(&aside).and_then(|file| file.sync_all()).map_err(Error::io("write", &path))?;
-        aside.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))
-    }
-}
-
 fn export_parquet(
     memory: &Memory,
     domains: Option<&[String]>,
@@ -181,7 +139,7 @@ fn export_parquet(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<Exported> {
-    let file = Fresh::beside(path)?;
+    let file = Replacement::beside(path)?;
     let mut out = parquet::Writer::create(file.place(), memory.space())?;
     let _phase = Phase::begin(progress, "exporting", Some(captions_of(memory, domains)));
     let mut exported = Exported { files: vec![path.to_path_buf()], ..Exported::default() };

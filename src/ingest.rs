@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::clap::Clap;
 use crate::corpus::{Corpus, Item, Rejected, Row};
+use crate::formats::npy::NpyRows;
+use crate::formats::parquet::ParquetRows;
 use crate::memory::{Decision, Ordinals, RowKey, Writer};
-use crate::npy::NpyRows;
-use crate::parquet::ParquetRows;
 use crate::progress::{Progress, Stop};
+use crate::towers::Clap;
 use crate::{Embeddings, Error, Result};
 
 /// Rows that one commit takes: few enough to lose little on interruption, enough to make its cost small.

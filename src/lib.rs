@@ -9,7 +9,7 @@
 //! use std::path::Path;
 //!
 //! use echoic::captioner::{CaptionOptions, Captioner};
-//! use echoic::clap::Clap;
+//! use echoic::towers::Clap;
 //! use echoic::decoder::TrainOptions;
 //! use echoic::ingest::{Mode, Source, ingest};
 //! use echoic::memory::Memory;
@@ -45,21 +45,21 @@
 //! |---|---|
 //! | [`memory`] | the database: segments, manifest, search |
 //! | [`audio`] | decoding, resampling, log-mel |
-//! | [`clap`] | the frozen towers and the embedding space |
+//! | [`towers`] | the frozen towers and the embedding space |
 //! | [`bridge`] | the modality gap: projection, noise, shift |
 //! | [`decoder`] | the language model: training and generation |
 //! | [`corpus`], [`ingest`] | caption corpora and their way into the memory |
 //! | [`training`], [`captioner`] | where the rooms meet |
 //! | [`export`] | captions and vectors for other programs |
 //! | [`models`] | getting and keeping models |
-//! | [`npy`], [`parquet`] | files of embeddings |
+//! | [`formats`] | files of embeddings |
 //! | [`embedding`], [`progress`], [`error`] | vectors and the identity of their space; how long work reports and stops; what goes wrong |
 //! | [`clock`] | how points in time are written |
 
+pub mod align;
 pub mod audio;
 pub mod bridge;
 pub mod captioner;
-pub mod clap;
 pub mod clock;
 pub mod corpus;
 pub mod decoder;
@@ -67,21 +67,25 @@ mod digest;
 pub mod embedding;
 pub mod error;
 pub mod export;
+mod file;
+pub mod formats;
 pub mod ingest;
 mod lock;
 pub mod memory;
 pub mod models;
-pub mod npy;
-pub mod parquet;
+mod nn;
 pub mod progress;
 mod quiet;
 mod simd;
+#[cfg(test)]
+mod testing;
+pub mod towers;
 pub mod training;
 
-pub use bridge::Strategy;
-pub use captioner::Captioner;
-pub use clap::Clap;
-pub use decoder::Decoder;
-pub use embedding::{EmbeddingSpace, Embeddings};
-pub use error::{Error, Result};
-pub use memory::Memory;
+pub use crate::bridge::Strategy;
+pub use crate::captioner::Captioner;
+pub use crate::decoder::Decoder;
+pub use crate::embedding::{EmbeddingSpace, Embeddings};
+pub use crate::error::{Error, Result};
+pub use crate::memory::Memory;
+pub use crate::towers::Clap;

@@ -1,11 +1,9 @@
 //! An advisory lock on a file that names its owner: that of a store's one writer, and that of the one training in a folder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use fs4::{FileExt, TryLockError};
 
 use crate::clock::utc;
 use crate::{Error, Result};
@@ -33,7 +31,7 @@ impl Drop for Lock {
             tracing::debug!("cannot clear the owner of the lock: {error}");
         }
         // Closing alone does not release it while a child process that is just being started still shares the open file.
-        if let Err(error) = FileExt::unlock(&self.0) {
+        if let Err(error) = self.0.unlock() {
             tracing::debug!("cannot unlock: {error}");
         }
     }
@@ -44,7 +42,7 @@ impl Lock {
     pub(crate) fn take(path: &Path) -> Result<Taken> {
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = options.map_err(Error::io("open", path))?;
-        let locked = FileExt::try_lock(&file);
+        let locked = file.try_lock();
         let mut name = Vec::new();
         let read = (&mut file).take(NAME_BYTES).read_to_end(&mut name);
         let named = legible(&name[..read.unwrap_or(0)]);

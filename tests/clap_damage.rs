@@ -8,7 +8,8 @@ use std::path::Path;
 
 use clap_models::folder;
 use echoic::Error;
-use echoic::clap::{Clap, checkpoint, family};
+use echoic::formats::checkpoint;
+use echoic::towers::{Clap, family};
 use safetensors::serialize;
 use safetensors::tensor::{Dtype, TensorView};
 

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use common::{Bench, real_data, starter_is_installed};
 use echoic::captioner::{RetrievalOptions, retrieve};
-use echoic::clap::Clap;
 use echoic::corpus::{self, Options};
 use echoic::memory::Memory;
+use echoic::towers::Clap;
 
 /// Share of the clips that must find their class.
 const LEAST: f64 = 0.75;

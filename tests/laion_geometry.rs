@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Bench, real_data};
 use echoic::embedding::dot;
-use echoic::npy::NpyRows;
+use echoic::formats::npy::NpyRows;
 use serde_json::Value;
 
 fn embeddings() -> Option<PathBuf> {

@@ -8,7 +8,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::starter_is_installed;
-use echoic::clap::Clap;
+use echoic::towers::Clap;
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 const RATE: u32 = 16_000;

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use echoic::corpus::{self, Options};
 use echoic::export::{Format, export};
+use echoic::formats::npy::NpyRows;
+use echoic::formats::parquet::ParquetRows;
 use echoic::ingest::{Mode, Source};
 use echoic::memory::{Memory, backup, check};
-use echoic::npy::NpyRows;
-use echoic::parquet::ParquetRows;
 use echoic::progress::Stop;
 use echoic::{Error, ingest};
 use memory_support::*;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::checkpoints::{LAYOUTS, layout, safetensors, write};
-use echoic::clap::family::{Detected, Family, detect};
+use echoic::towers::family::{Detected, Family, detect};
 
 fn refusal(path: &Path) -> (String, String) {
     let error = detect(path).unwrap_err();

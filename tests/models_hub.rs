@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use common::checkpoints::{layout, safetensors};
 use common::hub::{COMMIT, Loopback, git_hash, sha256};
-use echoic::clap::family::Family;
 use echoic::models::{Fetch, Hub, ModelCache, PullOptions, Reference, Source};
 use echoic::progress::Stop;
+use echoic::towers::family::Family;
 use echoic::{Error, Result};
 use tempfile::TempDir;
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use clap_models::{MODELS, PAIRS, folder, golden, strings, texts, variation, worst};
 use clap_sounds::SECONDS;
-use echoic::clap::Clap;
 use echoic::embedding::dot;
+use echoic::towers::Clap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -4,9 +4,9 @@
 mod clap_sounds;
 
 use clap_sounds::{References, SECONDS, assert_windows_agree, cosine_distance, fixture, windows};
-use echoic::clap::checkpoint;
-use echoic::clap::framing::Framing;
-use echoic::clap::htsat::{Htsat, HtsatConfig, Layout};
+use echoic::formats::checkpoint;
+use echoic::towers::encoders::htsat::{Htsat, HtsatConfig, Layout};
+use echoic::towers::framing::Framing;
 
 fn htsat() -> Htsat {
     let tensors = checkpoint::open(&fixture("laion-htsat.safetensors")).unwrap();

@@ -7,7 +7,7 @@ mod clap_sounds;
 
 use clap_models::{PAIRS, folder, golden, strings, texts, variation, worst};
 use clap_sounds::SECONDS;
-use echoic::clap::{Clap, family};
+use echoic::towers::{Clap, family};
 use safetensors::{SafeTensors, serialize};
 
 #[test]

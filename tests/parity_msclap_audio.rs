@@ -4,9 +4,9 @@
 mod clap_sounds;
 
 use clap_sounds::{References, SECONDS, cosine_distance, fixture, windows};
-use echoic::clap::checkpoint;
-use echoic::clap::framing::Framing;
-use echoic::clap::htsat::{Htsat, HtsatConfig, Layout};
+use echoic::formats::checkpoint;
+use echoic::towers::encoders::htsat::{Htsat, HtsatConfig, Layout};
+use echoic::towers::framing::Framing;
 
 #[test]
 fn seven_seconds_at_44_100_hz_are_heard_through_filters_for_32_khz() {

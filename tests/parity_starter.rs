@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use echoic::audio::Clip;
 use echoic::audio::mel::{LogMel, MelParameters};
 use echoic::audio::resample::Resampler;
-use echoic::clap::pooling::block_embedding;
-use echoic::clap::sfx::{BANDS, BLOCK, Sfx};
-use echoic::clap::{Clap, windows};
 use echoic::embedding::dot;
+use echoic::towers::encoders::sfx::{BANDS, BLOCK, Sfx};
+use echoic::towers::pooling::block_embedding;
+use echoic::towers::{Clap, windows};
 use safetensors::SafeTensors;
 
 fn fixture(name: &str) -> PathBuf {

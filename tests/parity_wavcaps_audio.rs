@@ -4,10 +4,10 @@
 mod clap_sounds;
 
 use clap_sounds::{References, SECONDS, assert_windows_agree, cosine_distance, fixture, windows};
-use echoic::clap::checkpoint;
-use echoic::clap::cnn14::{Cnn14, Cnn14Config};
-use echoic::clap::framing::Framing;
-use echoic::clap::htsat::{Htsat, HtsatConfig, Layout};
+use echoic::formats::checkpoint;
+use echoic::towers::encoders::cnn14::{Cnn14, Cnn14Config};
+use echoic::towers::encoders::htsat::{Htsat, HtsatConfig, Layout};
+use echoic::towers::framing::Framing;
 
 const PREFIX: &str = "audio_encoder.audio_enc.";
 

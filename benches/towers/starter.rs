@@ -8,8 +8,8 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use echoic::audio::resample::Resampler;
 use echoic::audio::{LogMel, MelParameters};
-use echoic::clap::sfx::Sfx;
-use echoic::clap::{Clap, windows};
+use echoic::towers::encoders::sfx::Sfx;
+use echoic::towers::{Clap, windows};
 
 /// Ten seconds of noise under a slow envelope, mono at 44.1 kHz.
 fn sound() -> Vec<f32> {

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 
 use echoic::corpus::{self, Format, Item, Options};
-use echoic::parquet::ParquetRows;
+use echoic::formats::parquet::ParquetRows;
 
 use crate::{blamed, scratch, write};
 

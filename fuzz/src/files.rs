@@ -1,7 +1,7 @@
 //! Files that users bring: `.npy` arrays and audio.
 
 use echoic::audio::Clip;
-use echoic::npy::NpyRows;
+use echoic::formats::npy::NpyRows;
 
 use crate::{blamed, scratch, write};
 

@@ -2,8 +2,8 @@
 
 use std::io::{Cursor, Write};
 
-use echoic::clap::adapter::Adapter;
-use echoic::clap::family::detect;
+use echoic::towers::adapter::Adapter;
+use echoic::towers::family::detect;
 use echoic::decoder::{Decoder, GenerateOptions};
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::audio::decode::Source;
-use crate::audio::resample::Resampler;
+use super::decode::Source;
+use super::resample::Resampler;
 use crate::{Error, Result};
 
 /// Clips up to this many seconds are kept in memory after the first pass (21 MB at 44.1 kHz); longer ones are decoded twice.

@@ -21,5 +21,5 @@ pub mod decode;
 pub mod mel;
 pub mod resample;
 
-pub use clip::Clip;
-pub use mel::{LogMel, MelParameters};
+pub use crate::audio::clip::Clip;
+pub use crate::audio::mel::{LogMel, MelParameters};

@@ -34,11 +34,11 @@ mod noise;
 mod project;
 mod strategy;
 
-pub use exact::{ExactProjection, ExactProjector, project_all};
-pub(crate) use noise::check_bridge;
-pub use noise::{NoiseEstimate, PAPER_NOISE_VARIANCE, estimate_noise_variance, inject_noise, shift};
-pub use project::{Projection, Scored, nearest, project};
-pub use strategy::Strategy;
+pub use crate::bridge::exact::{ExactProjection, ExactProjector, project_all};
+pub(crate) use crate::bridge::noise::check_bridge;
+pub use crate::bridge::noise::{NoiseEstimate, PAPER_NOISE_VARIANCE, estimate_noise_variance, inject_noise, shift};
+pub use crate::bridge::project::{Projection, Scored, nearest, project};
+pub use crate::bridge::strategy::Strategy;
 
 use crate::{Error, Result};
 

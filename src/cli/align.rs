@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::Result;
-use echoic::clap::Clap;
-use echoic::clap::align::{AlignOptions, AlignReport, align};
-use echoic::clap::features::Features;
-use echoic::clap::pooling::Pooling;
+use echoic::align::{AlignOptions, AlignReport, align};
 use echoic::corpus::Rejected;
+use echoic::towers::Clap;
+use echoic::towers::features::Features;
+use echoic::towers::pooling::Pooling;
 
-use super::Context;
+use super::context::Context;
 use super::output::{bytes, number};
 
 /// Rows that are told one by one; the rest is counted, and listed with `--json`.

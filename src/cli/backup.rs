@@ -6,7 +6,7 @@ use clap::Args;
 use echoic::Result;
 use echoic::memory::backup;
 
-use super::Context;
+use super::context::Context;
 use super::output::{bytes, counted, number};
 
 /// Arguments of `backup`.

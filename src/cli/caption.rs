@@ -9,7 +9,7 @@ use echoic::decoder::GenerateOptions;
 use echoic::progress::{Phase, Progress};
 use echoic::{Error, Result};
 
-use super::Context;
+use super::context::Context;
 use super::folders::audio_files;
 use super::search::{Effort, chosen, describe, each_row, span};
 

@@ -5,7 +5,7 @@ use echoic::memory::{Caption, Memory};
 use echoic::{Error, Result};
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 use super::output::counted;
 
 /// Arguments of `captions`.

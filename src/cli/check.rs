@@ -4,7 +4,7 @@ use clap::Args;
 use echoic::memory::{CatalogueState, CheckReport, Damage, check, repair};
 use echoic::{Error, Result};
 
-use super::Context;
+use super::context::Context;
 use super::output::{bytes, counted, number};
 
 /// Arguments of `check`.

@@ -3,7 +3,7 @@
 use echoic::Result;
 use echoic::memory::Memory;
 
-use super::Context;
+use super::context::Context;
 use super::output::{bytes, counted, number};
 
 /// Compacts, then builds the graphs that are wanted.

@@ -1,10 +1,8 @@
 //! `echoic completions`: completion scripts for shells.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use echoic::{Error, Result};
-
-use super::{Cli, Context};
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
@@ -13,9 +11,9 @@ pub struct Arguments {
     shell: Shell,
 }
 
-/// Prints the script.
-pub fn run(_context: &Context, arguments: &Arguments) -> Result<()> {
+/// Prints the script for the whole command line.
+pub fn run(arguments: &Arguments, mut whole: Command) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "echoic", &mut script);
+    clap_complete::generate(arguments.shell, &mut whole, "echoic", &mut script);
     std::io::Write::write_all(&mut std::io::stdout(), &script).map_err(Error::io("write", "stdout"))
 }

@@ -9,7 +9,7 @@ use echoic::training::{DecoderSummary, decoders, remove_decoder};
 use echoic::{Error, Result};
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 use super::output::{bytes, number, table};
 
 /// Arguments of `decoders`.

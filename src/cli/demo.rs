@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::captioner::{CaptionOptions, Captioner};
-use echoic::clap::Clap;
 use echoic::corpus::{self, Format, shipped};
 use echoic::decoder::TrainOptions;
 use echoic::ingest::{Mode, Source};
 use echoic::memory::Memory;
+use echoic::towers::Clap;
 use echoic::training::{is_finished, train_decoder, work_folder};
 use echoic::{Error, Result};
 
-use super::Context;
 use super::caption::each_file;
+use super::context::Context;
 use super::folders::audio_files;
 use super::ingest::{describe, store};
 

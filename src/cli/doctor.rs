@@ -8,7 +8,7 @@ use echoic::memory::Memory;
 use echoic::models::{Hub, ModelCache, ModelInfo};
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 
 /// One thing that was looked at.
 #[derive(Clone, Serialize)]

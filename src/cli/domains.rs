@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use echoic::Result;
 use echoic::memory::Memory;
 
-use super::Context;
+use super::context::Context;
 use super::output::{bytes, counted, number, table};
 
 /// Arguments of `domains`.

@@ -7,7 +7,7 @@ use echoic::Result;
 use echoic::export::{Format, export};
 use echoic::memory::Memory;
 
-use super::Context;
+use super::context::Context;
 use super::output::counted;
 
 /// Arguments of `export`.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use echoic::{Error, Result};
 use walkdir::WalkDir;
 
-use super::Context;
+use super::context::Context;
 
 /// The file names that a folder is searched for.
 const EXTENSIONS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "mp4", "aac", "aif", "aiff"];

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use echoic::clap::Clap;
 use echoic::corpus::{self, Corpus, Format};
+use echoic::formats::npy::NpyRows;
+use echoic::formats::parquet::ParquetRows;
 use echoic::ingest::{IngestReport, Mode, Source, ingest};
 use echoic::memory::{Memory, Writer};
-use echoic::npy::NpyRows;
-use echoic::parquet::ParquetRows;
 use echoic::progress::Phase;
+use echoic::towers::Clap;
 use echoic::{Error, Result};
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 use super::output::number;
 
 /// Arguments of `ingest`.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use echoic::clap::Clap;
 use echoic::memory::Memory;
+use echoic::towers::Clap;
 use echoic::{EmbeddingSpace, Error, Result, models};
 
-use super::Context;
+use super::context::Context;
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]

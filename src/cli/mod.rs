@@ -11,6 +11,7 @@ mod captions;
 mod check;
 mod compact;
 mod completions;
+mod context;
 mod decoders;
 mod demo;
 mod doctor;
@@ -25,15 +26,14 @@ mod search;
 mod stats;
 mod train;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use echoic::models::ModelCache;
+use clap::{CommandFactory, Parser, Subcommand};
 use echoic::progress::Stop;
 use echoic::{Error, Result};
 
 use bars::Bars;
+use context::{Context, Global};
 use output::Output;
 
 /// An embedded vector-memory database for sound: captions audio from text alone.
@@ -44,29 +44,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// The heading under which help lists what every command takes, apart from its own options.
-const GLOBAL: &str = "Options of every command";
-
-/// Options of every command.
-#[derive(Debug, Args)]
-struct Global {
-    /// The folder of the store
-    #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_STORE", value_name = "DIR", default_value = "./echoic-store")]
-    store: PathBuf,
-    /// Print JSON: one document, or one line an item where there are many
-    #[arg(long, global = true, help_heading = GLOBAL)]
-    json: bool,
-    /// Print results only: no progress, no remarks
-    #[arg(short, long, global = true, help_heading = GLOBAL)]
-    quiet: bool,
-    /// Say more about what is done (-vv for everything)
-    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Never try to download anything
-    #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
-    offline: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,21 +84,6 @@ enum Command {
     Completions(completions::Arguments),
     /// Check that this machine has what Echoic needs
     Doctor,
-}
-
-/// What every command works with.
-struct Context {
-    global: Global,
-    out: Output,
-    bars: Bars,
-    stop: &'static Stop,
-}
-
-impl Context {
-    /// The cache of models, which stays off the network with `--offline`.
-    fn models(&self) -> Result<ModelCache> {
-        Ok(ModelCache::from_env()?.offline(self.global.offline))
-    }
 }
 
 static STOP: Stop = Stop::new();
@@ -171,7 +133,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Align(arguments) => align::run(context, &arguments),
         Command::Models(arguments) => models::run(context, &arguments),
-        Command::Completions(arguments) => completions::run(context, &arguments),
+        Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
         Command::Doctor => doctor::run(context),
     }
 }

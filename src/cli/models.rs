@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use echoic::models::{PullOptions, Reference};
 use echoic::{Error, Result};
 
-use super::Context;
+use super::context::Context;
 use super::output::{Output, bytes, table};
 
 /// Arguments of `models`.

@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use clap::Args;
 use echoic::captioner::{Provenance, RetrievalOptions, Timings, no_tower, retrieve};
-use echoic::clap::{Clap, WindowEmbedding};
 use echoic::embedding::normalize;
+use echoic::formats::npy::NpyRows;
 use echoic::memory::Memory;
-use echoic::npy::NpyRows;
 use echoic::progress::Phase;
+use echoic::towers::{Clap, WindowEmbedding};
 use echoic::{Error, Result};
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 
 /// Arguments of `search`.
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use echoic::Result;
 use echoic::memory::Memory;
 
-use super::Context;
+use super::context::Context;
 use super::output::{bytes, number, table};
 
 /// Prints the figures of the store.

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use echoic::clap::Clap;
 use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge, default_noise_variance};
+use echoic::formats::npy::NpyRows;
 use echoic::memory::Memory;
-use echoic::npy::NpyRows;
+use echoic::towers::Clap;
 use echoic::training::{estimate_noise, train_decoder, work_folder};
 use echoic::{Error, Result};
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 use super::output::number;
 use super::search::chosen;
 

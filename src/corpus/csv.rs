@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
+use super::format::Format;
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, MAX_ROW_BYTES, Rejected, row, utf8};
 use super::text::{Lines, too_long};
-use super::{CAPTION_NAMES, CLIP_NAMES, Format, Item, MAX_ROW_BYTES, Rejected, row, utf8};
 use crate::{Error, Result};
 
 /// A quoted field may run over this many lines; a quote open for longer is taken for unbalanced.

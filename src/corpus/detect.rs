@@ -1,6 +1,7 @@
 //! Telling the layout of a corpus from its first bytes and its name.
 
-use super::{CAPTION_NAMES, Format};
+use super::format::Format;
+use super::row::CAPTION_NAMES;
 
 /// The layout that the beginning of a file shows. Never fails: what looks like nothing else is text.
 pub(super) fn detect(name: &str, head: &[u8]) -> Format {

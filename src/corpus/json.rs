@@ -4,8 +4,8 @@ use std::io::BufRead;
 
 use serde_json::Value;
 
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
 use super::text::Lines;
-use super::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
 use crate::{Error, Result};
 
 /// One JSON object a line; blank lines are skipped.

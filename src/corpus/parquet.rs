@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::{iter, vec};
 
-use super::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
-use crate::parquet::{Table, Text, Texts};
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
+use crate::formats::parquet::{Table, Text, Texts};
 use crate::{Error, Result};
 
 /// The longest text that is taken: four times the longest caption of a store. Any number of rows may share one, so that a small file would else

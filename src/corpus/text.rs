@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::{Item, MAX_ROW_BYTES, Rejected, row, utf8};
+use super::row::{Item, MAX_ROW_BYTES, Rejected, row, utf8};
 
 /// The physical lines of a source with their numbers from 1, without line ends and without a byte-order mark.
 ///

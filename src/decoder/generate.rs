@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     config::DecoderConfig,
-    file::{self, Header},
+    decoder_file::{Header, read_decoder},
     inference::{Session, Weights},
     options::TrainingFacts,
     packing::rng,
@@ -95,7 +95,7 @@ impl Decoder {
     /// # Errors
     /// When the file cannot be read, is damaged, or is no decoder of this version.
     pub fn load(path: &Path) -> Result<Self> {
-        let (header, tensors) = file::read_decoder(path)?;
+        let (header, tensors) = read_decoder(path)?;
         let parameters = tensors.values().map(|(_, data)| data.len()).sum();
         let Header { config, vocabulary, space, facts } = header;
         let weights = Weights::new(&config, tensors)?;

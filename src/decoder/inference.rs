@@ -2,7 +2,7 @@
 
 use super::{
     config::DecoderConfig,
-    file::Tensors,
+    decoder_file::Tensors,
     ops::{EPSILON, exp, gelu_scalar, simd},
 };
 use crate::{Error, Result};

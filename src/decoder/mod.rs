@@ -11,7 +11,7 @@
 //! output embeddings, dropout 0.1, learned positions (all from DeCap's GPT-2).
 
 mod config;
-mod file;
+mod decoder_file;
 mod generate;
 mod inference;
 mod model;
@@ -26,12 +26,14 @@ mod train;
 mod vocabulary;
 mod work;
 
-pub use config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
-pub use generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
-pub use options::{Rows, TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText};
-pub use packing::MULTIPLICITY_CAP;
-pub use state::LogEntry;
-pub use train::train;
-pub(crate) use train::train_in;
-pub use vocabulary::Vocabulary;
-pub(crate) use work::WorkFolder;
+pub use crate::decoder::config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
+pub use crate::decoder::generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
+pub use crate::decoder::options::{
+    Rows, TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText,
+};
+pub use crate::decoder::packing::MULTIPLICITY_CAP;
+pub use crate::decoder::state::LogEntry;
+pub use crate::decoder::train::train;
+pub(crate) use crate::decoder::train::train_in;
+pub use crate::decoder::vocabulary::Vocabulary;
+pub(crate) use crate::decoder::work::WorkFolder;

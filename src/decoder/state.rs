@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    file::{Tensors, entry, json, read_tensors, write_tensors},
+    decoder_file::{Tensors, entry, json, read_tensors, write_tensors},
     model::Parameters,
     ops::{Moments, floats},
 };

@@ -7,7 +7,7 @@ use tokenizers::Tokenizer;
 
 use super::{
     config::{DecoderConfig, Recipe},
-    file::{self, Header, json, write_atomically},
+    decoder_file::{Header, json, write_decoder},
     model::{Parameters, informed_start},
     network::{Dropout, Network},
     ops::{AdamW, Moments, squared_norm},
@@ -303,7 +303,7 @@ impl<'a> Trainer<'a> {
             space: self.set.space.clone(),
             facts,
         };
-        file::write_decoder(&self.folder.best(), &header, &state::weights(&self.parameters)?)?;
+        write_decoder(&self.folder.best(), &header, &state::weights(&self.parameters)?)?;
         self.state.best = Some((self.state.epoch, validation_loss));
         Ok(())
     }
@@ -315,7 +315,7 @@ impl<'a> Trainer<'a> {
             lines.push_str(&json(entry)?);
             lines.push('\n');
         }
-        write_atomically(&self.folder.log(), lines.as_bytes())?;
+        crate::file::replace(&self.folder.log(), lines.as_bytes())?;
         self.state.seconds = self.seconds();
         state::save(&self.folder.state(), &self.state, &self.parameters, &self.moments)
     }

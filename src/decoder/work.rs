@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::file;
 use crate::lock::{Lock, Taken};
 use crate::{Error, Result};
 
-/// What the names of files begin with that are still being written.
-pub(super) const UNFINISHED: &str = ".tmp";
 const BEST: &str = "best.safetensors";
 const STATE: &str = "state.safetensors";
 const LOG: &str = "log.jsonl";
@@ -39,7 +38,7 @@ impl WorkFolder {
         };
         let folder = Self { path: path.to_path_buf(), _lock };
         // A training that was killed while it wrote a checkpoint has left it half-written.
-        folder.remove_files(|name| name.starts_with(UNFINISHED));
+        folder.remove_files(|name| name.starts_with(file::UNFINISHED));
         Ok(folder)
     }
 

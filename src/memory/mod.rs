@@ -35,65 +35,30 @@
 #[cfg(target_endian = "big")]
 compile_error!("the store's files are mapped as little-endian numbers; big-endian machines are not supported");
 
-mod append;
-mod backup;
-mod blocks;
-mod bounds;
-mod calibrate;
-mod captions;
-mod captions_writer;
 mod catalogue;
-mod check;
-mod codec;
-mod codes;
-mod commit;
-mod decoders;
-mod graph;
-mod graph_build;
-mod graph_refine;
-mod index;
-mod layout;
-mod ledger;
-mod limits;
-mod lock;
-mod lookup;
-mod manifest;
-mod mapping;
-mod merge;
-mod page_cache;
-mod pages;
-mod plan;
-mod planner;
-mod pool;
-mod remove;
-mod scan;
-mod search;
-mod segment;
-mod sieve;
-mod snapshot;
-mod stats;
-pub mod storage;
-mod tombstones;
-mod top;
-mod vectors;
-mod visited;
-mod walk;
-mod writer;
+mod format;
+mod nearest;
+mod read;
+mod upkeep;
+mod write;
 
-pub use append::Appended;
-pub use backup::{BackedUp, backup};
-pub use catalogue::HistoryEntry;
-pub use check::{CatalogueState, CheckReport, Damage, check, repair};
-pub use decoders::DecoderEntry;
-pub use limits::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, check_caption, check_clip, check_name};
-pub use manifest::FORMAT_VERSION;
-pub use merge::Compacted;
-pub use plan::{Decision, Ordinals, Plan, RowKey};
-pub use remove::Removed;
-pub use search::{Neighbour, SearchOptions};
-pub use snapshot::{Block, Caption, Memory};
-pub use stats::{DiskUse, DomainStats, StoreStats};
-pub use writer::Writer;
+pub use catalogue::state::CatalogueState;
+pub use catalogue::table::HistoryEntry;
+pub use format::limits::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, check_caption, check_clip, check_name};
+pub use format::manifest::FORMAT_VERSION;
+pub use read::decoders::DecoderEntry;
+pub use read::options::{Neighbour, SearchOptions};
+pub use read::snapshot::{Block, Caption, Memory};
+pub use read::stats::{DiskUse, DomainStats, StoreStats};
+pub use upkeep::backup::{BackedUp, backup};
+pub use upkeep::check::{CheckReport, Damage, check, repair};
+pub use write::append::Appended;
+pub use write::merge::Compacted;
+pub use write::plan::{Decision, Ordinals, Plan, RowKey};
+pub use write::remove::Removed;
+pub use write::writer::Writer;
+
+pub use format::storage;
 
 #[cfg(test)]
 mod tests {

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::clap::family::Family;
-use crate::models::fetch::{Fetch, sha256, unpack};
-use crate::models::hub::Hub;
-use crate::models::install::{folder_name, lock};
-use crate::models::record::{Record, Source};
-use crate::models::registry::{Entry, Kind, STARTER, known};
+use super::fetch::{Fetch, unpack};
+use super::hub::Hub;
+use super::place::{folder_name, lock};
+use super::record::{Record, Source};
+use super::registry::{Entry, Kind, STARTER, known};
+use crate::file::sha256;
 use crate::progress::{Phase, Progress};
+use crate::towers::family::Family;
 use crate::{Error, Result};
 
 /// A model or sample set and whether it is installed.
@@ -325,7 +326,7 @@ impl ModelCache {
 
     fn kept_info(&self, record: &Record) -> ModelInfo {
         let path = self.kept_folder(&record.name);
-        let there = |file: &crate::models::Kept| {
+        let there = |file: &super::record::Kept| {
             std::fs::metadata(path.join(&file.name)).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes)
         };
         let installed = record.files.iter().all(there);

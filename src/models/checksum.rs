@@ -1,13 +1,13 @@
 //! The checksums that the hub gives for files, and comparing with them.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
+use crate::file::for_each_piece;
 use crate::{Error, Result};
 
 /// What a file's content must hash to.
@@ -55,19 +55,14 @@ pub(crate) fn check(file: &Path, expected: &Checksum) -> Result<String> {
     let length = reader.metadata().map_err(Error::io("read", file))?.len();
     let (mut sha256, mut git) = (Sha256::new(), Sha1::new());
     git.update(format!("blob {length}\0"));
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(cause) => return Err(Error::io("read", file)(cause)),
-        };
-        sha256.update(&buffer[..read]);
+    let hash = |piece: &[u8]| {
+        sha256.update(piece);
         if matches!(expected, Checksum::Git(_)) {
-            git.update(&buffer[..read]);
+            git.update(piece);
         }
-    }
+        Ok(())
+    };
+    for_each_piece(&mut reader, hash).map_err(Error::io("read", file))?;
     let sha256 = hex(&sha256.finalize());
     let found = match expected {
         Checksum::Sha256(_) => sha256.clone(),

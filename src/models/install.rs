@@ -6,17 +6,17 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use fs4::FileExt;
-
-use crate::clap::family::{self, Family};
-use crate::models::cache::ModelCache;
-use crate::models::checksum::{self, Checksum};
-use crate::models::fetch::sha256;
-use crate::models::hub::{Hub, Reference, Snapshot, tokenizer_files};
-use crate::models::record::{Files, Kept, Record, Source};
-use crate::models::registry::STARTER;
-use crate::models::transfer::{Client, Remote};
+use super::cache::ModelCache;
+use super::checksum::{self, Checksum};
+use super::hub::{Hub, Reference};
+use super::place::folder_name;
+use super::record::{Files, Kept, Record, Source};
+use super::registry::STARTER;
+use super::repository::{Snapshot, tokenizer_files};
+use super::transfer::{Client, Remote};
+use crate::file::sha256;
 use crate::progress::{Phase, Progress, Stop};
+use crate::towers::family::{self, Family};
 use crate::{Error, Result};
 
 /// What may be said about a pull beside its source.
@@ -269,8 +269,8 @@ impl<'a> Work<'a> {
                 remote.bytes.saturating_sub(have)
             })
             .sum();
-        match fs4::available_space(&self.downloads) {
-            Ok(free) if free < missing => {
+        match free_space(&self.downloads) {
+            Some(free) if free < missing => {
                 let source = std::io::Error::new(
                     std::io::ErrorKind::StorageFull,
                     format!("{missing} bytes are to come, and {free} are free"),
@@ -460,17 +460,10 @@ impl Drop for Work<'_> {
     }
 }
 
-/// The name of a model's folder: a repository's slash becomes two dashes, which no name contains.
-pub(crate) fn folder_name(name: &str) -> String {
-    name.replace('/', "--")
-}
-
-/// Takes the lock at `path`, waiting for whoever holds it.
-pub(crate) fn lock(path: &Path) -> Result<File> {
-    let lock = File::create(path).map_err(Error::io("create", path))?;
-    if FileExt::try_lock(&lock).is_err() {
-        tracing::warn!("another process works on this model: waiting for it");
-        FileExt::lock(&lock).map_err(Error::io("lock", path))?;
-    }
-    Ok(lock)
+/// Bytes that are free for us where `folder` lies, if the system says.
+fn free_space(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::fs::statvfs(folder).ok().map(|space| space.f_bavail.saturating_mul(space.f_frsize));
+    #[cfg(not(unix))]
+    return None;
 }

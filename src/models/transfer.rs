@@ -1,9 +1,9 @@
 //! Requests to a hub: who gets the token, what is tried again, and how a file is taken up where it broke off.
 //!
-//! hf-hub (0.5) brings the layout of repositories, caches and addresses, which [`super::hub`] uses. Its own downloads fall short here: they check no
-//! checksum, send the token on to the host that stores large files when they ask it for a file's size, append a second copy after a retry that
-//! follows a cut (the position of a file that was opened for appending begins at 0), take a whole file for the rest of one, and retry without
-//! heeding `Retry-After`. So the transfer is ours, over ureq.
+//! The crate hf-hub (0.5) is not used. It knows the layout of addresses and folders, which is a few lines of [`super::hub`], and its downloads
+//! fall short here: they check no checksum, send the token on to the host that stores large files when they ask it for a file's size, append a
+//! second copy after a retry that follows a cut (the position of a file that was opened for appending begins at 0), take a whole file for the
+//! rest of one, and retry without heeding `Retry-After`. So the transfer is ours, over ureq.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -14,8 +14,8 @@ use rand::Rng;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
-use crate::models::checksum::Checksum;
-use crate::models::hub::Hub;
+use super::checksum::Checksum;
+use super::hub::Hub;
 use crate::progress::{Progress, Stop};
 use crate::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! The kernels for AVX2 with FMA. Each does what its twin in `plain.rs` does; the tests of this module's parent compare them.
+//! The kernels for AVX2 with FMA. Each does what its twin in `plain.rs` does; the tests of `choose.rs` compare them.
 //!
 //! The functions that have instructions enabled are private and reached through [`kernels`] alone, which asks the processor first.
 //! The kernels for AVX-512 take two of these over and ask it, too.
@@ -8,8 +8,8 @@
 
 use std::arch::x86_64::*;
 
+use super::kernels::{Kernels, TILE_QUERIES, TILE_ROWS, Tile};
 use super::rows::{self, Loops};
-use super::{Kernels, TILE_QUERIES, TILE_ROWS, Tile};
 
 const AVX2: Kernels = Kernels {
     name: "AVX2",
@@ -27,16 +27,6 @@ struct Avx2;
 /// These kernels, on a processor that has the instructions.
 pub(super) fn kernels() -> Option<&'static Kernels> {
     (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(&AVX2)
-}
-
-/// Asks for the cache lines of `bytes`.
-#[inline(always)]
-pub(super) fn prefetch<T>(bytes: &[T]) {
-    let start = bytes.as_ptr().cast::<i8>();
-    for offset in (0..size_of_val(bytes)).step_by(64) {
-        // SAFETY: a prefetch of any address is allowed, and the address lies inside the slice. SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(offset)) };
-    }
 }
 
 impl Loops for Avx2 {

@@ -1,4 +1,4 @@
-//! The kernels for AVX-512 with VNNI. Each does what its twin in `plain.rs` does; the tests of this module's parent compare them.
+//! The kernels for AVX-512 with VNNI. Each does what its twin in `plain.rs` does; the tests of `choose.rs` compare them.
 //!
 //! The functions that have instructions enabled are private and reached through [`kernels`] alone, which asks the processor first.
 #![allow(unsafe_code)]
@@ -7,8 +7,9 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2;
+use super::kernels::{Kernels, TILE_QUERIES, TILE_ROWS, Tile};
 use super::rows::{self, Loops};
-use super::{Kernels, TILE_QUERIES, TILE_ROWS, Tile, avx2};
 
 /// Widening and scaled sums are AVX2's, which the compiler makes of plain loops.
 const AVX512: Kernels = Kernels {

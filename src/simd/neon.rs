@@ -1,4 +1,4 @@
-//! The kernels for NEON. Each does what its twin in `plain.rs` does; the tests of this module's parent compare them.
+//! The kernels for NEON. Each does what its twin in `plain.rs` does; the tests of `choose.rs` compare them.
 //!
 //! The functions that have instructions enabled are private and reached through [`kernels`] alone, which asks the processor first.
 #![allow(unsafe_code)]
@@ -6,10 +6,11 @@
 #![allow(clippy::needless_range_loop)]
 
 use std::arch::aarch64::*;
-use std::arch::{asm, is_aarch64_feature_detected};
+use std::arch::is_aarch64_feature_detected;
 
+use super::kernels::{Kernels, TILE_QUERIES, TILE_ROWS, Tile};
+use super::plain;
 use super::rows::{self, Loops};
-use super::{Kernels, TILE_QUERIES, TILE_ROWS, Tile, plain};
 
 /// Widening is the plain twin's, which every compiler for this processor turns into NEON.
 const NEON: Kernels = Kernels {
@@ -28,17 +29,6 @@ struct Neon;
 /// These kernels, on a processor that has the instructions, as all that run a usual system have.
 pub(super) fn kernels() -> Option<&'static Kernels> {
     is_aarch64_feature_detected!("neon").then_some(&NEON)
-}
-
-/// Asks for the cache lines of `bytes`.
-#[inline(always)]
-pub(super) fn prefetch<T>(bytes: &[T]) {
-    let start = bytes.as_ptr().cast::<u8>();
-    for offset in (0..size_of_val(bytes)).step_by(64) {
-        // SAFETY: a prefetch of any address is allowed, and the address lies inside the slice; `prfm` changes no register and no memory.
-        // The compiler's own function for it is not stable yet.
-        unsafe { asm!("prfm pldl1keep, [{}]", in(reg) start.add(offset), options(readonly, nostack, preserves_flags)) };
-    }
 }
 
 impl Loops for Neon {

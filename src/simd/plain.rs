@@ -1,6 +1,6 @@
 //! The plain twins of the kernels.
 
-use super::{Kernels, Tile};
+use super::kernels::{Kernels, Tile};
 
 pub(super) const KERNELS: Kernels = Kernels { name: "plain", dot, dots, code_dots, gather, widen, tile, add_scaled };
 

@@ -2,7 +2,7 @@
 //!
 //! The kernels of every instruction set come through here with loops of their own.
 
-use super::prefetch;
+use super::prefetch::prefetch;
 
 /// The loops of an instruction set for `R` rows at once, each as long as the query. A row's sum has the same bits whatever `R` is.
 pub(super) trait Loops {

@@ -5,8 +5,8 @@ use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
 use echoic::audio::Clip;
-use echoic::clap::framing::Framing;
-use echoic::clap::htsat::Htsat;
+use echoic::towers::encoders::htsat::Htsat;
+use echoic::towers::framing::Framing;
 use safetensors::SafeTensors;
 
 /// The lengths that there are references for, by the name they go by there.

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use echoic::embedding::{dot, normalize};
-use echoic::npy::NpyRows;
+use echoic::formats::npy::NpyRows;
 use echoic::{Clap, Embeddings, Result, corpus};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use echoic::captioner::project_on_all;
+use echoic::formats::npy::NpyRows;
 use echoic::memory::{Memory, Neighbour, RowKey, SearchOptions};
-use echoic::npy::NpyRows;
 use echoic::progress::Stop;
 use echoic::{EmbeddingSpace, Embeddings, Result};
 use rayon::prelude::*;

@@ -1,0 +1,68 @@
+//! The layouts of corpus files, and how to read one.
+
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// The layout of a corpus file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Decide from the beginning of the file.
+    #[default]
+    Auto,
+    /// Clotho: CSV with `file_name,caption_1..caption_5`.
+    Clotho,
+    /// AudioCaps: CSV with `audiocap_id,youtube_id,start_time,caption`.
+    Audiocaps,
+    /// WavCaps: one JSON document whose `data` is an array of objects with `caption` and `id`.
+    Wavcaps,
+    /// Any CSV with a header line.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// One caption a line.
+    Text,
+    /// A Parquet file with a column of captions; see [`crate::formats::parquet`].
+    Parquet,
+}
+
+impl Format {
+    /// Every format by the name that the command line takes.
+    pub const NAMES: [(&'static str, Format); 8] = [
+        ("auto", Format::Auto),
+        ("clotho", Format::Clotho),
+        ("audiocaps", Format::Audiocaps),
+        ("wavcaps", Format::Wavcaps),
+        ("csv", Format::Csv),
+        ("jsonl", Format::Jsonl),
+        ("text", Format::Text),
+        ("parquet", Format::Parquet),
+    ];
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format).ok_or_else(|| Error::NotFound {
+            kind: "corpus format",
+            name: name.to_owned(),
+            known: Self::NAMES.iter().map(|(known, _)| (*known).to_owned()).collect(),
+        })
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Self::NAMES.iter().find(|(_, format)| format == self).map_or("auto", |(name, _)| name))
+    }
+}
+
+/// How to read a corpus.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The layout.
+    pub format: Format,
+    /// The column (CSV) or key (JSON) that holds the caption, where it has an unusual name.
+    pub column: Option<String>,
+}

@@ -1,0 +1,164 @@
+//! Opening a corpus: its layout is found out, and its reader begun.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+use super::format::{Format, Options};
+use super::row::Item;
+use super::{csv, detect, json, parquet, text};
+use crate::{Error, Result};
+
+/// How much of the beginning of a file detection sees, in bytes.
+const HEAD_BYTES: usize = 1 << 16;
+
+/// A corpus being read: an iterator of rows and rejections, in file order.
+pub struct Corpus {
+    format: Format,
+    items: Box<dyn Iterator<Item = Item>>,
+}
+
+impl std::fmt::Debug for Corpus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Corpus").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl Corpus {
+    /// The layout in use: the one asked for, or the one detected.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+}
+
+impl Iterator for Corpus {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        self.items.next()
+    }
+}
+
+/// Opens a corpus file.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read; [`Error::Input`] when it is empty, or lacks the columns of its layout.
+pub fn open(path: &Path, options: &Options) -> Result<Corpus> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Err(Error::input(path.display(), "a folder", "a caption corpus file"));
+    }
+    // Such a file is read from its end, so that it must be one and no stream.
+    let is_parquet = match options.format {
+        Format::Auto => has_magic(&mut file).map_err(Error::io("read", path))?,
+        given => given == Format::Parquet,
+    };
+    if is_parquet {
+        let items = Box::new(parquet::rows(path, options.column.as_deref())?);
+        return Ok(Corpus { format: Format::Parquet, items });
+    }
+    parse(&path.display().to_string(), file, options)
+}
+
+/// True for a file that begins as Parquet files do; it is read from its beginning afterwards.
+fn has_magic(file: &mut File) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    file.take(crate::formats::parquet::MAGIC.len() as u64).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(head == crate::formats::parquet::MAGIC)
+}
+
+/// Reads a corpus from any source; `name` stands for it in errors.
+///
+/// # Errors
+/// As [`open`]; [`Error::Input`] for a binary file or UTF-16, where the layout is to be found out.
+pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Result<Corpus> {
+    let mut reader = BufReader::with_capacity(HEAD_BYTES, source);
+    // A pipe may give less than a line at a time; what is detected must not depend on that.
+    let mut head = Vec::new();
+    match reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head) {
+        Err(error) if head.is_empty() => return Err(Error::io("read", name)(error)),
+        _ => {} // who goes on reading meets the error again, behind the rows before it
+    }
+    if head.is_empty() {
+        return Err(Error::input(name, "an empty file", "a caption corpus")
+            .with_hint("give a CSV, JSON lines, WavCaps JSON or text file with one caption a line"));
+    }
+    let format = match options.format {
+        Format::Auto => {
+            refuse_binary(name, &head)?;
+            detect::detect(name, &head)
+        }
+        given => given,
+    };
+    let reader = Cursor::new(head).chain(reader);
+    let column = options.column.as_deref();
+    let items: Box<dyn Iterator<Item = Item>> = match format {
+        Format::Clotho | Format::Audiocaps | Format::Csv => Box::new(csv::rows(name, reader, format, column)?),
+        Format::Wavcaps => Box::new(json::wavcaps(name, reader, column)?),
+        Format::Jsonl => Box::new(json::lines(reader, column)),
+        Format::Text | Format::Auto => Box::new(text::lines(reader)),
+        Format::Parquet => return Err(Error::input(name, "a stream", "a file: Parquet is read from its end")),
+    };
+    Ok(Corpus { format, items })
+}
+
+/// Refuses what is no text by its beginning, before its random lines become captions.
+fn refuse_binary(name: &str, head: &[u8]) -> Result<()> {
+    let found = match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "text in UTF-16",
+        _ if head.contains(&0) => "bytes of 0, as in a binary file",
+        _ => return Ok(()),
+    };
+    Err(Error::input(name, found, "a caption corpus in UTF-8")
+        .with_hint("save it as UTF-8, or name its layout with --format to read what can be read of it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::parquet::ParquetRows;
+
+    /// The captions with their clips, and the embeddings, of a fixture that `tests/fixtures/make_parquet.py` made.
+    fn fixture(name: &str) -> Result<(Vec<Item>, Vec<f32>)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parquet");
+        let path = folder.join(name).with_extension("parquet");
+        let embeddings = ParquetRows::open(&path)?.unwrap().next_rows(100)?.into_vec();
+        Ok((open(&path, &Options::default())?.collect(), embeddings))
+    }
+
+    #[test]
+    fn what_pyarrow_writes_is_read_however_it_writes() {
+        for name in ["default", "plain", "second", "split", "small-pages"] {
+            let (items, numbers) = fixture(name).unwrap();
+            let rows: Vec<_> = items
+                .iter()
+                .map(|item| item.as_ref().map(|row| (&*row.text, row.clip.as_deref())).map_err(|e| e.line))
+                .collect();
+            let expected = [
+                Ok(("Rain falls.", Some("a.wav"))),
+                Ok(("Wind", None)),
+                Err(3),
+                Ok(("Wind", Some("d.wav"))),
+                Ok(("Ein B\u{e4}r brummt.", None)),
+            ];
+            assert_eq!(rows, expected, "{name}");
+            let vectors: Vec<f32> = (0..5).flat_map(|row| [row as f32, 0.5, -1.0]).collect();
+            assert_eq!(numbers, vectors, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_is_named() {
+        for (name, found) in [("zstd", "compression other than Snappy"), ("delta", "the encoding 7")] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parquet");
+            let items: Vec<Item> =
+                open(&folder.join(name).with_extension("parquet"), &Options::default()).unwrap().collect();
+            let [Err(rejected)] = &items[..] else { panic!("{items:?}") };
+            assert!(rejected.reason.contains(found) && rejected.line == 1, "{rejected:?}");
+        }
+    }
+}

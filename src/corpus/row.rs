@@ -1,0 +1,60 @@
+//! A row of a corpus, and what every reader makes rows with.
+
+use crate::Result;
+
+/// The longest row that a reader takes, in bytes; longer ones are rejected.
+pub const MAX_ROW_BYTES: usize = 1 << 20;
+
+/// One caption of a corpus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The caption: trimmed, runs of white space folded to one space, never empty.
+    pub text: String,
+    /// The audio clip that it describes, where the corpus says so.
+    pub clip: Option<String>,
+    /// Line of the file where the row begins, from 1. In a WavCaps document, the number of the entry.
+    pub line: u64,
+}
+
+/// A row that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Rejected {
+    /// Line of the file where the row begins, from 1.
+    pub line: u64,
+    /// Why it is unusable.
+    pub reason: String,
+}
+
+/// What a reader yields for each caption of the corpus.
+pub type Item = Result<Row, Rejected>;
+
+/// The names under which corpora commonly keep the caption, best first.
+pub(super) const CAPTION_NAMES: [&str; 6] = ["caption", "text", "description", "sentence", "title", "label"];
+
+/// The names under which corpora commonly keep the clip, best first.
+pub(super) const CLIP_NAMES: [&str; 10] =
+    ["clip", "audio_id", "file_name", "filename", "file", "youtube_id", "audio", "path", "audiocap_id", "id"];
+
+/// Folds white space and builds the row, or says why it is unusable.
+pub(super) fn row(text: &str, clip: Option<&str>, line: u64) -> Item {
+    let text = folded(text);
+    if text.is_empty() {
+        return Err(Rejected { line, reason: "the caption is empty".into() });
+    }
+    let clip = clip.map(str::trim).filter(|clip| !clip.is_empty()).map(str::to_owned);
+    Ok(Row { text, clip, line })
+}
+
+/// The text without white space around it, runs of it inside folded to one space.
+fn folded(text: &str) -> String {
+    let text = text.trim();
+    // Nearly every caption is of ASCII with single spaces, which one look at its bytes tells.
+    let is_plain = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !text.contains("  ");
+    if is_plain { text.to_owned() } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
+}
+
+/// Rejects bytes that are no UTF-8, saying where they stop to be.
+pub(super) fn utf8(bytes: &[u8], line: u64) -> Result<&str, Rejected> {
+    std::str::from_utf8(bytes)
+        .map_err(|e| Rejected { line, reason: format!("invalid UTF-8 at byte {} of the row", e.valid_up_to() + 1) })
+}

@@ -1,0 +1,127 @@
+//! The decoder's file: one safetensors file with the weights, whose header carries shape, vocabulary, embedding space and
+//! how it was trained.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{config::DecoderConfig, model, options::TrainingFacts, vocabulary::Vocabulary};
+use crate::{EmbeddingSpace, Error, Result};
+
+/// Named blocks of numbers with their shapes.
+pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// The kind and version of the file, as its header names it.
+const FORMAT: &str = "echoic-decoder-1";
+
+/// The header's one entry. One, because safetensors writes several in random order: the same training, the same file.
+const ENTRY: &str = "echoic";
+
+/// Everything that a decoder's file says beside its weights; JSON in the header.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub config: DecoderConfig,
+    pub vocabulary: Vocabulary,
+    pub space: EmbeddingSpace,
+    #[serde(rename = "training")]
+    pub facts: TrainingFacts,
+}
+
+/// The part of the header that every version has.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
+}
+
+/// Writes a decoder's file; whoever reads `path` sees the old file or the new one, never a part.
+pub(super) fn write_decoder(path: &Path, header: &Header, tensors: &Tensors) -> Result<()> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        format: &'static str,
+        #[serde(flatten)]
+        header: &'a Header,
+    }
+    let text = json(&Whole { format: FORMAT, header })?;
+    write_tensors(path, HashMap::from([(ENTRY.to_owned(), text)]), tensors)
+}
+
+/// Reads a decoder's file and checks that every weight is there in its shape, finite.
+pub(super) fn read_decoder(path: &Path) -> Result<(Header, Tensors)> {
+    let (metadata, mut tensors) = read_tensors(path)?;
+    let wrong = |what: &str| {
+        Error::input(path.display(), what, "a decoder written by `echoic train`")
+            .with_hint("train one with `echoic train`, or restore the file from a backup")
+    };
+    if !metadata.contains_key(ENTRY) {
+        return Err(wrong("a safetensors file of another kind"));
+    }
+    let Format { format } = entry(path, &metadata, ENTRY)?;
+    if format != FORMAT {
+        return Err(wrong(&format!("the format '{format}'")));
+    }
+    let header: Header = entry(path, &metadata, ENTRY)?;
+    header.config.check()?;
+    if header.vocabulary.len() != header.config.vocabulary || header.space.dim != header.config.dim {
+        return Err(wrong("a vocabulary or embedding space that does not fit the weights"));
+    }
+    for (name, shape) in model::shapes(&header.config) {
+        match tensors.get(&name) {
+            Some((found, data)) if *found == shape && data.iter().all(|x| x.is_finite()) => {}
+            Some((found, _)) => {
+                return Err(wrong(&format!("the weight {name} with shape {found:?} or numbers that are not finite")));
+            }
+            None => return Err(wrong(&format!("no weight {name}"))),
+        }
+    }
+    tensors.retain(|_, (shape, _)| !shape.is_empty());
+    Ok((header, tensors))
+}
+
+/// A value as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::Internal(format!("cannot write JSON: {e}")))
+}
+
+/// A value from the header.
+pub(super) fn entry<T: DeserializeOwned>(path: &Path, metadata: &HashMap<String, String>, key: &str) -> Result<T> {
+    let text = metadata.get(key).map_or("", String::as_str);
+    serde_json::from_str(text).map_err(|e| {
+        Error::input(format!("{}: header entry '{key}'", path.display()), e, "JSON as this version writes it")
+    })
+}
+
+/// Writes a safetensors file under another name, syncs it, and renames it to `path`.
+pub(super) fn write_tensors(path: &Path, metadata: HashMap<String, String>, tensors: &Tensors) -> Result<()> {
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, (shape, data))| (name, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|e| Error::Internal(format!("cannot write tensors: {e}")))?;
+    crate::file::replace(path, &views)
+}
+
+/// Reads all f32 tensors of a safetensors file, and its header.
+pub(super) fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let damaged = |e: safetensors::SafeTensorError| Error::damaged(path, 0, e, "a safetensors file");
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let mut all = Tensors::new();
+    for (name, view) in tensors.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(Error::damaged(path, 0, format!("{name} of type {:?}", view.dtype()), "f32"));
+        }
+        let data = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        all.insert(name.to_owned(), (view.shape().to_vec(), data));
+    }
+    Ok((header.metadata().clone().unwrap_or_default(), all))
+}

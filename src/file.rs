@@ -1,0 +1,162 @@
+//! Files as a whole: their SHA-256, and putting a new one in the place of an old one.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::TempPath;
+
+use crate::digest::hex;
+use crate::{Error, Result};
+
+/// What the names of files begin with that are still being written.
+pub(crate) const UNFINISHED: &str = ".tmp";
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 16;
+
+/// SHA-256 of a file, in lower-case hexadecimal.
+pub(crate) fn sha256(path: &Path) -> Result<String> {
+    sha256_and_len(path).map(|(hash, _)| hex(&hash))
+}
+
+/// SHA-256 and length in bytes of a file.
+pub(crate) fn sha256_and_len(path: &Path) -> Result<([u8; 32], u64)> {
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    copy_hashed(&mut file, &mut io::sink()).map_err(Error::io("read", path))
+}
+
+/// Copies all that `from` gives to `to`; returns its SHA-256 and length in bytes.
+pub(crate) fn copy_hashed(from: &mut impl Read, to: &mut dyn Write) -> io::Result<([u8; 32], u64)> {
+    let (mut hasher, mut len) = (Sha256::new(), 0);
+    for_each_piece(from, |piece| {
+        hasher.update(piece);
+        len += piece.len() as u64;
+        to.write_all(piece)
+    })?;
+    Ok((hasher.finalize().into(), len))
+}
+
+/// Calls `take` with all that `from` gives, piece by piece.
+pub(crate) fn for_each_piece(from: &mut impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => take(&buffer[..read])?,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
+/// Replaces `path` by `bytes`; a crash leaves the old content or the new. See [`Replacement`].
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let new = Replacement::beside(path)?;
+    let mut out = new.create()?;
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::io("write", path))?;
+    new.keep()
+}
+
+/// A file that is written beside the one whose place it takes when it is whole. It is readable for all whom the umask lets read. What is no
+/// regular file, such as a pipe, is written itself.
+pub(crate) struct Replacement {
+    path: PathBuf,
+    /// The file being written, which is removed when it is not kept; `None` where `path` itself is written.
+    aside: Option<TempPath>,
+}
+
+impl Replacement {
+    /// Makes an empty file in the folder of `path`.
+    pub(crate) fn beside(path: &Path) -> Result<Self> {
+        // The file behind a link is replaced, not the link.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Ok(Self { path, aside: None });
+        }
+        let folder = folder_of(&path);
+        std::fs::metadata(folder).map_err(Error::io("create", &path))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
+        // Temporary files are private to their owner unless it is said otherwise.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let aside = builder.tempfile_in(folder).map_err(Error::io("create", &path))?.into_temp_path();
+        Ok(Self { path, aside: Some(aside) })
+    }
+
+    /// Where to write.
+    pub(crate) fn place(&self) -> &Path {
+        self.aside.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Opens the place for writing. The writer must be flushed and closed before [`Replacement::keep`].
+    pub(crate) fn create(&self) -> Result<BufWriter<File>> {
+        File::create(self.place()).map(BufWriter::new).map_err(Error::io("create", &self.path))
+    }
+
+    /// Puts what was written in its place, durably.
+    pub(crate) fn keep(self) -> Result<()> {
+        let Self { path, aside } = self;
+        let Some(aside) = aside else { return Ok(()) };
+        File::open(&aside).and_then(|file| file.sync_all()).map_err(Error::io("write", &path))?;
+        aside.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
+        // Not every platform can flush a folder; the rename itself has happened.
+        if let Ok(folder) = File::open(folder_of(&path)) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_that_of_the_standard() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc");
+        std::fs::write(&path, "abc").unwrap();
+        let hash = sha256(&path).unwrap();
+        assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(sha256(&folder.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn a_replacement_that_is_not_kept_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        replace(&path, b"old").unwrap();
+        {
+            let new = Replacement::beside(&path).unwrap();
+            new.create().unwrap().write_all(b"new").unwrap();
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        replace(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_behind_a_link_is_replaced_with_the_rights_that_any_new_file_has() {
+        use std::os::unix::fs::{MetadataExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [link, target, plain] = ["link", "target", "plain"].map(|name| folder.path().join(name));
+        std::fs::write(&target, "old").unwrap();
+        symlink(&target, &link).unwrap();
+        std::fs::write(&plain, "").unwrap();
+        replace(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        let mode = |path: &Path| path.metadata().unwrap().mode();
+        assert_eq!(mode(&target), mode(&plain));
+    }
+}

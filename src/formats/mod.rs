@@ -1,0 +1,6 @@
+//! Files of other programs, read as data.
+
+pub mod checkpoint;
+pub mod npy;
+pub mod parquet;
+mod pickle;

@@ -1,0 +1,31 @@
+//! Parquet files of captions and embeddings, one row for each ingested row: `export --format parquet` writes them, `ingest` reads them.
+//!
+//! | column | type | |
+//! |---|---|---|
+//! | `caption_id` | INT64 | |
+//! | `domain` | UTF8 | |
+//! | `caption` | UTF8 | |
+//! | `multiplicity` | INT32 | how many rows have the caption |
+//! | `clip` | UTF8, optional | |
+//! | `embedding` | LIST of FLOAT | as many numbers in each row |
+//!
+//! The metadata `echoic.space` names the embedding space as JSON. Of other files the columns are found by name, as in CSV.
+
+mod footer;
+mod pages;
+mod read;
+#[cfg(test)]
+mod tests;
+mod thrift;
+mod write;
+
+pub use super::parquet::read::ParquetRows;
+pub(crate) use super::parquet::read::{Table, Text, Texts};
+pub(crate) use super::parquet::write::{Row, Writer};
+
+/// The key of the metadata that names the embedding space.
+const SPACE: &str = "echoic.space";
+/// What every Parquet file begins and ends with.
+pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
+/// Rows of a group that is written, and rows that are read at once, whatever a file says that it has.
+pub(crate) const GROUP_ROWS: usize = 8192;

@@ -1,0 +1,13 @@
+//! The files of a store, byte by byte: `schema/v1.md` in code.
+
+pub(crate) mod blocks;
+pub(crate) mod captions;
+pub(crate) mod captions_writer;
+pub(crate) mod codec;
+pub(crate) mod layout;
+pub(crate) mod limits;
+pub(crate) mod manifest;
+pub(crate) mod mapping;
+pub mod storage;
+pub(crate) mod tombstones;
+pub(crate) mod vectors;

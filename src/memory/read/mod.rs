@@ -1,0 +1,10 @@
+//! Reading: a snapshot of one commit, and searching it.
+
+pub(crate) mod bounds;
+pub(crate) mod decoders;
+pub(crate) mod options;
+pub(crate) mod planner;
+pub(crate) mod search;
+pub(crate) mod segment;
+pub(crate) mod snapshot;
+pub(crate) mod stats;

@@ -1,0 +1,119 @@
+//! The rule that chooses between scan and graph, and the sizes behind it.
+
+use super::options::SearchOptions;
+use crate::memory::nearest::candidates::{MOST, MOST_NEIGHBOURS};
+use crate::memory::nearest::graph::Calibrated;
+use crate::memory::nearest::width::{Breadth, CALIBRATED_K, LEAST_SLACK};
+
+/// Segments of fewer rows get no graph and are scanned.
+///
+/// Measured with `benches/memory.rs` on a busy machine of 2 cores, 50,000 × 384: a scan of vectors takes 7 ms on one thread, so 0.14 ms for
+/// a thousand rows. A walk takes 0.05 to 0.1 ms, so it is faster from some 1,000 rows on; but a query comes with the encoding of a sound or a
+/// text, which takes tens of milliseconds, and below this size the graph would save less than 5 ms of it for half a kilobyte a row.
+pub(crate) const GRAPH_ROWS: usize = 32_768;
+
+/// The recall that is aimed at when the caller names none.
+const DEFAULT_RECALL: f32 = 0.99;
+
+/// A walk that compares more than a row in so many gives way to a scan; see [`choose`].
+const ROWS_A_COMPARISON: usize = 4;
+
+/// Rows that a walk compares for each candidate that it keeps, about: 8.7 with 128 of them on the captions of `benches/peers`.
+const COMPARISONS_A_CANDIDATE: usize = 8;
+
+/// The comparisons of a walk grow with this power of the neighbours that it looks for: on the captions of `benches/peers` 2.0-fold from 10 to 30
+/// neighbours, 4.3-fold to 100, 8.1-fold to 300.
+const COST_OF_MORE: f32 = 0.63;
+
+/// How a segment answers a query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Method {
+    /// Compare with every row.
+    Scan,
+    /// Walk the graph.
+    Walk(Breadth),
+}
+
+/// Chooses for a segment of `rows` rows whose graph has that calibration.
+///
+/// Measured on one thread, 384 dimensions, real captions: a walk takes 70 to 90 ns for each row that it compares, because rows lie apart, a
+/// scan by codes 26 ns a row of 35,000, whose codes stay in the cache, and 37 to 70 ns a row of 102,760. So where a walk compares a quarter of the
+/// rows, a scan takes 1.2 to 3 times as long as it, and is exact: past that it is preferred.
+pub(crate) fn choose(options: &SearchOptions, rows: usize, calibration: &[Calibrated]) -> Method {
+    let Some((breadth, compared)) = breadth(options, calibration) else { return Method::Scan };
+    match compared <= rows / ROWS_A_COMPARISON && !options.exact {
+        true => Method::Walk(breadth),
+        false => Method::Scan,
+    }
+}
+
+/// How far a walk must go, and how many rows it will compare about; `None` where none was calibrated that finds enough, or where it would
+/// have too many to keep in order.
+fn breadth(options: &SearchOptions, calibration: &[Calibrated]) -> Option<(Breadth, usize)> {
+    if let Some(ef) = options.ef {
+        let ef = ef.max(options.k);
+        return (ef <= MOST).then(|| (Breadth::Candidates(ef), ef * COMPARISONS_A_CANDIDATE));
+    }
+    if options.k > MOST_NEIGHBOURS {
+        return None;
+    }
+    let slack = match options.recall {
+        Some(recall) => slack_for(calibration, recall)?,
+        None => slack_for(calibration, DEFAULT_RECALL)?.max(LEAST_SLACK),
+    };
+    let dearer = calibration.iter().find(|point| point.slack >= slack).or(calibration.last())?;
+    let more = (options.k.max(CALIBRATED_K) as f32 / CALIBRATED_K as f32).powf(COST_OF_MORE);
+    Some((Breadth::Slack(slack), (dearer.compared as f32 * more) as usize))
+}
+
+/// The slack that reaches a recall, on lines between the calibrated points; `None` where none of them does.
+fn slack_for(calibration: &[Calibrated], recall: f32) -> Option<f32> {
+    let enough = calibration.iter().position(|point| point.recall >= recall)?;
+    let above = calibration[enough];
+    let Some(below) = enough.checked_sub(1).map(|at| calibration[at]) else { return Some(above.slack) };
+    let share = (recall - below.recall) / (above.recall - below.recall);
+    Some(below.slack + share * (above.slack - below.slack))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_decides() {
+        let points = [(0.0, 0.6, 200), (0.02, 0.8, 400), (0.04, 0.9, 1000), (0.1, 0.99, 3000), (0.2, 0.996, 20_000)];
+        let calibration = points.map(|(slack, recall, compared)| Calibrated { slack, recall, compared });
+        let choose = |options: SearchOptions, rows| choose(&options, rows, &calibration);
+        let slack_of = |options: SearchOptions| match choose(options, 100_000) {
+            Method::Walk(Breadth::Slack(slack)) => slack,
+            other => panic!("{other:?}"),
+        };
+        let default = SearchOptions::default;
+        assert_eq!(slack_of(default()), 0.1);
+        assert_eq!(slack_of(SearchOptions { recall: Some(0.5), ..default() }), 0.0);
+        assert_eq!(slack_of(SearchOptions { recall: Some(0.8), ..default() }), 0.02);
+        assert!((slack_of(SearchOptions { recall: Some(0.85), ..default() }) - 0.03).abs() < 1e-6);
+        assert_eq!(choose(SearchOptions { recall: Some(0.999), ..default() }, 100_000), Method::Scan);
+        assert_eq!(choose(default(), 11_999), Method::Scan);
+        assert_eq!(slack_of(SearchOptions { k: 280, ..default() }), 0.1, "24,500 comparisons");
+        assert_eq!(choose(SearchOptions { k: 300, ..default() }, 100_000), Method::Scan, "25,600 comparisons");
+        assert_eq!(choose(SearchOptions { exact: true, ..default() }, 100_000), Method::Scan);
+        assert_eq!(
+            choose(SearchOptions { k: 1025, ..default() }, 100_000_000),
+            Method::Scan,
+            "too many to keep in order"
+        );
+        assert_eq!(choose(SearchOptions { ef: Some(4097), ..default() }, 100_000_000), Method::Scan, "and so here");
+        let candidates = |ef| choose(SearchOptions { ef: Some(ef), ..default() }, 100_000);
+        assert_eq!(candidates(3), Method::Walk(Breadth::Candidates(10)));
+        assert_eq!(candidates(3125), Method::Walk(Breadth::Candidates(3125)));
+        assert_eq!(candidates(3126), Method::Scan);
+    }
+
+    #[test]
+    fn an_easy_graph_is_walked_with_some_slack_all_the_same() {
+        let calibration = [Calibrated { slack: 0.0, recall: 1.0, compared: 100 }];
+        let method = choose(&SearchOptions::default(), 100_000, &calibration);
+        assert_eq!(method, Method::Walk(Breadth::Slack(LEAST_SLACK)));
+    }
+}

@@ -1,0 +1,11 @@
+//! Writing: the one writer and what it commits.
+
+pub(crate) mod append;
+pub(crate) mod commit;
+pub(crate) mod decoders;
+pub(crate) mod index;
+pub(crate) mod lock;
+pub(crate) mod merge;
+pub(crate) mod plan;
+pub(crate) mod remove;
+pub(crate) mod writer;

@@ -1,0 +1,9 @@
+//! What the environment says about the network.
+
+/// Whether the environment keeps Echoic off the network.
+pub(crate) fn offline_by_env() -> bool {
+    ["ECHOIC_OFFLINE", "HF_HUB_OFFLINE"].iter().any(|name| {
+        let value = std::env::var(name).unwrap_or_default().trim().to_ascii_lowercase();
+        !["", "0", "n", "no", "f", "false", "off"].contains(&value.as_str())
+    })
+}

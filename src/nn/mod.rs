@@ -1,0 +1,8 @@
+//! The arithmetic of neural networks that towers and decoder share.
+
+pub(crate) mod feature_map;
+pub(crate) mod gemm;
+pub(crate) mod layers;
+pub(crate) mod narrow;
+pub(crate) mod ragged;
+pub(crate) mod winograd;

@@ -1,0 +1,34 @@
+//! The frozen towers that embed texts and audio into one space.
+//!
+//! [`Clap`] is the way in: it loads a model by name or from a folder, and embeds texts and audio files. A [`family::Family`] is told by the
+//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`) and GPT-2 (`gpt2`), audio towers [`cnn14`], [`htsat`] and the starter's [`sfx`],
+//! which an [`adapter`] joins to its text tower. All run on the product in `gemm`, whose results do not depend on batches or threads.
+//!
+//! ```no_run
+//! # fn main() -> echoic::Result<()> {
+//! let clap = echoic::clap::Clap::load("starter")?;
+//! let texts = clap.embed_texts(&["A dog barks.", "Rain falls on a roof."])?;
+//! let audio = clap.embed_audio("bark.wav".as_ref())?;
+//! for (index, text) in texts.rows().enumerate() {
+//!     println!("{index}: {:.3}", echoic::embedding::dot(text, &audio.embedding));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod adapter;
+mod dual_encoder;
+pub mod encoders;
+pub(crate) mod families;
+pub mod family;
+pub mod features;
+pub mod framing;
+mod model;
+mod pair;
+pub mod pooling;
+mod projection;
+mod text;
+mod tokens;
+pub mod windows;
+
+pub use crate::towers::model::{AudioEmbedding, Clap, WindowEmbedding};

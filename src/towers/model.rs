@@ -1,0 +1,366 @@
+//! A loaded model: two towers, the adapter between them if there is one, and the identity of the space that they make.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokenizers::Tokenizer;
+
+use super::adapter::Adapter;
+use super::dual_encoder::{Heard, Towers};
+use super::families::starter::{self, Starter};
+use super::features::Features;
+use super::pair::Pair;
+use super::{family, tokens};
+use crate::audio::Clip;
+use crate::digest::hex;
+use crate::models::{self, STARTER};
+use crate::progress::{Progress, Stop};
+use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding};
+
+/// The starter's adapter; empty in builds made before it was trained.
+const SHIPPED_ADAPTER: &[u8] = include_bytes!("../../models/starter/adapter.safetensors");
+
+/// Texts embedded between two reports of progress.
+const BATCH: usize = 512;
+
+/// A model that embeds texts and audio into one space. Text-only use never loads the audio tower, and the other way round.
+#[derive(Debug)]
+pub struct Clap {
+    space: EmbeddingSpace,
+    /// SHA-256 of the files that decide on the embeddings, but for the adapter.
+    weights: Vec<String>,
+    towers: Box<dyn Towers>,
+    tokenizer: Tokenizer,
+    adapter: Option<Adapter>,
+}
+
+/// The embedding of a stretch of sound, and what file it is from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AudioEmbedding {
+    /// Unit vector; `dim` of the space.
+    pub embedding: Vec<f32>,
+    /// Length of the file in seconds.
+    pub seconds: f64,
+    /// Samples a second in the file, in Hz.
+    pub sample_rate: u32,
+    /// Channels in the file.
+    pub channels: u16,
+    /// Windows of the model's length whose embeddings were averaged.
+    pub windows: usize,
+}
+
+/// The embedding of one window of an audio file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WindowEmbedding {
+    /// Where the window begins, in seconds.
+    pub start: f64,
+    /// Where it ends, in seconds.
+    pub end: f64,
+    /// Unit vector; `dim` of the space.
+    pub embedding: Vec<f32>,
+}
+
+/// A model before an adapter is put to it.
+struct Parts {
+    name: String,
+    dim: usize,
+    weights: Vec<String>,
+    towers: Box<dyn Towers>,
+    tokenizer: Tokenizer,
+}
+
+impl Clap {
+    /// Loads a model: one that `echoic models list` names, or a folder or file with a checkpoint of a known family. The starter comes with the
+    /// adapter that it ships with; the families of CLAP need none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for what is neither a model nor a folder, [`Error::ModelMissing`] when it is not installed, [`Error::Input`] that
+    /// says what is wrong with a checkpoint.
+    pub fn load(model: &str) -> Result<Self> {
+        let shipped = model == STARTER && !SHIPPED_ADAPTER.is_empty();
+        let adapter = shipped.then(|| Adapter::from_bytes(SHIPPED_ADAPTER, "the shipped adapter")).transpose()?;
+        Self::join(Parts::load(model)?, adapter)
+    }
+
+    /// Loads a model with an adapter of one's own, written by `echoic align`.
+    ///
+    /// # Errors
+    /// As [`Clap::load`], and [`Error::Io`] or [`Error::Input`] about the adapter file.
+    pub fn load_with_adapter(model: &str, adapter: &Path) -> Result<Self> {
+        Self::join(Parts::load(model)?, Some(Adapter::load(adapter)?))
+    }
+
+    /// Loads the model that makes embeddings of `space`: the one that a store is bound to.
+    ///
+    /// An adapter of the user's own is found among those that [`crate::models::keep_adapter`] has kept.
+    ///
+    /// # Errors
+    /// As [`Clap::load`]; [`Error::SpaceMismatch`] when the installed model makes embeddings of another space.
+    pub fn for_space(space: &EmbeddingSpace) -> Result<Self> {
+        let mut clap = Self::load(&space.model)?;
+        if clap.space() == space {
+            return Ok(clap);
+        }
+        let shipped = clap.space.to_string();
+        for file in models::kept_adapters()? {
+            let adapter = Adapter::load(&file)?;
+            if identity(&clap.weights, Some(&adapter)) == space.sha256 && adapter.facts().outputs == space.dim {
+                clap.space.sha256.clone_from(&space.sha256);
+                clap.adapter = Some(adapter);
+                return Ok(clap);
+            }
+        }
+        Err(Error::SpaceMismatch { store: space.to_string(), given: shipped })
+    }
+
+    /// The tokenizer for texts of a store: that of its model, or the starter's where the embeddings come from outside.
+    ///
+    /// # Errors
+    /// As [`Clap::load`].
+    pub fn tokenizer_for(space: &EmbeddingSpace) -> Result<Tokenizer> {
+        if space.is_external() || space.model == STARTER {
+            return tokens::from_json(&models::path(STARTER)?.join(starter::TOKENIZER), starter::MINILM.limit);
+        }
+        Pair::open(family::detect(&located(&space.model)?.0)?)?.tokenizer()
+    }
+
+    fn join(parts: Parts, adapter: Option<Adapter>) -> Result<Self> {
+        let Parts { name, dim, weights, towers, tokenizer } = parts;
+        if let Some(adapter) = &adapter {
+            fits(adapter, towers.features(), dim)?;
+        }
+        let space = EmbeddingSpace { model: name, sha256: identity(&weights, adapter.as_ref()), dim };
+        Ok(Self { space, weights, towers, tokenizer, adapter })
+    }
+
+    /// The identity of the space: the model's name, a SHA-256 over the hashes of the weights and of the adapter, and the dimension.
+    pub fn space(&self) -> &EmbeddingSpace {
+        &self.space
+    }
+
+    /// SHA-256 of the files that the towers' embeddings depend on.
+    pub(crate) fn weights(&self) -> &[String] {
+        &self.weights
+    }
+
+    /// The text tower's tokenizer, which cuts at the tower's limit and does not pad.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The numbers of a text's tokens, with those that the text tower wants around them: what [`Clap::embed_texts`] embeds.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the tokenizer fails.
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+        match self.tokenizer.encode_fast(self.towers.worded(text).as_ref(), true) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+            Err(cause) => Err(Error::Internal(format!("cannot tokenise {text:?}: {cause}"))),
+        }
+    }
+
+    /// Embeds texts: unit rows `[texts, dim]`, in order.
+    ///
+    /// A text's embedding has the same bits whatever texts come with it and however many threads work.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] when the weights cannot be read.
+    pub fn embed_texts(&self, texts: &[impl AsRef<str> + Sync]) -> Result<Embeddings> {
+        self.embed_texts_with(texts, &(), &Stop::new())
+    }
+
+    /// [`Clap::embed_texts`] that advances `progress` by one a text and stops on request.
+    ///
+    /// # Errors
+    /// As [`Clap::embed_texts`], and [`Error::Interrupted`].
+    pub fn embed_texts_with(
+        &self,
+        texts: &[impl AsRef<str> + Sync],
+        progress: &dyn Progress,
+        stop: &Stop,
+    ) -> Result<Embeddings> {
+        let mut data = Vec::with_capacity(texts.len() * self.space.dim);
+        for batch in texts.chunks(BATCH) {
+            stop.check()?;
+            let tokens = batch.par_iter().map(|text| self.tokens(text.as_ref())).collect::<Result<Vec<_>>>()?;
+            let ids: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+            data.extend(self.towers.embed_tokens(&ids)?);
+            progress.advance(batch.len() as u64);
+        }
+        Embeddings::from_vec(self.space.dim, data)
+    }
+
+    /// Embeds an audio file. A long one is divided into windows of the model's length, whose embeddings are averaged and scaled to unit length.
+    ///
+    /// The result has the same bits in every run, however many threads work.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] about the file, [`Error::ModelMissing`] when this build has no adapter.
+    pub fn embed_audio(&self, path: &Path) -> Result<AudioEmbedding> {
+        let mut sum = vec![0f64; self.space.dim];
+        let mut count = 0;
+        let clip = self.hear(path, |window| {
+            sum.iter_mut().zip(&window.embedding).for_each(|(sum, x)| *sum += f64::from(*x));
+            count += 1;
+            Ok(())
+        })?;
+        let mut mean: Vec<f32> = sum.iter().map(|sum| (sum / f64::from(count.max(1u32))) as f32).collect();
+        if embedding::normalize(&mut mean) == 0.0 {
+            return Err(Error::Internal(format!("{}: an embedding without direction", path.display())));
+        }
+        Ok(AudioEmbedding {
+            embedding: mean,
+            seconds: clip.seconds(),
+            sample_rate: clip.sample_rate(),
+            channels: clip.channels(),
+            windows: count as usize,
+        })
+    }
+
+    /// Embeds an audio file window by window: what [`Clap::embed_audio`] averages, kept apart.
+    ///
+    /// # Errors
+    /// As [`Clap::embed_audio`].
+    pub fn embed_windows(&self, path: &Path) -> Result<Vec<WindowEmbedding>> {
+        let mut windows = Vec::new();
+        self.hear(path, |window| {
+            windows.push(window);
+            Ok(())
+        })?;
+        Ok(windows)
+    }
+
+    /// Gives `take` the embedding of each window in turn.
+    fn hear(&self, path: &Path, mut take: impl FnMut(WindowEmbedding) -> Result<()>) -> Result<Clip> {
+        let adapter = self.adapter.as_ref();
+        let kind = self.features();
+        if adapter.is_none() && matches!(kind, Features::Maps(_)) {
+            return Err(Error::ModelMissing {
+                model: self.space.model.clone(),
+                reason: "this build ships no adapter from audio to text".into(),
+                hint: "train one with `echoic align PAIRS.csv --out FILE` and give it to `echoic init --adapter FILE`"
+                    .into(),
+            });
+        }
+        self.towers.hear(path, kind, &mut |Heard { start, end, features }| {
+            let embedding = adapter.map_or(Ok(None), |adapter| adapter.apply(&features).map(Some))?.unwrap_or(features);
+            take(WindowEmbedding { start, end, embedding })
+        })
+    }
+
+    /// Features of each window of an audio file, before the adapter, as `echoic align` trains on them: of the kind that the adapter
+    /// takes, or of the default kind where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] about the file.
+    pub fn audio_features(&self, path: &Path) -> Result<Vec<Vec<f32>>> {
+        self.audio_features_of(path, self.features())
+    }
+
+    /// [`Clap::audio_features`] of a given kind.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] about the file.
+    pub fn audio_features_of(&self, path: &Path, kind: Features) -> Result<Vec<Vec<f32>>> {
+        let mut out = Vec::new();
+        self.towers.hear(path, kind, &mut |heard| {
+            out.push(heard.features);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The kind of features that the adapter takes, or the model's default where there is none.
+    pub fn features(&self) -> Features {
+        self.adapter.as_ref().map_or(self.towers.features(), Adapter::features)
+    }
+
+    /// The kind of features that the model gives where no other is asked for.
+    pub fn default_features(&self) -> Features {
+        self.towers.features()
+    }
+
+    /// The adapter, where this build or the caller brought one.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref()
+    }
+
+    /// Loads the audio tower, which is otherwise loaded when it is first used: for callers that are about to use it on several threads.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] when its weights cannot be read.
+    pub fn load_audio(&self) -> Result<()> {
+        self.towers.load_audio()
+    }
+}
+
+impl Parts {
+    fn load(model: &str) -> Result<Self> {
+        if model == STARTER {
+            let folder = models::path(STARTER)?;
+            return Ok(Self {
+                name: STARTER.to_owned(),
+                dim: starter::MINILM.width,
+                // The files were checked against these hashes when they were unpacked; hashing 115 MB at every start would cost more than
+                // embedding a text. `echoic models verify` checks them again.
+                weights: models::starter_weights(),
+                tokenizer: tokens::from_json(&folder.join(starter::TOKENIZER), starter::MINILM.limit)?,
+                towers: Box::new(Starter::new(&folder)),
+            });
+        }
+        let (place, name) = located(model)?;
+        let found = family::detect(&place)?;
+        let (dim, weights) = (found.dim, vec![models::weights_sha256(&found.weights)?]);
+        let pair = Pair::open(found)?;
+        let tokenizer = pair.tokenizer()?;
+        Ok(Self { name, dim, weights, tokenizer, towers: Box::new(pair) })
+    }
+}
+
+/// Where a model lies, and the name that a store keeps of it: that of an installed one, or the whole path of a file or folder, so that it is found
+/// again from wherever the store is opened.
+fn located(model: &str) -> Result<(PathBuf, String)> {
+    let given = Path::new(model);
+    match models::path(model) {
+        Ok(folder) => Ok((folder, model.to_owned())),
+        Err(_) if given.exists() => Ok((given.to_path_buf(), absolute(given)?)),
+        // No model's name begins like this: it is where a store found its model.
+        Err(_) if given.is_absolute() => Err(Error::ModelMissing {
+            model: model.to_owned(),
+            reason: "there is no such file or folder".into(),
+            hint: "put the model where it was when the store was made".into(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+fn absolute(path: &Path) -> Result<String> {
+    let whole = std::fs::canonicalize(path).map_err(Error::io("find", path))?;
+    let text = whole.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::input(path.display(), "a name that is not UTF-8", "a folder that a store can name"))
+}
+
+/// A SHA-256 over everything that decides on the embeddings.
+fn identity(weights: &[String], adapter: Option<&Adapter>) -> String {
+    let mut hasher = Sha256::new();
+    weights.iter().for_each(|hash| hasher.update(hash));
+    hasher.update(adapter.map_or("", Adapter::sha256));
+    hex(&hasher.finalize())
+}
+
+/// The adapter must take what the audio side gives, and give what the text side makes.
+fn fits(adapter: &Adapter, features: Features, dim: usize) -> Result<()> {
+    let (takes, gives) = (adapter.features(), adapter.facts().outputs);
+    let of_the_kind = match (takes, features) {
+        (Features::Maps(_), Features::Maps(_)) => true,
+        (takes, features) => takes == features,
+    };
+    if of_the_kind && gives == dim {
+        return Ok(());
+    }
+    let found = format!("one from {} {} to {gives} components", takes.dim(), takes.name());
+    let expected = format!("one from {} {} to {dim}, as the model needs", features.dim(), features.name());
+    Err(Error::input("the adapter", found, expected).with_hint("learn one for this model: `echoic align --model`"))
+}
