@@ -9,7 +9,7 @@ use std::path::Path;
 use clap_models::folder;
 use echoic::Error;
 use echoic::formats::checkpoint;
-use echoic::towers::{Clap, family};
+use echoic::towers::{self, Clap};
 use safetensors::serialize;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -24,7 +24,7 @@ fn altered(
             std::fs::copy(&file, place.join(file.file_name().unwrap())).unwrap();
         }
     }
-    let whole = checkpoint::open(&family::weights(&folder(model)).unwrap()).unwrap();
+    let whole = checkpoint::open(&towers::weights(&folder(model)).unwrap()).unwrap();
     // Masks, which are no numbers, are left out: nothing reads them.
     let numbers = |(name, shape): (String, Vec<usize>)| {
         let numbers = whole.get(&name, &shape).ok()?;

@@ -10,7 +10,7 @@ use common::checkpoints::{layout, safetensors};
 use common::hub::{COMMIT, Loopback, git_hash, sha256};
 use echoic::models::{Fetch, Hub, ModelCache, PullOptions, Reference, Source};
 use echoic::progress::Stop;
-use echoic::towers::family::Family;
+use echoic::towers::Family;
 use echoic::{Error, Result};
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ mod clap_sounds;
 
 use clap_models::{PAIRS, folder, golden, strings, texts, variation, worst};
 use clap_sounds::SECONDS;
-use echoic::towers::{Clap, family};
+use echoic::towers::{self, Clap};
 use safetensors::{SafeTensors, serialize};
 
 #[test]
@@ -22,7 +22,7 @@ fn the_fused_model_embeds_windows_and_texts_as_its_reference() {
     let config = String::from_utf8(read("laion/config.json")).unwrap();
     let config = config.replace("\"enable_fusion\": false", "\"enable_fusion\": true");
     std::fs::write(place.path().join("config.json"), config).unwrap();
-    assert_eq!(family::detect(place.path()).unwrap().family, family::Family::LaionFused);
+    assert_eq!(towers::detect(place.path()).unwrap().family, towers::Family::LaionFused);
 
     let clap = Clap::load(place.path().to_str().unwrap()).unwrap();
     let embedded = |samples: &[i16]| {

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write};
 
 use echoic::towers::adapter::Adapter;
-use echoic::towers::family::detect;
+use echoic::towers::detect;
 use echoic::decoder::{Decoder, GenerateOptions};
 use serde_json::Value;
 

@@ -11,7 +11,7 @@ use super::record::{Record, Source};
 use super::registry::{Entry, Kind, STARTER, known};
 use crate::file::sha256;
 use crate::progress::{Phase, Progress};
-use crate::towers::family::Family;
+use crate::towers::Family;
 use crate::{Error, Result};
 
 /// A model or sample set and whether it is installed.

@@ -16,7 +16,7 @@ use super::repository::{Snapshot, tokenizer_files};
 use super::transfer::{Client, Remote};
 use crate::file::sha256;
 use crate::progress::{Phase, Progress, Stop};
-use crate::towers::family::{self, Family};
+use crate::towers::{self, Family};
 use crate::{Error, Result};
 
 /// What may be said about a pull beside its source.
@@ -85,7 +85,7 @@ impl ModelCache {
             Error::input(path.display(), "a file of this machine", "a name to keep it under").with_hint("add --as NAME")
         })?;
         let name = self.free_name(asked)?;
-        let found = family::detect(path)?;
+        let found = towers::detect(path)?;
         let at = std::path::absolute(path).map_err(Error::io("find", path))?;
         let mut work = match Work::begin(self, name, |_| false)? {
             Begun::Work(work) => work,
@@ -188,7 +188,7 @@ impl<'a> Work<'a> {
             if file == "config.json" && configured {
                 // Another kind of model shows before its weights are fetched.
                 let json = std::fs::read(path).map_err(Error::io("read", path))?;
-                family::from_config(&json, Path::new(&format!("{}/config.json", reference.repository)))?;
+                towers::from_config(&json, Path::new(&format!("{}/config.json", reference.repository)))?;
             }
             Ok(())
         })?;
@@ -363,8 +363,8 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn detect(&self, weights: &str) -> Result<family::Detected> {
-        family::detect(&self.fresh.join(weights))
+    fn detect(&self, weights: &str) -> Result<towers::Detected> {
+        towers::detect(&self.fresh.join(weights))
     }
 
     /// Sees to a tokenizer. One that was asked for must be there; the usual one of the family is fetched where that is possible.
@@ -434,7 +434,7 @@ impl<'a> Work<'a> {
     }
 
     /// Writes the record, and makes the folder a model.
-    fn finish(mut self, found: family::Detected, licence: String, source: Source) -> Result<PathBuf> {
+    fn finish(mut self, found: towers::Detected, licence: String, source: Source) -> Result<PathBuf> {
         let weights = found.weights.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         self.kept.sort_by(|one, other| one.name.cmp(&other.name));
         let files = Files { weights, kept: std::mem::take(&mut self.kept) };

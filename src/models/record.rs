@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::towers::family::Family;
+use crate::towers::Family;
 use crate::{Error, Result};
 
 /// The name of the record in the model's folder.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::hub::Reference;
 use super::transfer::Client;
-use crate::towers::family;
+use crate::towers;
 use crate::{Error, Result};
 
 /// What a hub says of a repository.
@@ -84,7 +84,7 @@ impl Snapshot {
     }
 
     fn weights(&self, subject: &str) -> Result<String> {
-        if let Some(usual) = family::WEIGHTS.iter().find(|name| self.files.contains(**name)) {
+        if let Some(usual) = towers::WEIGHTS.iter().find(|name| self.files.contains(**name)) {
             return Ok((*usual).to_owned());
         }
         let all: Vec<&str> = self.checkpoints().collect();
@@ -93,7 +93,7 @@ impl Snapshot {
             [] => {
                 let shards = self.files.contains("model.safetensors.index.json");
                 let found = if shards { "weights in several pieces" } else { "no checkpoint" };
-                Err(Error::input(subject, found, format!("one of {}", family::WEIGHTS.join(", ")))
+                Err(Error::input(subject, found, format!("one of {}", towers::WEIGHTS.join(", ")))
                     .with_hint("it is another kind of model; `--embeddings` brings the embeddings of any model"))
             }
             several => Err(Error::input(subject, format!("{} checkpoints", several.len()), "one")

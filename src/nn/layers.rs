@@ -3,8 +3,8 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use super::gemm::{Packed, multiply_inline};
+use super::tensors::Tensors;
 use crate::Result;
-use crate::formats::checkpoint::Tensors;
 
 /// A linear layer: `x · Wᵀ + b`.
 #[derive(Debug)]

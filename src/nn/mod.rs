@@ -5,4 +5,5 @@ pub(crate) mod gemm;
 pub(crate) mod layers;
 pub(crate) mod narrow;
 pub(crate) mod ragged;
+pub(crate) mod tensors;
 pub(crate) mod winograd;

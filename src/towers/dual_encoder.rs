@@ -11,8 +11,8 @@ use crate::audio::Clip;
 
 /// The two towers of a model. Each is loaded when it is first used.
 pub(crate) trait Towers: Debug + Send + Sync {
-    /// A text as the tokenizer is given it.
-    fn worded<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// The prompt template: a text as the tokenizer is given it.
+    fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
         Cow::Borrowed(text)
     }
 

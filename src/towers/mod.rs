@@ -17,18 +17,21 @@
 //! ```
 
 pub mod adapter;
+pub(crate) mod audio_tower;
+mod detect;
 mod dual_encoder;
 pub mod encoders;
 pub(crate) mod families;
-pub mod family;
 pub mod features;
 pub mod framing;
-mod model;
-mod pair;
+pub(crate) mod model;
+pub(crate) mod pair;
 pub mod pooling;
 mod projection;
 mod text;
-mod tokens;
+pub(crate) mod tokens;
 pub mod windows;
 
-pub use crate::towers::model::{AudioEmbedding, Clap, WindowEmbedding};
+pub use detect::{Detected, WEIGHTS, detect, from_config, weights};
+pub use families::spec::Family;
+pub use model::{AudioEmbedding, Clap, WindowEmbedding};

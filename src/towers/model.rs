@@ -1,6 +1,6 @@
 //! A loaded model: two towers, the adapter between them if there is one, and the identity of the space that they make.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -9,18 +9,11 @@ use tokenizers::Tokenizer;
 
 use super::adapter::Adapter;
 use super::dual_encoder::{Heard, Towers};
-use super::families::starter::{self, Starter};
 use super::features::Features;
-use super::pair::Pair;
-use super::{family, tokens};
 use crate::audio::Clip;
 use crate::digest::hex;
-use crate::models::{self, STARTER};
 use crate::progress::{Progress, Stop};
 use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding};
-
-/// The starter's adapter; empty in builds made before it was trained.
-const SHIPPED_ADAPTER: &[u8] = include_bytes!("../../models/starter/adapter.safetensors");
 
 /// Texts embedded between two reports of progress.
 const BATCH: usize = 512;
@@ -63,70 +56,22 @@ pub struct WindowEmbedding {
 }
 
 /// A model before an adapter is put to it.
-struct Parts {
-    name: String,
-    dim: usize,
-    weights: Vec<String>,
-    towers: Box<dyn Towers>,
-    tokenizer: Tokenizer,
+pub(crate) struct Parts {
+    /// The name that a store keeps of it.
+    pub name: String,
+    pub dim: usize,
+    /// SHA-256 of the files that decide on the embeddings.
+    pub weights: Vec<String>,
+    pub towers: Box<dyn Towers>,
+    pub tokenizer: Tokenizer,
 }
 
 impl Clap {
-    /// Loads a model: one that `echoic models list` names, or a folder or file with a checkpoint of a known family. The starter comes with the
-    /// adapter that it ships with; the families of CLAP need none.
+    /// Puts a model together with an adapter, if it needs one.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for what is neither a model nor a folder, [`Error::ModelMissing`] when it is not installed, [`Error::Input`] that
-    /// says what is wrong with a checkpoint.
-    pub fn load(model: &str) -> Result<Self> {
-        let shipped = model == STARTER && !SHIPPED_ADAPTER.is_empty();
-        let adapter = shipped.then(|| Adapter::from_bytes(SHIPPED_ADAPTER, "the shipped adapter")).transpose()?;
-        Self::join(Parts::load(model)?, adapter)
-    }
-
-    /// Loads a model with an adapter of one's own, written by `echoic align`.
-    ///
-    /// # Errors
-    /// As [`Clap::load`], and [`Error::Io`] or [`Error::Input`] about the adapter file.
-    pub fn load_with_adapter(model: &str, adapter: &Path) -> Result<Self> {
-        Self::join(Parts::load(model)?, Some(Adapter::load(adapter)?))
-    }
-
-    /// Loads the model that makes embeddings of `space`: the one that a store is bound to.
-    ///
-    /// An adapter of the user's own is found among those that [`crate::models::keep_adapter`] has kept.
-    ///
-    /// # Errors
-    /// As [`Clap::load`]; [`Error::SpaceMismatch`] when the installed model makes embeddings of another space.
-    pub fn for_space(space: &EmbeddingSpace) -> Result<Self> {
-        let mut clap = Self::load(&space.model)?;
-        if clap.space() == space {
-            return Ok(clap);
-        }
-        let shipped = clap.space.to_string();
-        for file in models::kept_adapters()? {
-            let adapter = Adapter::load(&file)?;
-            if identity(&clap.weights, Some(&adapter)) == space.sha256 && adapter.facts().outputs == space.dim {
-                clap.space.sha256.clone_from(&space.sha256);
-                clap.adapter = Some(adapter);
-                return Ok(clap);
-            }
-        }
-        Err(Error::SpaceMismatch { store: space.to_string(), given: shipped })
-    }
-
-    /// The tokenizer for texts of a store: that of its model, or the starter's where the embeddings come from outside.
-    ///
-    /// # Errors
-    /// As [`Clap::load`].
-    pub fn tokenizer_for(space: &EmbeddingSpace) -> Result<Tokenizer> {
-        if space.is_external() || space.model == STARTER {
-            return tokens::from_json(&models::path(STARTER)?.join(starter::TOKENIZER), starter::MINILM.limit);
-        }
-        Pair::open(family::detect(&located(&space.model)?.0)?)?.tokenizer()
-    }
-
-    fn join(parts: Parts, adapter: Option<Adapter>) -> Result<Self> {
+    /// [`Error::Input`] for an adapter of another model.
+    pub(crate) fn join(parts: Parts, adapter: Option<Adapter>) -> Result<Self> {
         let Parts { name, dim, weights, towers, tokenizer } = parts;
         if let Some(adapter) = &adapter {
             fits(adapter, towers.features(), dim)?;
@@ -138,6 +83,20 @@ impl Clap {
     /// The identity of the space: the model's name, a SHA-256 over the hashes of the weights and of the adapter, and the dimension.
     pub fn space(&self) -> &EmbeddingSpace {
         &self.space
+    }
+
+    /// The same model with another adapter.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an adapter of another model.
+    pub(crate) fn with_adapter(self, adapter: Adapter) -> Result<Self> {
+        let Self { space, weights, towers, tokenizer, adapter: _ } = self;
+        Self::join(Parts { name: space.model, dim: space.dim, weights, towers, tokenizer }, Some(adapter))
+    }
+
+    /// Whether the model with this adapter makes embeddings of `space`.
+    pub(crate) fn makes(&self, space: &EmbeddingSpace, adapter: &Adapter) -> bool {
+        identity(&self.weights, Some(adapter)) == space.sha256 && adapter.facts().outputs == space.dim
     }
 
     /// SHA-256 of the files that the towers' embeddings depend on.
@@ -155,7 +114,7 @@ impl Clap {
     /// # Errors
     /// [`Error::Internal`] when the tokenizer fails.
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
-        match self.tokenizer.encode_fast(self.towers.worded(text).as_ref(), true) {
+        match self.tokenizer.encode_fast(self.towers.prompt(text).as_ref(), true) {
             Ok(encoding) => Ok(encoding.get_ids().to_vec()),
             Err(cause) => Err(Error::Internal(format!("cannot tokenise {text:?}: {cause}"))),
         }
@@ -294,52 +253,6 @@ impl Clap {
     pub fn load_audio(&self) -> Result<()> {
         self.towers.load_audio()
     }
-}
-
-impl Parts {
-    fn load(model: &str) -> Result<Self> {
-        if model == STARTER {
-            let folder = models::path(STARTER)?;
-            return Ok(Self {
-                name: STARTER.to_owned(),
-                dim: starter::MINILM.width,
-                // The files were checked against these hashes when they were unpacked; hashing 115 MB at every start would cost more than
-                // embedding a text. `echoic models verify` checks them again.
-                weights: models::starter_weights(),
-                tokenizer: tokens::from_json(&folder.join(starter::TOKENIZER), starter::MINILM.limit)?,
-                towers: Box::new(Starter::new(&folder)),
-            });
-        }
-        let (place, name) = located(model)?;
-        let found = family::detect(&place)?;
-        let (dim, weights) = (found.dim, vec![models::weights_sha256(&found.weights)?]);
-        let pair = Pair::open(found)?;
-        let tokenizer = pair.tokenizer()?;
-        Ok(Self { name, dim, weights, tokenizer, towers: Box::new(pair) })
-    }
-}
-
-/// Where a model lies, and the name that a store keeps of it: that of an installed one, or the whole path of a file or folder, so that it is found
-/// again from wherever the store is opened.
-fn located(model: &str) -> Result<(PathBuf, String)> {
-    let given = Path::new(model);
-    match models::path(model) {
-        Ok(folder) => Ok((folder, model.to_owned())),
-        Err(_) if given.exists() => Ok((given.to_path_buf(), absolute(given)?)),
-        // No model's name begins like this: it is where a store found its model.
-        Err(_) if given.is_absolute() => Err(Error::ModelMissing {
-            model: model.to_owned(),
-            reason: "there is no such file or folder".into(),
-            hint: "put the model where it was when the store was made".into(),
-        }),
-        Err(error) => Err(error),
-    }
-}
-
-fn absolute(path: &Path) -> Result<String> {
-    let whole = std::fs::canonicalize(path).map_err(Error::io("find", path))?;
-    let text = whole.to_str().map(str::to_owned);
-    text.ok_or_else(|| Error::input(path.display(), "a name that is not UTF-8", "a folder that a store can name"))
 }
 
 /// A SHA-256 over everything that decides on the embeddings.

@@ -1,96 +1,66 @@
 //! The towers of a CLAP model: both in one checkpoint, each with a projection into the space that they share.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use tokenizers::Tokenizer;
 
+use super::audio_tower::AudioTower;
+use super::detect::Detected;
 use super::dual_encoder::{Heard, Towers, get_or_load};
-use super::encoders::cnn14::Cnn14;
-use super::encoders::htsat::Htsat;
-use super::families::{laion, msclap, wavcaps};
-use super::family::{Detected, Family};
+use super::families::spec::{Layout, Source};
 use super::features::Features;
-use super::framing::Framing;
-use super::projection::Projection;
 use super::text::TextTower;
-use super::tokens::{self, Kind};
+use super::tokens;
 use crate::audio::Clip;
-use crate::formats::checkpoint::{Checkpoint, Tensors};
+use crate::nn::tensors::Tensors;
 use crate::{Error, Result};
 
 /// The towers of a checkpoint.
-#[derive(Debug)]
 pub(crate) struct Pair {
-    family: Family,
+    layout: &'static Layout,
     dim: usize,
-    file: Checkpoint,
-    folder: PathBuf,
+    source: Source,
     text: OnceLock<TextTower>,
     audio: OnceLock<AudioTower>,
 }
 
-/// An audio tower with its way of listening.
-#[derive(Debug)]
-pub(crate) struct AudioTower {
-    pub encoder: Encoder,
-    pub framing: Framing,
-    pub projection: Projection,
-}
-
-/// What turns log-mel frames into features.
-#[derive(Debug)]
-pub(crate) enum Encoder {
-    Cnn14(Cnn14),
-    Htsat(Box<Htsat>),
-}
-
-impl Encoder {
-    /// The features of a window of log-mel frames `[frames, bands]`.
-    fn forward(&self, mel: &[f32]) -> Result<Vec<f32>> {
-        match self {
-            Self::Cnn14(tower) => tower.forward(mel),
-            Self::Htsat(tower) => tower.forward(mel),
-        }
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("source", &self.source).field("dim", &self.dim).finish_non_exhaustive()
     }
 }
 
 impl Pair {
-    /// Opens a checkpoint that was found to be of a CLAP's family; neither tower is loaded yet.
+    /// Opens a checkpoint that was found to be of a family of CLAP; neither tower is loaded yet.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Input`] when the file is damaged, or of the starter.
     pub fn open(found: Detected) -> Result<Self> {
         let Detected { family, dim, weights } = found;
-        if family == Family::Starter {
-            return Err(Error::input(weights.display(), "the starter", "a checkpoint of both towers")
-                .with_hint("name it: `--model starter`"));
-        }
-        let file = Checkpoint::open(&weights)?;
-        let folder = weights.parent().map(Path::to_path_buf).unwrap_or_default();
-        Ok(Self { family, dim, file, folder, text: OnceLock::new(), audio: OnceLock::new() })
+        let Some(layout) = &family.spec().layout else {
+            return Err(Error::input(weights.display(), format!("the {family}"), "a checkpoint of both towers")
+                .with_hint(format!("name the model: {family}")));
+        };
+        Ok(Self { layout, dim, source: Source::open(&weights)?, text: OnceLock::new(), audio: OnceLock::new() })
     }
 
-    /// The tokenizer of the text tower, which must know no token that the tower does not.
+    /// The tokenizer of the text tower, which must know no token that the tower does not. `word_pieces` finds the `tokenizer.json` of
+    /// bert-base-uncased, where the model brings none and needs it.
     ///
     /// # Errors
     /// As [`tokens::load`], and [`Error::Input`] when it belongs to another model.
-    pub fn tokenizer(&self) -> Result<Tokenizer> {
-        let (kind, limit, words) = match self.family {
-            Family::Laion | Family::LaionFused => {
-                (Kind::Roberta, laion::LIMIT, "text_model.embeddings.word_embeddings.weight")
-            }
-            Family::LaionOriginal => (Kind::Roberta, laion::LIMIT, "text_branch.embeddings.word_embeddings.weight"),
-            Family::Msclap2023 => (Kind::Gpt2, msclap::limit(&self.file)?, msclap::WORDS),
-            _ => (Kind::WordPiece, wavcaps::LIMIT, "text_encoder.text_encoder.embeddings.word_embeddings.weight"),
-        };
-        let tokenizer = tokens::load(&self.folder, kind, limit)?;
-        let known = self.file.shape(words).and_then(|shape| shape.first().copied()).unwrap_or_default();
+    pub fn tokenizer(&self, word_pieces: &dyn Fn() -> Result<PathBuf>) -> Result<Tokenizer> {
+        let Self { layout, source, .. } = self;
+        let limit = (layout.token_limit)(source)?;
+        let tokenizer = tokens::load(&source.folder, layout.tokenizer, limit, word_pieces)?;
+        let known = source.file.shape(layout.words).and_then(|shape| shape.first().copied()).unwrap_or_default();
         match tokenizer.get_vocab_size(true) {
             tokens if tokens <= known => Ok(tokenizer),
             tokens => Err(Error::input(
-                format!("the tokenizer for {}", self.file.path().display()),
+                format!("the tokenizer for {}", source.file.path().display()),
                 format!("{tokens} tokens"),
                 format!("at most {known}, as the text tower has"),
             )
@@ -98,37 +68,18 @@ impl Pair {
         }
     }
 
-    fn config(&self) -> Result<laion::Config> {
-        laion::Config::read(&self.folder.join("config.json"))
-    }
-
     fn text(&self) -> Result<&TextTower> {
-        get_or_load(&self.text, || match self.family {
-            Family::Laion | Family::LaionFused => laion::text(&self.file, &self.config()?),
-            Family::LaionOriginal => laion::original_text(&self.file),
-            Family::Msclap2023 => msclap::text(&self.file),
-            _ => wavcaps::text(&self.file),
-        })
+        get_or_load(&self.text, || (self.layout.load_text)(&self.source))
     }
 
     fn audio(&self) -> Result<&AudioTower> {
-        get_or_load(&self.audio, || match self.family {
-            Family::Laion => laion::audio(&self.file, &self.config()?, Framing::LAION),
-            Family::LaionFused => laion::audio(&self.file, &self.config()?, Framing::LAION_FUSED),
-            Family::LaionOriginal => laion::original_audio(&self.file),
-            Family::Msclap2023 => msclap::audio(&self.file),
-            Family::WavcapsHtsat => wavcaps::htsat(&self.file),
-            _ => wavcaps::cnn14(&self.file),
-        })
+        get_or_load(&self.audio, || (self.layout.load_audio)(&self.source))
     }
 }
 
 impl Towers for Pair {
-    fn worded<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.family {
-            Family::Msclap2023 => Cow::Owned(msclap::worded(text)),
-            _ => Cow::Borrowed(text),
-        }
+    fn prompt<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        (self.layout.prompt)(text)
     }
 
     fn embed_tokens(&self, texts: &[&[u32]]) -> Result<Vec<f32>> {

@@ -1,7 +1,7 @@
 //! From a tower's features to the space that both towers share.
 
-use crate::formats::checkpoint::{Tensors, lengths};
 use crate::nn::layers::{Linear, Norm, add, gelu_all};
+use crate::nn::tensors::{Tensors, lengths};
 use crate::{Error, Result, embedding};
 
 /// Two linear layers, and unit length in the end.

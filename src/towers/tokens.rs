@@ -1,6 +1,6 @@
 //! Tokenizers of the text towers: `tokenizer.json`, or the vocabularies that older models carry.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
@@ -11,7 +11,6 @@ use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer, TruncationParams, decoders};
 
-use crate::models::{self, STARTER};
 use crate::{Error, Result};
 
 /// What cuts texts into tokens.
@@ -41,11 +40,16 @@ impl Kind {
 /// The tokenizer in `folder`, set to cut at `limit` tokens and not to pad.
 ///
 /// WavCaps' checkpoints carry none: their text tower is bert-base-uncased, whose vocabulary the starter's text tower has, token by token
-/// (SHA-256 of its `vocab.txt`: 07eced37…92038a3). So it is taken from there.
+/// (SHA-256 of its `vocab.txt`: 07eced37…92038a3). So `word_pieces` finds that.
 ///
 /// # Errors
-/// [`Error::Input`] when a file is damaged or there is none; [`Error::ModelMissing`] when the starter would be needed.
-pub(crate) fn load(folder: &Path, kind: Kind, limit: usize) -> Result<Tokenizer> {
+/// [`Error::Input`] when a file is damaged or there is none; whatever `word_pieces` returns.
+pub(crate) fn load(
+    folder: &Path,
+    kind: Kind,
+    limit: usize,
+    word_pieces: &dyn Fn() -> Result<PathBuf>,
+) -> Result<Tokenizer> {
     let at = |name: &str| folder.join(name);
     let (json, words) = (at("tokenizer.json"), at("vocab.txt"));
     let pairs = (at("vocab.json"), at("merges.txt"));
@@ -53,7 +57,7 @@ pub(crate) fn load(folder: &Path, kind: Kind, limit: usize) -> Result<Tokenizer>
     let (made, source) = match kind {
         _ if json.is_file() => (read(&json)?, json),
         Kind::WordPiece if words.is_file() => (word_piece(&words)?, words),
-        Kind::WordPiece => return from_json(&models::path(STARTER)?.join(super::families::starter::TOKENIZER), limit),
+        Kind::WordPiece => return from_json(&word_pieces()?, limit),
         Kind::Roberta if has_pairs => (roberta(bytes(&pairs.0, &pairs.1)?, &pairs.0)?, pairs.0),
         Kind::Gpt2 if has_pairs => (bytes(&pairs.0, &pairs.1)?, pairs.0),
         Kind::Roberta | Kind::Gpt2 => return Err(kind.missing(folder)),

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::formats::checkpoint::{Tensors, count, lengths};
 use crate::nn::layers::{Linear, Norm, add, gelu_all};
 use crate::nn::ragged::{Beginnings, Reach, attend};
+use crate::nn::tensors::{Tensors, count, lengths};
 use crate::{Error, Result};
 
 /// What makes one BERT differ from another; all activations are GELU by the error function.
@@ -71,9 +71,8 @@ impl BertConfig {
         let [types, _] = lengths(file, "embeddings.token_type_embeddings.weight")?;
         let [inner, _] = lengths(file, "encoder.layer.0.intermediate.dense.weight")?;
         let layers = count(file, "encoder.layer.");
-        let unsaid =
-            Self { heads: 0, first_position: 0, epsilon: 0.0, limit: 0, ..crate::towers::families::starter::MINILM };
-        Ok(Self { layers, width, inner, vocabulary, positions, types, ..unsaid })
+        let (heads, first_position, epsilon, limit) = (0, 0, 0.0, 0);
+        Ok(Self { layers, width, heads, inner, vocabulary, positions, first_position, types, epsilon, limit })
     }
 }
 

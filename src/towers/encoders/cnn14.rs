@@ -6,10 +6,10 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::formats::checkpoint::Tensors;
 use crate::nn::feature_map::{Map, Then};
 use crate::nn::gemm::{Packed, multiply_inline};
 use crate::nn::narrow::Narrow;
+use crate::nn::tensors::Tensors;
 use crate::nn::winograd::Convolution;
 use crate::{Error, Result};
 

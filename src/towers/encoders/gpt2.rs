@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 
-use crate::formats::checkpoint::{Tensors, count, lengths};
 use crate::nn::layers::{Linear, Norm, add, gelu_tanh_all};
 use crate::nn::ragged::{Beginnings, Reach, attend};
+use crate::nn::tensors::{Tensors, count, lengths};
 use crate::{Error, Result};
 
 /// Components of a head in every GPT-2 of its makers: a checkpoint does not say how many heads there are.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::cnn14::norm as batch_norm;
 use super::swin::{Block, Geometry, project, spread_positions};
-use crate::formats::checkpoint::{Tensors, count, lengths};
 use crate::nn::layers::{Linear, Norm};
+use crate::nn::tensors::{Tensors, count, lengths};
 use crate::{Error, Result};
 
 /// The epsilon of PyTorch's layer norm.

@@ -8,8 +8,9 @@ use std::path::Path;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::Result;
-use crate::formats::checkpoint::{Checkpoint, Tensors};
+use crate::formats::checkpoint::Checkpoint;
 use crate::nn::feature_map::{Map, Then};
+use crate::nn::tensors::Tensors;
 use crate::nn::winograd::{Convolution, Workspace};
 
 /// Log-mel frames of a full block (`EMB_BLOCK_LENGTH` in `aisfx/inference.py`).

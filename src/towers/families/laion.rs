@@ -4,37 +4,130 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::spec::{Family, FamilySpec, Layout, Relative, Source, as_it_is};
 use crate::formats::checkpoint::Checkpoint;
 use crate::nn::layers::Linear;
+use crate::towers::audio_tower::{AudioTower, Encoder};
 use crate::towers::encoders::bert::{Bert, BertConfig, Readout};
-use crate::towers::encoders::htsat::{Htsat, HtsatConfig, Layout};
+use crate::towers::encoders::htsat::{Htsat, HtsatConfig, Layout as Names};
 use crate::towers::framing::Framing;
-use crate::towers::pair::{AudioTower, Encoder};
 use crate::towers::projection::Projection;
 use crate::towers::text::{TextEncoder, TextTower};
+use crate::towers::tokens::Kind;
 use crate::{Error, Result};
+
+const TOKENIZER: &str = "FacebookAI/roberta-base";
+const LICENCE: &str = "Apache-2.0 (LAION)";
+
+/// Hugging Face's `ClapModel`.
+pub(crate) const UNFUSED: FamilySpec = FamilySpec {
+    family: Family::Laion,
+    name: "laion",
+    licence: LICENCE,
+    tokenizer: TOKENIZER,
+    layout: Some(HUGGING_FACE),
+    relatives: &[],
+};
+
+/// The same with the fusion branch.
+pub(crate) const FUSED: FamilySpec = FamilySpec {
+    family: Family::LaionFused,
+    name: "laion-fused",
+    licence: LICENCE,
+    tokenizer: TOKENIZER,
+    layout: Some(Layout {
+        signature: [
+            "audio_model.audio_encoder.patch_embed.mel_conv2d.weight",
+            "text_model.embeddings.word_embeddings.weight",
+            "audio_projection.linear1.weight",
+        ],
+        load_audio: |source| audio(source, Framing::LAION_FUSED),
+        ..HUGGING_FACE
+    }),
+    relatives: &[],
+};
+
+/// LAION's own code.
+pub(crate) const ORIGINAL: FamilySpec = FamilySpec {
+    family: Family::LaionOriginal,
+    name: "laion-original",
+    licence: "see its publisher; the code of LAION CLAP is CC0-1.0",
+    tokenizer: TOKENIZER,
+    layout: Some(Layout {
+        signature: [
+            "audio_branch.patch_embed.proj.weight",
+            "text_branch.embeddings.word_embeddings.weight",
+            "audio_projection.0.weight",
+        ],
+        dim: "text_projection.2.weight",
+        words: "text_branch.embeddings.word_embeddings.weight",
+        configured: false,
+        load_text: original_text,
+        load_audio: original_audio,
+        ..HUGGING_FACE
+    }),
+    relatives: &[
+        Relative {
+            tensor: "audio_branch.patch_embed.mel_conv2d.weight",
+            what: "LAION CLAP with the fusion branch, in the names of the original code",
+            instead: "use a checkpoint without fusion, such as 630k-audioset-best.pt",
+        },
+        Relative {
+            tensor: "audio_branch.conv_block1.conv1.weight",
+            what: "LAION CLAP with the audio tower PANN",
+            instead: "use a checkpoint with the audio tower HTSAT, such as 630k-audioset-best.pt",
+        },
+        Relative {
+            tensor: "text_branch.token_embedding.weight",
+            what: "LAION CLAP with a text tower of CLIP",
+            instead: "use a checkpoint with the text tower RoBERTa, such as 630k-audioset-best.pt",
+        },
+    ],
+};
+
+/// The layout without fusion.
+const HUGGING_FACE: Layout = Layout {
+    signature: [
+        "audio_model.audio_encoder.patch_embed.proj.weight",
+        "text_model.embeddings.word_embeddings.weight",
+        "audio_projection.linear1.weight",
+    ],
+    dim: "text_projection.linear2.weight",
+    words: "text_model.embeddings.word_embeddings.weight",
+    configured: true,
+    tokenizer: Kind::Roberta,
+    token_limit: |_| Ok(LIMIT),
+    prompt: as_it_is,
+    load_text: text,
+    load_audio: |source| audio(source, Framing::LAION),
+};
 
 /// Tokens of a text that count: the model was trained with this `max_length`, and its own code cuts there (`laion_clap/hook.py`). Hugging Face's
 /// tokenizer cuts at 512, where no training text has been.
-pub(crate) const LIMIT: usize = 77;
+const LIMIT: usize = 77;
 
 /// The first row of the position embeddings that a token has: behind that of the padding, 1.
 const FIRST_POSITION: usize = 2;
 
 /// What `config.json` says and no tensor tells; what it leaves out is as in `transformers`.
 #[derive(Debug)]
-pub(crate) struct Config {
+struct Config {
     heads: usize,
     epsilon: f32,
     audio: HtsatConfig,
 }
 
 impl Config {
+    /// Reads the `config.json` beside a checkpoint.
+    fn beside(source: &Source) -> Result<Self> {
+        Self::read(&source.folder.join("config.json"))
+    }
+
     /// Reads `config.json`.
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Input`] when it is damaged or describes a model that does not compute as this one.
-    pub fn read(path: &Path) -> Result<Self> {
+    fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let all: Value = serde_json::from_slice(&bytes).map_err(|cause| {
             Error::input(path.display(), format!("a damaged file ({cause})"), "the configuration of a ClapModel")
@@ -73,30 +166,39 @@ impl Config {
 }
 
 /// HTSAT, as Hugging Face names it.
-pub(crate) fn audio(file: &Checkpoint, config: &Config, framing: Framing) -> Result<AudioTower> {
-    let tower = Htsat::load(file, "audio_model.audio_encoder.", Layout::HuggingFace, &config.audio)?;
-    heard(file, tower, ["audio_projection.linear1", "audio_projection.linear2"], framing)
+fn audio(source: &Source, framing: Framing) -> Result<AudioTower> {
+    let config = Config::beside(source)?;
+    let tower = Htsat::load(&source.file, "audio_model.audio_encoder.", Names::HuggingFace, &config.audio)?;
+    projected(&source.file, tower, ["audio_projection.linear1", "audio_projection.linear2"], framing)
 }
 
 /// The same as LAION's own code names it.
-pub(crate) fn original_audio(file: &Checkpoint) -> Result<AudioTower> {
-    let tower = Htsat::load(file, "audio_branch.", Layout::Original, &HtsatConfig::of(file, "audio_branch.")?)?;
-    heard(file, tower, ["audio_projection.0", "audio_projection.2"], Framing::LAION)
+fn original_audio(source: &Source) -> Result<AudioTower> {
+    let file = &source.file;
+    let tower = Htsat::load(file, "audio_branch.", Names::Original, &HtsatConfig::of(file, "audio_branch.")?)?;
+    projected(file, tower, ["audio_projection.0", "audio_projection.2"], Framing::LAION)
 }
 
-fn heard(file: &Checkpoint, tower: Htsat, projection: [&str; 2], framing: Framing) -> Result<AudioTower> {
+fn projected(file: &Checkpoint, tower: Htsat, projection: [&str; 2], framing: Framing) -> Result<AudioTower> {
     let projection = Projection::load(file, projection, tower.dim())?;
     Ok(AudioTower { encoder: Encoder::Htsat(Box::new(tower)), framing, projection })
 }
 
 /// RoBERTa with its pooler, as Hugging Face names it.
-pub(crate) fn text(file: &Checkpoint, config: &Config) -> Result<TextTower> {
-    roberta(file, "text_model.", ["text_projection.linear1", "text_projection.linear2"], config.heads, config.epsilon)
+fn text(source: &Source) -> Result<TextTower> {
+    let config = Config::beside(source)?;
+    roberta(
+        &source.file,
+        "text_model.",
+        ["text_projection.linear1", "text_projection.linear2"],
+        config.heads,
+        config.epsilon,
+    )
 }
 
 /// The same as LAION's own code names it: roberta-base, whose sizes it does not say.
-pub(crate) fn original_text(file: &Checkpoint) -> Result<TextTower> {
-    roberta(file, "text_branch.", ["text_projection.0", "text_projection.2"], 0, 1e-5)
+fn original_text(source: &Source) -> Result<TextTower> {
+    roberta(&source.file, "text_branch.", ["text_projection.0", "text_projection.2"], 0, 1e-5)
 }
 
 /// Components of a head of every RoBERTa of its makers.

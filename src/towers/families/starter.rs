@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::spec::{Family, FamilySpec};
 use crate::audio::{Clip, MelParameters};
 use crate::formats::checkpoint::Checkpoint;
 use crate::towers::dual_encoder::{Heard, Towers, get_or_load};
@@ -13,6 +14,22 @@ use crate::towers::pooling::Pooling;
 use crate::towers::text::{TextEncoder, TextTower};
 use crate::towers::windows;
 use crate::{Error, Result};
+
+/// Not a checkpoint but a folder of two.
+pub(crate) const STARTER: FamilySpec = FamilySpec {
+    family: Family::Starter,
+    name: "starter",
+    licence: "audio tower CC BY 4.0, text tower Apache-2.0",
+    tokenizer: "google-bert/bert-base-uncased",
+    layout: None,
+    relatives: &[],
+};
+
+/// The adapter that comes with it; empty in builds made before it was trained.
+pub(crate) const SHIPPED_ADAPTER: &[u8] = include_bytes!("../../../models/starter/adapter.safetensors");
+
+/// Where the text tower's weights lie in the model's folder.
+pub(crate) const TEXT: &str = "minilm/model.safetensors";
 
 /// Where the tokenizer lies in the model's folder.
 pub(crate) const TOKENIZER: &str = "minilm/tokenizer.json";
@@ -54,7 +71,7 @@ impl Starter {
 
     fn text(&self) -> Result<&TextTower> {
         get_or_load(&self.text, || {
-            let file = Checkpoint::open(&self.folder.join("minilm/model.safetensors"))?;
+            let file = Checkpoint::open(&self.folder.join(TEXT))?;
             let bert = Bert::load(&file, MINILM)?;
             let encoder = TextEncoder::Bert { bert, readout: Readout::Mean, pooler: None };
             Ok(TextTower { encoder, projection: None })

@@ -2,24 +2,69 @@
 //!
 //! `retrieval/models/ase_model.py`: each side's features go through a linear layer, ReLU and a linear layer, and are scaled to unit length.
 
+use super::spec::{Family, FamilySpec, Layout, Source, as_it_is};
 use crate::Result;
-use crate::formats::checkpoint::{Checkpoint, lengths};
+use crate::nn::tensors::lengths;
+use crate::towers::audio_tower::{AudioTower, Encoder};
 use crate::towers::encoders::bert::{Bert, BertConfig, Readout};
 use crate::towers::encoders::cnn14::{Cnn14, Cnn14Config};
-use crate::towers::encoders::htsat::{Htsat, HtsatConfig, Layout};
+use crate::towers::encoders::htsat::{Htsat, HtsatConfig, Layout as Names};
 use crate::towers::framing::Framing;
-use crate::towers::pair::{AudioTower, Encoder};
 use crate::towers::projection::Projection;
 use crate::towers::text::{TextEncoder, TextTower};
+use crate::towers::tokens::Kind;
+
+const TOKENIZER: &str = "google-bert/bert-base-uncased";
+const LICENCE: &str = "WavCaps: academic, non-commercial use only";
+
+/// The audio tower CNN14.
+pub(crate) const CNN14: FamilySpec = FamilySpec {
+    family: Family::WavcapsCnn14,
+    name: "wavcaps-cnn14",
+    licence: LICENCE,
+    tokenizer: TOKENIZER,
+    layout: Some(Layout {
+        signature: ["audio_encoder.audio_enc.conv_block1.conv1.weight", WORDS, "audio_proj.0.weight"],
+        load_audio: cnn14,
+        ..LAYOUT
+    }),
+    relatives: &[],
+};
+
+/// The audio tower HTSAT.
+pub(crate) const HTSAT: FamilySpec = FamilySpec {
+    family: Family::WavcapsHtsat,
+    name: "wavcaps-htsat",
+    licence: LICENCE,
+    tokenizer: TOKENIZER,
+    layout: Some(LAYOUT),
+    relatives: &[],
+};
+
+/// The layout with HTSAT.
+const LAYOUT: Layout = Layout {
+    signature: ["audio_encoder.audio_enc.patch_embed.proj.weight", WORDS, "audio_proj.0.weight"],
+    dim: "text_proj.2.weight",
+    words: WORDS,
+    configured: false,
+    tokenizer: Kind::WordPiece,
+    token_limit: |_| Ok(LIMIT),
+    prompt: as_it_is,
+    load_text: text,
+    load_audio: htsat,
+};
+
+const WORDS: &str = "text_encoder.text_encoder.embeddings.word_embeddings.weight";
 
 /// Tokens of a text that count (`max_length` in `retrieval/models/text_encoder.py`).
-pub(crate) const LIMIT: usize = 30;
+const LIMIT: usize = 30;
 
 /// Components of a head in every BERT of its makers: the checkpoint does not say how many heads there are.
 const HEAD: usize = 64;
 
 /// BERT without its pooler, read at `[CLS]`.
-pub(crate) fn text(file: &Checkpoint) -> Result<TextTower> {
+fn text(source: &Source) -> Result<TextTower> {
+    let file = &source.file;
     let part = file.part("text_encoder.text_encoder.");
     let mut config = BertConfig { epsilon: 1e-12, limit: LIMIT, ..BertConfig::of(&part)? };
     config.heads = (config.width / HEAD).max(1);
@@ -33,7 +78,8 @@ pub(crate) fn text(file: &Checkpoint) -> Result<TextTower> {
 const PREFIX: &str = "audio_encoder.audio_enc.";
 
 /// CNN14, of whatever width its tensors have.
-pub(crate) fn cnn14(file: &Checkpoint) -> Result<AudioTower> {
+fn cnn14(source: &Source) -> Result<AudioTower> {
+    let file = &source.file;
     let mut channels = Cnn14Config::default().channels;
     for (index, channels) in channels.iter_mut().enumerate() {
         [*channels] = lengths(file, &format!("{PREFIX}conv_block{}.bn2.weight", index + 1))?;
@@ -44,8 +90,9 @@ pub(crate) fn cnn14(file: &Checkpoint) -> Result<AudioTower> {
 }
 
 /// HTSAT in the original's layout.
-pub(crate) fn htsat(file: &Checkpoint) -> Result<AudioTower> {
-    let tower = Htsat::load(file, PREFIX, Layout::Original, &HtsatConfig::of(file, PREFIX)?)?;
+fn htsat(source: &Source) -> Result<AudioTower> {
+    let file = &source.file;
+    let tower = Htsat::load(file, PREFIX, Names::Original, &HtsatConfig::of(file, PREFIX)?)?;
     let projection = Projection::load(file, ["audio_proj.0", "audio_proj.2"], tower.dim())?;
     Ok(AudioTower { encoder: Encoder::Htsat(Box::new(tower)), framing: Framing::WAVCAPS_HTSAT, projection })
 }

@@ -1,0 +1,121 @@
+//! Loading a model that is installed, or that lies in a folder.
+
+use std::path::{Path, PathBuf};
+
+use tokenizers::Tokenizer;
+
+use super::adapters::kept_adapters;
+use super::registry::STARTER;
+use super::usual::path;
+use super::weights::{starter_weights, weights_sha256};
+use crate::towers::adapter::Adapter;
+use crate::towers::families::starter::{self, Starter};
+use crate::towers::model::Parts;
+use crate::towers::pair::Pair;
+use crate::towers::{Clap, detect, tokens};
+use crate::{EmbeddingSpace, Error, Result};
+
+impl Clap {
+    /// Loads a model: one that `echoic models list` names, or a folder or file with a checkpoint of a known family. The starter comes with the
+    /// adapter that it ships with; the families of CLAP need none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for what is neither a model nor a folder, [`Error::ModelMissing`] when it is not installed, [`Error::Input`] that
+    /// says what is wrong with a checkpoint.
+    pub fn load(model: &str) -> Result<Self> {
+        let shipped = model == STARTER && !starter::SHIPPED_ADAPTER.is_empty();
+        let adapter =
+            shipped.then(|| Adapter::from_bytes(starter::SHIPPED_ADAPTER, "the shipped adapter")).transpose()?;
+        Self::join(parts(model)?, adapter)
+    }
+
+    /// Loads a model with an adapter of one's own, written by `echoic align`.
+    ///
+    /// # Errors
+    /// As [`Clap::load`], and [`Error::Io`] or [`Error::Input`] about the adapter file.
+    pub fn load_with_adapter(model: &str, adapter: &Path) -> Result<Self> {
+        Self::join(parts(model)?, Some(Adapter::load(adapter)?))
+    }
+
+    /// Loads the model that makes embeddings of `space`: the one that a store is bound to.
+    ///
+    /// An adapter of the user's own is found among those that [`keep_adapter`](super::keep_adapter) has kept.
+    ///
+    /// # Errors
+    /// As [`Clap::load`]; [`Error::SpaceMismatch`] when the installed model makes embeddings of another space.
+    pub fn for_space(space: &EmbeddingSpace) -> Result<Self> {
+        let clap = Self::load(&space.model)?;
+        if clap.space() == space {
+            return Ok(clap);
+        }
+        let shipped = clap.space().to_string();
+        for file in kept_adapters()? {
+            let adapter = Adapter::load(&file)?;
+            if clap.makes(space, &adapter) {
+                return clap.with_adapter(adapter);
+            }
+        }
+        Err(Error::SpaceMismatch { store: space.to_string(), given: shipped })
+    }
+
+    /// The tokenizer for texts of a store: that of its model, or the starter's where the embeddings come from outside.
+    ///
+    /// # Errors
+    /// As [`Clap::load`].
+    pub fn tokenizer_for(space: &EmbeddingSpace) -> Result<Tokenizer> {
+        if space.is_external() || space.model == STARTER {
+            return tokens::from_json(&word_pieces()?, starter::MINILM.limit);
+        }
+        Pair::open(detect(&located(&space.model)?.0)?)?.tokenizer(&word_pieces)
+    }
+}
+
+/// A model before an adapter is put to it.
+fn parts(model: &str) -> Result<Parts> {
+    if model == STARTER {
+        let folder = path(STARTER)?;
+        return Ok(Parts {
+            name: STARTER.to_owned(),
+            dim: starter::MINILM.width,
+            // The files were checked against these hashes when they were unpacked; hashing 115 MB at every start would cost more than
+            // embedding a text. `echoic models verify` checks them again.
+            weights: starter_weights(),
+            tokenizer: tokens::from_json(&folder.join(starter::TOKENIZER), starter::MINILM.limit)?,
+            towers: Box::new(Starter::new(&folder)),
+        });
+    }
+    let (place, name) = located(model)?;
+    let found = detect(&place)?;
+    let (dim, weights) = (found.dim, vec![weights_sha256(&found.weights)?]);
+    let pair = Pair::open(found)?;
+    let tokenizer = pair.tokenizer(&word_pieces)?;
+    Ok(Parts { name, dim, weights, tokenizer, towers: Box::new(pair) })
+}
+
+/// Where a model lies, and the name that a store keeps of it: that of an installed one, or the whole path of a file or folder, so that it is found
+/// again from wherever the store is opened.
+fn located(model: &str) -> Result<(PathBuf, String)> {
+    let given = Path::new(model);
+    match path(model) {
+        Ok(folder) => Ok((folder, model.to_owned())),
+        Err(_) if given.exists() => Ok((given.to_path_buf(), absolute(given)?)),
+        // No model's name begins like this: it is where a store found its model.
+        Err(_) if given.is_absolute() => Err(Error::ModelMissing {
+            model: model.to_owned(),
+            reason: "there is no such file or folder".into(),
+            hint: "put the model where it was when the store was made".into(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+fn absolute(path: &Path) -> Result<String> {
+    let whole = std::fs::canonicalize(path).map_err(Error::io("find", path))?;
+    let text = whole.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::input(path.display(), "a name that is not UTF-8", "a folder that a store can name"))
+}
+
+/// Where the tokenizer of bert-base-uncased lies: the starter brings it.
+fn word_pieces() -> Result<PathBuf> {
+    Ok(path(STARTER)?.join(starter::TOKENIZER))
+}
