@@ -74,8 +74,8 @@ fn corpus(texts: usize, words: usize) -> (TrainingSet, Tokenizer) {
 
 fn train_into(dir: &Path, preset: Preset, texts: usize, words: usize) -> f64 {
     let (set, tokenizer) = corpus(texts, words);
-    let options = TrainOptions { preset, epochs: Some(1), validation: 0.0, ..TrainOptions::default() };
-    let report = train(&set, &tokenizer, &options, dir, &(), &Stop::new()).expect("training works");
+    let options = TrainOptions::default().preset(preset).epochs(1).validation(0.0);
+    let report = train(&set, &tokenizer, &options, dir, &Control::default()).expect("training works");
     report.tokens_per_second
 }
 
@@ -102,7 +102,7 @@ fn decoding(c: &mut Criterion) {
         let decoder = Decoder::load(&dir.path().join("best.safetensors")).expect("the decoder was written");
         let prefixes = unit_rows(16, 384);
         // Half-trained decoders do not end their captions: all have 15 tokens.
-        let options = GenerateOptions { max_tokens: Some(15), beam: 1, ..GenerateOptions::default() };
+        let options = GenerateOptions::default().max_tokens(15).beam(1);
         group.throughput(Throughput::Elements(16));
         group.bench_function(BenchmarkId::new("16 captions of 15 tokens", preset), |b| {
             b.iter(|| decoder.generate_batch(black_box(&prefixes), &options));

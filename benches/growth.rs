@@ -11,7 +11,7 @@ use std::ops::{AddAssign, Sub};
 use std::time::Instant;
 
 use echoic::ingest::CHUNK_ROWS;
-use echoic::memory::{Memory, RowKey, Writer};
+use echoic::memory::{RowKey, Snapshot, Writer};
 use echoic::progress::Stop;
 use echoic::{EmbeddingSpace, Embeddings};
 use processor::processor_seconds;
@@ -68,8 +68,8 @@ fn main() {
     let (total, dim) = (numbers.next().unwrap_or(2_000_000), numbers.next().unwrap_or(16));
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("store");
-    Memory::create(&dir, EmbeddingSpace::external(dim)).unwrap();
-    let mut writer = Memory::writer(&dir).unwrap();
+    Store::create(&dir, EmbeddingSpace::external(dim)).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let (mut rng, start) = (ChaCha8Rng::seed_from_u64(1), Instant::now());
     println!(
         "| rows from | to | processor µs a row | of it to plan | µs a row by the clock | segments | slowest commit, ms | a block for each quarter of a processor µs |"
@@ -99,7 +99,7 @@ fn main() {
         work();
         begun.elapsed().as_secs_f64()
     };
-    let merge = timed(&mut || _ = writer.merge(&(), &Stop::new()).unwrap());
+    let merge = timed(&mut || _ = writer.merge(&Control::default()).unwrap());
     // Rows that are all stored already, spread over the whole store.
     let again = |part: usize| keys(part * (rows / 64), CHUNK_ROWS.min(rows));
     let mut again = (0..64usize).map(again).collect::<Vec<_>>();
@@ -110,11 +110,11 @@ fn main() {
     let removed = timed(&mut || _ = writer.remove_captions(&(1..=1000).collect::<Vec<u64>>()).unwrap());
     let mut open_writer = Some(writer);
     let close = timed(&mut || drop(open_writer.take()));
-    let bytes = Memory::open(&dir).unwrap().stats().bytes.catalogue;
-    let open = timed(&mut || _ = Memory::open(&dir).unwrap());
-    let reopen = timed(&mut || drop(Memory::writer(&dir).unwrap()));
+    let bytes = Store::open(&dir).unwrap().snapshot().unwrap().stats().bytes.catalogue;
+    let open = timed(&mut || _ = Store::open(&dir).unwrap().snapshot().unwrap());
+    let reopen = timed(&mut || drop(Store::open(&dir).unwrap().writer().unwrap()));
     std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
-    let rebuild = timed(&mut || drop(Memory::writer(&dir).unwrap()));
+    let rebuild = timed(&mut || drop(Store::open(&dir).unwrap().writer().unwrap()));
     let figures = serde_json::json!({
         "rows": rows, "dim": dim, "stretches": stretches, "final_merge_s": merge, "remove_1000_captions_s": removed,
         "plan_stored_us_a_row": replan * 1e6 / known as f64, "catalogue_bytes": bytes,

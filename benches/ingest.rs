@@ -17,7 +17,7 @@ use echoic::EmbeddingSpace;
 use echoic::corpus::{self, Options};
 use echoic::formats::npy::NpyRows;
 use echoic::ingest::{Mode, Source, ingest};
-use echoic::memory::Memory;
+use echoic::memory::Snapshot;
 use echoic::progress::Stop;
 use processor::processor_seconds;
 use rand::{Rng, SeedableRng};
@@ -85,14 +85,14 @@ fn main() {
     let mut taken = Vec::new();
     for turn in 1..=TURNS {
         let dir = guard.path().join(format!("store-{turn}"));
-        Memory::create(&dir, EmbeddingSpace::external(dim)).unwrap();
+        Store::create(&dir, EmbeddingSpace::external(dim)).unwrap();
         let (begun, busy) = (Instant::now(), processor_seconds());
         let count = corpus::open(&captions, &Options::default()).unwrap().count();
         assert_eq!(count, rows);
         let corpus = corpus::open(&captions, &Options::default()).unwrap();
-        let mut writer = Memory::writer(&dir).unwrap();
+        let mut writer = Store::open(&dir).unwrap().writer().unwrap();
         let source = Source::Rows(NpyRows::open(&embeddings).unwrap());
-        let report = ingest(&mut writer, "bench", corpus, source, Mode::Add, &(), &Stop::new()).unwrap();
+        let report = ingest(&mut writer, "bench", corpus, source, Mode::Add, &Control::default()).unwrap();
         assert_eq!((report.read, report.rejected), (rows as u64, 0));
         drop(writer);
         let (seconds, busy) = (begun.elapsed().as_secs_f64(), processor_seconds() - busy);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use echoic::Embeddings;
 use echoic::bridge::project_all;
-use echoic::memory::{Memory, SearchOptions, Writer};
+use echoic::memory::{SearchOptions, Snapshot, Writer};
 use echoic::progress::Stop;
 use memory_support::{clustered, numbered, space};
 
@@ -26,8 +26,8 @@ fn append(writer: &mut Writer, prefix: &str, vectors: &[f32]) {
 
 /// One segment of [`ROWS`] rows.
 fn store(dir: &Path, vectors: &[f32]) -> Writer {
-    Memory::create(dir, space(DIM)).unwrap();
-    let mut writer = Memory::writer(dir).unwrap();
+    Store::create(dir, space(DIM)).unwrap();
+    let mut writer = Store::open(dir).unwrap().writer().unwrap();
     append(&mut writer, "row", vectors);
     writer
 }
@@ -39,8 +39,8 @@ fn commit(c: &mut Criterion) {
     let fresh = || {
         let guard = tempfile::tempdir().unwrap();
         let dir = guard.path().join("store");
-        Memory::create(&dir, space(DIM)).unwrap();
-        (Memory::writer(&dir).unwrap(), guard)
+        Store::create(&dir, space(DIM)).unwrap();
+        (Store::open(&dir).unwrap().writer().unwrap(), guard)
     };
     group.bench_function("10000 rows of 384", |b| {
         b.iter_batched(
@@ -58,13 +58,13 @@ fn read(c: &mut Criterion) {
     let vectors = clustered(ROWS, DIM, 7);
     let mut writer = store(&dir, &vectors);
     let queries: Vec<Vec<f32>> = clustered(256, DIM, 8).chunks(DIM).map(<[f32]>::to_vec).collect();
-    c.bench_function("open 50000 rows", |b| b.iter(|| Memory::open(black_box(&dir)).unwrap()));
+    c.bench_function("open 50000 rows", |b| b.iter(|| Store::open(black_box(&dir)).unwrap().snapshot().unwrap()));
 
-    let search = |memory: &Memory, options: &SearchOptions, index: &mut usize| {
+    let search = |memory: &Snapshot, options: &SearchOptions, index: &mut usize| {
         *index = (*index + 1) % queries.len();
         memory.search(&queries[*index], options).unwrap()
     };
-    let exact = SearchOptions { exact: true, ..SearchOptions::default() };
+    let exact = SearchOptions::default().effort(Effort::EXACT);
     let memory = writer.snapshot().unwrap();
     let mut index = 0;
     c.bench_function("scan 50000 x 384, all threads", |b| b.iter(|| search(&memory, &exact, &mut index)));
@@ -80,7 +80,7 @@ fn read(c: &mut Criterion) {
     });
 
     let begun = Instant::now();
-    writer.index(&(), &Stop::new()).unwrap();
+    writer.index(&Control::default()).unwrap();
     eprintln!("graph of {ROWS} x {DIM} built in {:.1} s", begun.elapsed().as_secs_f64());
     let memory = writer.snapshot().unwrap();
     assert_eq!(memory.stats().indexed, ROWS as u64);
@@ -92,10 +92,17 @@ fn read(c: &mut Criterion) {
         b.iter(|| single.install(|| memory.search_batch(&together, &exact).unwrap()))
     });
     c.bench_function("open 50000 rows and answer", |b| {
-        b.iter(|| Memory::open(black_box(&dir)).unwrap().search(&queries[0], &SearchOptions::default()).unwrap())
+        b.iter(|| {
+            Store::open(black_box(&dir))
+                .unwrap()
+                .snapshot()
+                .unwrap()
+                .search(&queries[0], &SearchOptions::default())
+                .unwrap()
+        })
     });
     for wanted in [0.8, 0.9, 0.95, 0.99] {
-        let options = SearchOptions { recall: Some(wanted), ..SearchOptions::default() };
+        let options = SearchOptions::default().effort(Effort::recall(wanted));
         let found = queries.iter().map(|query| {
             let truth: Vec<u64> = memory.search(query, &exact).unwrap().iter().map(|n| n.id).collect();
             memory.search(query, &options).unwrap().iter().filter(|n| truth.contains(&n.id)).count()

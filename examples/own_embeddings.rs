@@ -3,17 +3,17 @@
 //!     cargo run --release --example own_embeddings
 
 use echoic::captioner::{RetrievalOptions, retrieve};
-use echoic::memory::{Memory, RowKey};
+use echoic::memory::{RowKey, Snapshot};
 use echoic::{EmbeddingSpace, Embeddings, Result};
 
 fn main() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("echoic-own-embeddings-{}", std::process::id()));
-    Memory::create(&folder, EmbeddingSpace::external(3))?;
+    Store::create(&folder, EmbeddingSpace::external(3))?;
 
     // Three captions and their embeddings; the first is said of two clips, so it counts twice.
     let captions = [("Rain falls on a roof.", "a.wav"), ("A dog barks.", "b.wav"), ("Rain falls on a roof.", "c.wav")];
     let rows = captions.map(|(text, clip)| RowKey { clip: Some(clip.to_owned()), ..RowKey::new(text) });
-    let mut writer = Memory::writer(&folder)?;
+    let mut writer = Store::open(&folder)?.writer()?;
     let plan = writer.plan("home", &rows)?;
     println!("to embed: {:?}", plan.texts());
     let embeddings = Embeddings::from_vec(3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0])?;
@@ -21,8 +21,8 @@ fn main() -> Result<()> {
     println!("{} new, {} further occurrences", appended.new, appended.repeats);
 
     // An "audio" embedding between the two, projected onto the texts at a high temperature.
-    let memory = Memory::open(&folder)?;
-    let options = RetrievalOptions { exact: true, temperature: 0.5, ..RetrievalOptions::default() };
+    let memory = Store::open(&folder)?.snapshot()?;
+    let options = RetrievalOptions::default().temperature(0.5).effort(Effort::EXACT);
     let retrieved = retrieve(&memory, &[0.8, 0.6, 0.1], &options)?;
     for text in &retrieved.neighbours {
         println!("{:.3}  weight {:.2}  x{}  {}", text.similarity, text.weight, text.multiplicity, text.caption);

@@ -8,25 +8,25 @@ use std::path::PathBuf;
 use echoic::captioner::{RetrievalOptions, retrieve};
 use echoic::ingest::{Mode, Source, ingest};
 use echoic::progress::Stop;
-use echoic::{Clap, Memory, Result, corpus, models};
+use echoic::{Clap, Result, Snapshot, corpus, models};
 
 fn main() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("echoic-search-by-sound-{}", std::process::id()));
     let clap = Clap::load("starter")?;
-    Memory::create(&folder, clap.space().clone())?;
+    Store::create(&folder, clap.space().clone())?;
 
-    let mut writer = Memory::writer(&folder)?;
+    let mut writer = Store::open(&folder)?.writer()?;
     for shipped in corpus::shipped() {
         // A hundred captions of each domain are enough for a look.
         let text = shipped.text.lines().take(100).collect::<Vec<_>>().join("\n");
         let rows = corpus::parse(shipped.domain, std::io::Cursor::new(text), &corpus::Options::default())?;
-        let report = ingest(&mut writer, shipped.domain, rows, Source::Tower(&clap), Mode::Add, &(), &Stop::new())?;
+        let report = ingest(&mut writer, shipped.domain, rows, Source::Tower(&clap), Mode::Add, &Control::default())?;
         println!("{}: {} captions", shipped.domain, report.new);
     }
     drop(writer);
 
-    let memory = Memory::open(&folder)?;
-    let options = RetrievalOptions { k: Some(3), ..RetrievalOptions::default() };
+    let memory = Store::open(&folder)?.snapshot()?;
+    let options = RetrievalOptions::default().k(3);
     let words = "water drips in a cave";
     println!("\n{words}");
     for text in retrieve(&memory, clap.embed_texts(&[words])?.as_slice(), &options)?.neighbours {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// The identity of an embedding space: vectors of different spaces must never be compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmbeddingSpace {
     /// The model's name, as `echoic models list` shows it; `external` where the user brings embeddings.
     pub model: String,
@@ -137,6 +137,37 @@ impl Embeddings {
     /// Gives the numbers away, row after row.
     pub fn into_vec(self) -> Vec<f32> {
         self.data
+    }
+}
+
+/// Embeddings that are read row after row, such as those of a file.
+pub trait EmbeddingRows {
+    /// Components of a row.
+    fn dim(&self) -> usize;
+
+    /// Rows in all.
+    fn rows(&self) -> u64;
+
+    /// The next `count` rows, fewer at the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] when they cannot be read.
+    fn next_rows(&mut self, count: usize) -> Result<Embeddings>;
+}
+
+/// A matrix gives its rows from the first to the last, and keeps none of them.
+impl EmbeddingRows for Embeddings {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn rows(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
+        let numbers = count.saturating_mul(self.dim).min(self.data.len());
+        Self::from_vec(self.dim, self.data.drain(..numbers).collect())
     }
 }
 

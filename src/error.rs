@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 /// The result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation failed.
+/// Why an operation failed. [`Error::hint`] says what can be done about it.
 ///
-/// [`Error::is_user`] separates what the user can mend (exit code 1) from what should not happen (exit code 2);
-/// [`Error::hint`] says what to do.
+/// ```
+/// use echoic::{EmbeddingSpace, Error, Store};
+///
+/// match Store::open("no/such/folder") {
+///     Err(Error::NoStore { path }) => println!("nothing at {}", path.display()),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,14 +39,25 @@ pub enum Error {
         /// What would have been usable.
         expected: String,
         /// What to do.
-        hint: Option<String>,
+        hint: Option<Hint>,
+    },
+
+    /// A vector has another number of components than what it is to be compared with.
+    #[error("{subject}: found {found} components, expected {expected}")]
+    Dimension {
+        /// Whose vector it is.
+        subject: String,
+        /// Its components.
+        found: usize,
+        /// Those of the store or the model.
+        expected: usize,
     },
 
     /// Something that was asked for does not exist.
     #[error("no {kind} named '{name}'{}", known_names(known))]
     NotFound {
-        /// `domain`, `decoder`, `model`, …
-        kind: &'static str,
+        /// What kind of thing.
+        kind: Missing,
         /// The name asked for.
         name: String,
         /// The names that exist.
@@ -113,7 +130,7 @@ pub enum Error {
         /// Which file is missing, or why fetching failed.
         reason: String,
         /// What to do.
-        hint: String,
+        hint: Hint,
     },
 
     /// An earlier commit of this writer failed; it refuses further work so that nothing half-done is built upon.
@@ -126,11 +143,137 @@ pub enum Error {
 
     /// A tensor computation failed.
     #[error("a tensor computation failed: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(String),
 
     /// An invariant did not hold: a defect in Echoic.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// What kind of thing does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Missing {
+    /// A domain of a store.
+    Domain,
+    /// A decoder of a store.
+    Decoder,
+    /// A caption of a store.
+    Caption,
+    /// A model, installed or known.
+    Model,
+    /// A file of weights in a repository.
+    Checkpoint,
+    /// A layout of corpora.
+    CorpusFormat,
+    /// A format of exports.
+    ExportFormat,
+    /// A preset of trainings.
+    Preset,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Domain => "domain",
+            Self::Decoder => "decoder",
+            Self::Caption => "caption",
+            Self::Model => "model",
+            Self::Checkpoint => "checkpoint in the repository",
+            Self::CorpusFormat => "corpus format",
+            Self::ExportFormat => "export format",
+            Self::Preset => "preset",
+        })
+    }
+}
+
+/// What can be done about an error, in words that name no program; [`Hint::topic`] lets a program add how it is done there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    words: String,
+    topic: Option<Topic>,
+}
+
+impl Hint {
+    /// Advice about something that programs have a command or an option for.
+    pub fn about(topic: Topic, words: impl Into<String>) -> Self {
+        Self { words: words.into(), topic: Some(topic) }
+    }
+
+    /// What the advice is about, if programs may have more to say on it.
+    pub fn topic(&self) -> Option<&Topic> {
+        self.topic.as_ref()
+    }
+}
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl From<&str> for Hint {
+    fn from(words: &str) -> Self {
+        Self { words: words.to_owned(), topic: None }
+    }
+}
+
+impl From<String> for Hint {
+    fn from(words: String) -> Self {
+        Self { words, topic: None }
+    }
+}
+
+/// What a [`Hint`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Topic {
+    /// Creating a store.
+    CreateStore,
+    /// Choosing the folder of a store.
+    StoreFolder,
+    /// Creating a store for another model.
+    CreateStoreForModel,
+    /// Ingesting captions.
+    Ingest,
+    /// Naming the layout of a corpus.
+    CorpusFormat,
+    /// Naming the column of captions.
+    CaptionColumn,
+    /// Training a decoder.
+    Train,
+    /// Naming a training.
+    TrainingName,
+    /// Summing a projection over all texts.
+    ExactProjection,
+    /// Bringing embeddings of one's own.
+    Embeddings,
+    /// Learning an adapter.
+    Align,
+    /// Lowering the learning rate.
+    LearningRate,
+    /// Getting a model, by the name that it is kept under.
+    Pull {
+        /// Where from: a name, `OWNER/NAME` of a hub, a file or a folder.
+        from: String,
+        /// The name to keep it under, where it is another.
+        keep_as: Option<String>,
+    },
+    /// Removing a model, then getting it again.
+    PullAgain {
+        /// The name that it is kept under.
+        name: String,
+        /// Where from.
+        from: String,
+    },
+    /// Comparing an installed model with its checksums.
+    VerifyModel,
+    /// Naming a file of a repository.
+    CheckpointFile,
+    /// Naming what a model is to be kept under.
+    ModelName,
+    /// Which columns a file of pairs has.
+    PairColumns,
 }
 
 impl Error {
@@ -162,46 +305,44 @@ impl Error {
 
     /// Adds advice to an [`Error::Input`]; other variants carry their own.
     #[must_use]
-    pub fn with_hint(mut self, advice: impl ToString) -> Self {
+    pub fn with_hint(mut self, advice: impl Into<Hint>) -> Self {
         if let Self::Input { hint, .. } = &mut self {
-            *hint = Some(advice.to_string());
+            *hint = Some(advice.into());
         }
         self
     }
 
-    /// What the user can do about it, if anything is known.
-    pub fn hint(&self) -> Option<String> {
+    /// What can be done about it, if anything is known.
+    pub fn hint(&self) -> Option<Hint> {
+        let about = |topic, words: &str| Some(Hint::about(topic, words));
+        let words = |words: &str| Some(Hint::from(words));
         match self {
             Self::Input { hint, .. } => hint.clone(),
             Self::ModelMissing { hint, .. } => Some(hint.clone()),
-            Self::NoStore { .. } => Some("create one with `echoic init`, or name another with --store".into()),
-            Self::Locked { .. } => Some("wait until it has finished, or end it; readers are not affected".into()),
-            Self::Training { .. } => Some("wait until it has finished, end it, or train under another --name".into()),
-            Self::Damaged { .. } => {
-                Some("restore the file from a backup, or remove the domain and ingest it again".into())
+            Self::Dimension { .. } => words("use embeddings of the model that the store was created for"),
+            Self::NoStore { .. } => about(Topic::CreateStore, "create one, or name another folder"),
+            Self::Locked { .. } => words("wait until it has finished, or end it; readers are not affected"),
+            Self::Training { .. } => {
+                about(Topic::TrainingName, "wait until it has finished, end it, or train under another name")
             }
+            Self::Damaged { .. } => words("restore the file from a backup, or remove the domain and ingest it again"),
             Self::Version { found, supported, .. } if found > supported => {
-                Some("use a newer version of echoic; the store was left untouched".into())
+                words("use a newer version of echoic; the store was left untouched")
             }
-            Self::SpaceMismatch { .. } => Some(
-                "use the model that the store was created with, or create another store with `echoic init --model`"
-                    .into(),
+            Self::SpaceMismatch { .. } => about(
+                Topic::CreateStoreForModel,
+                "use the model that the store was created with, or create another store for this one",
             ),
             Self::Io { source, .. } => match source.kind() {
-                std::io::ErrorKind::StorageFull => Some("free some space; what was committed before is safe".into()),
+                std::io::ErrorKind::StorageFull => words("free some space; what was committed before is safe"),
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                    Some("check the permissions of the file and of its folder".into())
+                    words("check the permissions of the file and of its folder")
                 }
                 _ => None,
             },
-            Self::Poisoned => Some("open the store again; what was committed before is safe".into()),
+            Self::Poisoned => words("open the store again; what was committed before is safe"),
             _ => None,
         }
-    }
-
-    /// True where the user can mend the cause (exit code 1), false for the unexpected (exit code 2).
-    pub fn is_user(&self) -> bool {
-        !matches!(self, Self::Tensor(_) | Self::Internal(_))
     }
 }
 

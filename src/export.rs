@@ -6,29 +6,37 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::error::Missing;
 use crate::file::Replacement;
+#[cfg(feature = "parquet")]
 use crate::formats::parquet;
-use crate::memory::{Caption, Memory};
-use crate::progress::{Phase, Progress, Stop};
+use crate::memory::{Caption, Scope, Snapshot};
+use crate::progress::Control;
 use crate::{Error, Result};
 
 /// How an export is written. Each has one row for each ingested row, so that one ingested again makes the same captions with the same
 /// multiplicities and clips: of a caption that came in three rows there are three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
     /// One JSON object a line: `caption_id`, `domain`, `caption`, `multiplicity`, and `clip` where there is one.
     Jsonl,
     /// The vectors as `.npy`, shape `[rows, dim]`, float32; beside it, under the same name with the ending `.jsonl`, the lines that
     /// belong to them.
     Npy,
-    /// One Parquet file with captions, clips and vectors; see [`crate::formats::parquet`].
+    /// One Parquet file with captions, clips and vectors.
+    #[cfg(feature = "parquet")]
     Parquet,
 }
 
 impl Format {
     /// Each format and the name that the command line takes.
-    pub const NAMES: [(&'static str, Self); 3] =
-        [("jsonl", Self::Jsonl), ("npy", Self::Npy), ("parquet", Self::Parquet)];
+    pub const NAMES: &[(&'static str, Self)] = &[
+        ("jsonl", Self::Jsonl),
+        ("npy", Self::Npy),
+        #[cfg(feature = "parquet")]
+        ("parquet", Self::Parquet),
+    ];
 }
 
 impl FromStr for Format {
@@ -36,7 +44,7 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format).ok_or_else(|| Error::NotFound {
-            kind: "export format",
+            kind: Missing::ExportFormat,
             name: name.to_owned(),
             known: Self::NAMES.iter().map(|(known, _)| (*known).to_owned()).collect(),
         })
@@ -45,6 +53,7 @@ impl FromStr for Format {
 
 /// What an export wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Exported {
     /// Distinct captions.
     pub captions: u64,
@@ -66,122 +75,159 @@ struct Line<'a> {
     clip: Option<&'a str>,
 }
 
-/// Writes the captions of `domains` (all where `None`), in the order of their ids, to `path`. An existing file is replaced when the new one
-/// is whole; an export that fails leaves it as it was.
+/// An export about to begin.
 ///
-/// Ingesting puts all rows of a file into one domain; so to bring back a store of several, export each for itself. Reading folds runs of
-/// white space inside a text to one space, as for any corpus; a text that `ingest` stored has none.
+/// ```no_run
+/// use echoic::Store;
+/// use echoic::export::{Export, Format};
 ///
-/// # Errors
-/// [`Error::NotFound`] for an unknown domain, [`Error::Damaged`] for a damaged record, [`Error::Io`] when a file cannot be written,
-/// [`Error::Interrupted`].
-pub fn export(
-    memory: &Memory,
-    domains: Option<&[String]>,
+/// let snapshot = Store::open("my-store")?.snapshot()?;
+/// let exported = Export::new(&snapshot).format(Format::Npy).write("all.npy")?;
+/// println!("{} captions", exported.captions);
+/// # Ok::<(), echoic::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Export<'a> {
+    snapshot: &'a Snapshot,
+    scope: Scope,
     format: Format,
-    path: &Path,
-    progress: &dyn Progress,
-    stop: &Stop,
-) -> Result<Exported> {
-    if format == Format::Parquet {
-        return export_parquet(memory, domains, path, progress, stop);
+    control: Control<'a>,
+}
+
+impl<'a> Export<'a> {
+    /// Exports all captions of a snapshot as JSON lines.
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, scope: Scope::all(), format: Format::Jsonl, control: Control::default() }
     }
-    let lines_path = if format == Format::Npy { path.with_extension("jsonl") } else { path.to_path_buf() };
-    if format == Format::Npy && lines_path == path {
-        return Err(Error::input(path.display(), "the ending .jsonl", "a name for the vectors, such as all.npy"));
+
+    /// Exports these captions alone.
+    #[must_use]
+    pub fn scope(self, scope: Scope) -> Self {
+        Self { scope, ..self }
     }
-    let lines_file = Replacement::beside(&lines_path)?;
-    let vectors_file = (format == Format::Npy).then(|| Replacement::beside(path)).transpose()?;
-    let mut lines = lines_file.create()?;
-    let mut vectors = vectors_file.as_ref().map(Replacement::create).transpose()?;
-    if let Some(vectors) = &mut vectors {
-        vectors.write_all(&npy_header(0, memory.space().dim)).map_err(Error::io("write", path))?;
+
+    /// Writes in this format.
+    #[must_use]
+    pub fn format(self, format: Format) -> Self {
+        Self { format, ..self }
     }
-    let phase = Phase::begin(progress, "exporting", Some(captions_of(memory, domains)));
-    let mut exported = Exported::default();
-    memory.for_each_caption(domains, |caption, vector| {
-        stop.check()?;
-        let rows = write_lines(memory, &caption, &mut lines, &lines_path)?;
-        if let Some(vectors) = &mut vectors {
-            let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-            (0..rows).try_for_each(|_| vectors.write_all(&bytes)).map_err(Error::io("write", path))?;
+
+    /// Reports to `control`, and stops when it asks for it.
+    #[must_use]
+    pub fn control(self, control: Control<'a>) -> Self {
+        Self { control, ..self }
+    }
+
+    /// Writes the captions, in the order of their ids, to `path`. An existing file is replaced when the new one is whole; an export that
+    /// fails leaves it as it was.
+    ///
+    /// Ingesting puts all rows of a file into one domain; so to bring back a store of several, export each for itself. Reading folds runs of
+    /// white space inside a text to one space, as for any corpus; a text that was ingested has none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown domain, [`Error::Damaged`] for a damaged record, [`Error::Io`] when a file cannot be written,
+    /// [`Error::Interrupted`].
+    pub fn write(self, path: impl AsRef<Path>) -> Result<Exported> {
+        let path = path.as_ref();
+        match self.format {
+            #[cfg(feature = "parquet")]
+            Format::Parquet => self.write_parquet(path),
+            Format::Npy => self.write_npy(path),
+            Format::Jsonl => self.write_jsonl(path),
         }
-        exported.captions += 1;
-        exported.rows += rows;
-        progress.advance(1);
-        Ok(())
-    })?;
-    phase.end();
-    if let Some((mut vectors, file)) = vectors.zip(vectors_file) {
-        // Now that the number of rows is known.
-        let header = npy_header(exported.rows, memory.space().dim);
-        let written = vectors.seek(SeekFrom::Start(0)).and_then(|_| vectors.write_all(&header));
-        written.and_then(|()| vectors.flush()).map_err(Error::io("write", path))?;
+    }
+
+    fn write_jsonl(self, path: &Path) -> Result<Exported> {
+        let file = Replacement::beside(path)?;
+        let mut lines = file.create()?;
+        let mut exported = self.write_each(&mut |caption, _| self.write_lines(caption, &mut lines, path))?;
+        lines.flush().map_err(Error::io("write", path))?;
         file.keep()?;
         exported.files.push(path.to_path_buf());
+        Ok(exported)
     }
-    lines.flush().map_err(Error::io("write", &lines_path))?;
-    lines_file.keep()?;
-    exported.files.push(lines_path);
-    Ok(exported)
-}
 
-/// Distinct captions of the domains.
-fn captions_of(memory: &Memory, domains: Option<&[String]>) -> u64 {
-    let chosen = memory.domains().into_iter().filter(|d| domains.is_none_or(|wanted| wanted.contains(&d.name)));
-    chosen.map(|domain| domain.captions).sum()
-}
-
-fn export_parquet(
-    memory: &Memory,
-    domains: Option<&[String]>,
-    path: &Path,
-    progress: &dyn Progress,
-    stop: &Stop,
-) -> Result<Exported> {
-    let file = Replacement::beside(path)?;
-    let mut out = parquet::Writer::create(file.place(), memory.space())?;
-    let _phase = Phase::begin(progress, "exporting", Some(captions_of(memory, domains)));
-    let mut exported = Exported { files: vec![path.to_path_buf()], ..Exported::default() };
-    memory.for_each_caption(domains, |caption, embedding| {
-        stop.check()?;
-        for clip in clips_of_rows(memory, &caption)? {
-            out.push(&parquet::Row {
-                caption_id: caption.id,
-                domain: &caption.domain,
-                caption: &caption.text,
-                multiplicity: caption.multiplicity,
-                clip: clip.as_deref(),
-                embedding,
-            })?;
+    fn write_npy(self, path: &Path) -> Result<Exported> {
+        let lines_path = path.with_extension("jsonl");
+        if lines_path == path {
+            return Err(Error::input(path.display(), "the ending .jsonl", "a name for the vectors, such as all.npy"));
         }
-        exported.captions += 1;
-        exported.rows += u64::from(caption.multiplicity);
-        progress.advance(1);
+        let (lines_file, vectors_file) = (Replacement::beside(&lines_path)?, Replacement::beside(path)?);
+        let (mut lines, mut vectors) = (lines_file.create()?, vectors_file.create()?);
+        let dim = self.snapshot.space().dim;
+        vectors.write_all(&npy_header(0, dim)).map_err(Error::io("write", path))?;
+        let mut exported = self.write_each(&mut |caption, vector| {
+            self.write_lines(caption, &mut lines, &lines_path)?;
+            let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+            (0..caption.multiplicity).try_for_each(|_| vectors.write_all(&bytes)).map_err(Error::io("write", path))
+        })?;
+        // Now that the number of rows is known.
+        let header = npy_header(exported.rows, dim);
+        let written = vectors.seek(SeekFrom::Start(0)).and_then(|_| vectors.write_all(&header));
+        written.and_then(|()| vectors.flush()).map_err(Error::io("write", path))?;
+        lines.flush().map_err(Error::io("write", &lines_path))?;
+        vectors_file.keep()?;
+        lines_file.keep()?;
+        exported.files.extend([path.to_path_buf(), lines_path]);
+        Ok(exported)
+    }
+
+    #[cfg(feature = "parquet")]
+    fn write_parquet(self, path: &Path) -> Result<Exported> {
+        let file = Replacement::beside(path)?;
+        let mut out = parquet::Writer::create(file.place(), self.snapshot.space())?;
+        let mut exported = self.write_each(&mut |caption, embedding| {
+            for clip in clips_of_rows(self.snapshot, caption)? {
+                out.push(&parquet::Row {
+                    caption_id: caption.id,
+                    domain: &caption.domain,
+                    caption: &caption.text,
+                    multiplicity: caption.multiplicity,
+                    clip: clip.as_deref(),
+                    embedding,
+                })?;
+            }
+            Ok(())
+        })?;
+        out.finish()?;
+        file.keep()?;
+        exported.files.push(path.to_path_buf());
+        Ok(exported)
+    }
+
+    /// Calls `write` with each caption and counts them.
+    fn write_each(&self, write: &mut dyn FnMut(&Caption, &[f32]) -> Result<()>) -> Result<Exported> {
+        let mut exported = Exported::default();
+        let _phase = self.control.begin("exporting", Some(self.snapshot.counts(&self.scope)?.0));
+        for stored in self.snapshot.captions(&self.scope)? {
+            self.control.check()?;
+            let (caption, embedding) = stored?;
+            write(&caption, embedding)?;
+            exported.captions += 1;
+            exported.rows += u64::from(caption.multiplicity);
+            self.control.advance(1);
+        }
+        Ok(exported)
+    }
+
+    /// One line for each row that carries the caption.
+    fn write_lines(&self, caption: &Caption, out: &mut impl Write, path: &Path) -> Result<()> {
+        let Caption { id, domain, text, multiplicity, .. } = caption;
+        for clip in clips_of_rows(self.snapshot, caption)? {
+            let clip = clip.as_deref();
+            let line = Line { caption_id: *id, domain, caption: text, multiplicity: *multiplicity, clip };
+            serde_json::to_writer(&mut *out, &line).map_err(|error| Error::io("write", path)(error.into()))?;
+            out.write_all(b"\n").map_err(Error::io("write", path))?;
+        }
         Ok(())
-    })?;
-    out.finish()?;
-    file.keep()?;
-    Ok(exported)
+    }
 }
 
 /// The clip of each row that carries the caption: those with a clip, beginning with the first, then those without.
-fn clips_of_rows(memory: &Memory, caption: &Caption) -> Result<impl Iterator<Item = Option<String>> + use<>> {
+fn clips_of_rows(memory: &Snapshot, caption: &Caption) -> Result<impl Iterator<Item = Option<String>> + use<>> {
     let clips = memory.clips(caption.id)?;
     let without = (caption.multiplicity as usize).saturating_sub(clips.len());
     Ok(clips.into_iter().map(Some).chain(std::iter::repeat_n(None, without)))
-}
-
-/// One line for each row that carries the caption.
-fn write_lines(memory: &Memory, caption: &Caption, out: &mut impl Write, path: &Path) -> Result<u64> {
-    let Caption { id, domain, text, clip: _, multiplicity } = caption;
-    for clip in clips_of_rows(memory, caption)? {
-        let clip = clip.as_deref();
-        let line = Line { caption_id: *id, domain, caption: text, multiplicity: *multiplicity, clip };
-        serde_json::to_writer(&mut *out, &line).map_err(|error| Error::io("write", path)(error.into()))?;
-        out.write_all(b"\n").map_err(Error::io("write", path))?;
-    }
-    Ok(u64::from(*multiplicity))
 }
 
 /// A version 1.0 header of always the same length, so that it can be written again when the number of rows is known.

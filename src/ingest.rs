@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::corpus::{Corpus, Item, Rejected, Row};
-use crate::formats::npy::NpyRows;
-use crate::formats::parquet::ParquetRows;
+use crate::embedding::EmbeddingRows;
 use crate::memory::{Decision, Ordinals, RowKey, Writer};
-use crate::progress::{Progress, Stop};
+use crate::progress::Control;
+#[cfg(feature = "audio")]
 use crate::towers::Clap;
 use crate::{Embeddings, Error, Result};
 
@@ -23,43 +23,62 @@ pub const CHUNK_ROWS: usize = 2048;
 const CHUNK_BYTES: usize = 24 << 20;
 
 /// Where the embeddings of captions come from.
-#[derive(Debug)]
+#[non_exhaustive]
 pub enum Source<'a> {
     /// The text tower of the store's model.
+    #[cfg(feature = "audio")]
     Tower(&'a Clap),
-    /// A file whose row i belongs to caption i of the corpus, rejected captions counted too.
-    Rows(NpyRows),
-    /// The embeddings of the Parquet file that the corpus is read from.
-    Parquet(Box<ParquetRows>),
+    /// Given ones: row i belongs to caption i of the corpus, rejected captions counted too.
+    Rows(Box<dyn EmbeddingRows + 'a>),
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// Given embeddings: row i belongs to caption i of the corpus, rejected captions counted too.
+    pub fn rows(rows: impl EmbeddingRows + 'a) -> Self {
+        Self::Rows(Box::new(rows))
+    }
+
     /// Numbers in each embedding; `None` where they are made.
     fn given_dim(&self) -> Option<usize> {
         match self {
-            Source::Tower(_) => None,
-            Source::Rows(rows) => Some(rows.dim()),
-            Source::Parquet(rows) => Some(rows.dim()),
+            #[cfg(feature = "audio")]
+            Self::Tower(_) => None,
+            Self::Rows(rows) => Some(rows.dim()),
         }
     }
 
     /// The embeddings of the next `count` captions; `None` where they are made.
     fn next_rows(&mut self, count: usize) -> Result<Option<Embeddings>> {
-        let (next, rows) = match self {
-            Source::Tower(_) => return Ok(None),
-            Source::Rows(rows) => (rows.next_rows(count)?, rows.rows()),
-            Source::Parquet(rows) => (rows.next_rows(count)?, rows.rows()),
+        let rows = match self {
+            #[cfg(feature = "audio")]
+            Self::Tower(_) => return Ok(None),
+            Self::Rows(rows) => rows,
         };
+        let next = rows.next_rows(count)?;
         if next.len() < count {
-            let found = format!("{rows} rows");
-            return Err(Error::input("the embeddings file", found, "one row for each caption of the corpus"));
+            let found = format!("{} rows", rows.rows());
+            return Err(Error::input("the embeddings", found, "one row for each caption of the corpus"));
         }
         Ok(Some(next))
     }
 }
 
+#[cfg(feature = "audio")]
+impl<'a> From<&'a Clap> for Source<'a> {
+    fn from(clap: &'a Clap) -> Self {
+        Self::Tower(clap)
+    }
+}
+
+impl std::fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.given_dim().is_some() { "Source::Rows" } else { "Source::Tower" })
+    }
+}
+
 /// What becomes of captions that the store holds already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// They stay.
     #[default]
@@ -75,6 +94,7 @@ type Edition = HashMap<String, HashSet<String>>;
 
 /// What an ingest did. `read = new + repeats + duplicates + rejected`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct IngestReport {
     /// Rows of the corpus.
     pub read: u64,
@@ -106,126 +126,207 @@ impl IngestReport {
     }
 }
 
-/// Stores the captions of a corpus in a domain.
+/// An ingest about to begin: captions of a corpus into a domain of a store.
 ///
-/// Every chunk of [`CHUNK_ROWS`] rows, or up to eight times as many where embeddings are given, is one commit. On `stop` the work ends behind a commit and the report says so.
+/// Every chunk of [`CHUNK_ROWS`] rows, or up to eight times as many where embeddings are given, is one commit. Afterwards small segments are
+/// merged, and segments that have become large get a graph. When it is stopped it ends behind a commit, and the report says so.
 ///
-/// # Errors
-/// What [`Writer::plan`], [`Writer::append`] and [`Writer::retain`] return; [`Error::Input`] when given embeddings do not fit the store.
-/// What was committed before stays.
-pub fn ingest(
-    writer: &mut Writer,
-    domain: &str,
-    corpus: Corpus,
-    mut source: Source<'_>,
+/// ```no_run
+/// use echoic::ingest::Ingest;
+/// use echoic::{Clap, Store, corpus};
+///
+/// let store = Store::open("my-store")?;
+/// let clap = Clap::load("starter")?;
+/// let captions = corpus::open("captions.csv", &corpus::Options::default())?;
+/// let report = Ingest::new(&mut store.writer()?, "street").run(captions, &clap)?;
+/// println!("{} captions are new", report.new);
+/// # Ok::<(), echoic::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Ingest<'a> {
+    writer: &'a mut Writer,
+    domain: &'a str,
     mode: Mode,
-    progress: &dyn Progress,
-    stop: &Stop,
-) -> Result<IngestReport> {
-    check_dimension(writer, &source)?;
-    let mut edition = (mode == Mode::ReplaceClips).then(Edition::new);
-    let mut report = IngestReport::default();
-    let mut ordinals = Ordinals::default();
-    let mut corpus = corpus.peekable();
-    while corpus.peek().is_some() {
-        if stop.requested() {
-            report.interrupted = true;
-            break;
-        }
-        let items: Vec<Item> = corpus.by_ref().take(chunk_rows(&source)).collect();
-        if let Some(edition) = &mut edition {
-            for Row { text, clip, .. } in items.iter().flatten() {
-                let Some(clip) = clip else { continue };
-                edition.entry(clip.clone()).or_default().insert(text.trim().to_owned());
-            }
-        }
-        let read = items.len() as u64;
-        match store(writer, domain, items, &mut source, &mut ordinals, &mut report, stop) {
-            Err(Error::Interrupted) => report.interrupted = true,
+    control: Control<'a>,
+    expected: Option<u64>,
+    index: bool,
+}
+
+impl<'a> Ingest<'a> {
+    /// Ingests into `domain`, which is created when it is new.
+    pub fn new(writer: &'a mut Writer, domain: &'a str) -> Self {
+        Self { writer, domain, mode: Mode::Add, control: Control::default(), expected: None, index: true }
+    }
+
+    /// Says what becomes of captions that the store holds already.
+    #[must_use]
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Reports to `control`, and stops when it asks for it.
+    #[must_use]
+    pub fn control(self, control: Control<'a>) -> Self {
+        Self { control, ..self }
+    }
+
+    /// Tells how many rows the corpus has, so that progress has an end.
+    #[must_use]
+    pub fn expecting(self, rows: impl Into<Option<u64>>) -> Self {
+        Self { expected: rows.into(), ..self }
+    }
+
+    /// Whether to merge segments and build graphs in the end; true by default. Who ingests many corpora may do both once, by
+    /// [`Writer::merge`] and [`Writer::index`].
+    #[must_use]
+    pub fn index(self, index: bool) -> Self {
+        Self { index, ..self }
+    }
+
+    /// Stores the captions of a corpus.
+    ///
+    /// # Errors
+    /// What [`Writer::plan`], [`Writer::append`], [`Writer::retain`], [`Writer::merge`] and [`Writer::index`] return;
+    /// [`Error::SpaceMismatch`] and [`Error::Dimension`] when the embeddings do not fit the store. What was committed before stays.
+    pub fn run<'s>(self, corpus: Corpus, source: impl Into<Source<'s>>) -> Result<IngestReport> {
+        let Self { writer, domain, mode, control, expected, index } = self;
+        let source = source.into();
+        check_space(writer, &source)?;
+        let mut ingestion = Ingestion {
+            writer,
+            domain,
+            source,
+            ordinals: Ordinals::default(),
+            edition: (mode == Mode::ReplaceClips).then(Edition::new),
+            report: IngestReport::default(),
+            control,
+        };
+        let phase = control.begin(&format!("ingesting {domain}"), expected);
+        let stored = ingestion.store_all(corpus).and_then(|()| ingestion.remove_outdated());
+        phase.end();
+        let stored = stored.and_then(|()| if index { ingestion.merge_and_index() } else { Ok(()) });
+        match stored {
+            Err(Error::Interrupted) => ingestion.report.interrupted = true,
             outcome => outcome?,
         }
-        if report.interrupted {
-            break;
-        }
-        report.read += read;
-        progress.advance(read);
+        Ok(ingestion.report)
     }
-    if let Some(edition) = edition.filter(|_| !report.interrupted && report.rejected == 0 && report.read > 0) {
+}
+
+/// An ingest under way.
+struct Ingestion<'a, 's> {
+    writer: &'a mut Writer,
+    domain: &'a str,
+    source: Source<'s>,
+    ordinals: Ordinals,
+    edition: Option<Edition>,
+    report: IngestReport,
+    control: Control<'a>,
+}
+
+impl Ingestion<'_, '_> {
+    /// Stores chunk after chunk.
+    fn store_all(&mut self, corpus: Corpus) -> Result<()> {
+        let mut corpus = corpus.peekable();
+        while corpus.peek().is_some() {
+            self.control.check()?;
+            let items: Vec<Item> = corpus.by_ref().take(self.chunk_rows()).collect();
+            if let Some(edition) = &mut self.edition {
+                for Row { text, clip, .. } in items.iter().flatten() {
+                    let Some(clip) = clip else { continue };
+                    edition.entry(clip.clone()).or_default().insert(text.trim().to_owned());
+                }
+            }
+            let read = items.len() as u64;
+            self.store(items)?;
+            self.report.read += read;
+            self.control.advance(read);
+        }
+        Ok(())
+    }
+
+    fn chunk_rows(&self) -> usize {
+        self.source.given_dim().map_or(CHUNK_ROWS, |dim| (CHUNK_BYTES / (4 * dim.max(1))).clamp(1, 8 * CHUNK_ROWS))
+    }
+
+    /// One chunk: what is new is embedded, then all is committed.
+    fn store(&mut self, items: Vec<Item>) -> Result<()> {
+        let mut given = self.source.next_rows(items.len())?;
+        let directed = given.as_mut().map(Embeddings::normalize);
+        let mut keys = Vec::with_capacity(items.len());
+        let mut positions = Vec::with_capacity(items.len());
+        for (position, item) in items.into_iter().enumerate() {
+            let has_direction = directed.as_ref().is_none_or(|directed| directed[position]);
+            match item {
+                Err(rejected) => self.report.reject(rejected),
+                Ok(row) if !has_direction => {
+                    self.report.reject(Rejected { line: row.line, reason: NO_DIRECTION.into() });
+                }
+                Ok(row) => match key(row, &mut self.ordinals) {
+                    Err(rejected) => self.report.reject(rejected),
+                    Ok(key) => {
+                        keys.push(key);
+                        positions.push(position);
+                    }
+                },
+            }
+        }
+        let plan = self.writer.plan(self.domain, &keys)?;
+        let embeddings = match (&self.source, given) {
+            #[cfg(feature = "audio")]
+            // Progress counts rows, most of which are embedded, so the tower itself reports nothing.
+            (Source::Tower(clap), _) => clap.embed_texts_with(&plan.texts(), &self.control.with_progress(&()))?,
+            (_, given) => {
+                let mut given = given.unwrap_or_else(|| Embeddings::new(self.writer.space().dim));
+                let mut is_new = vec![false; given.len()];
+                for (decision, position) in plan.decisions().zip(positions) {
+                    is_new[position] = matches!(decision, Decision::New(_));
+                }
+                given.retain(|row| is_new[row]);
+                given
+            }
+        };
+        let appended = self.writer.append(self.domain, plan, &embeddings)?;
+        self.report.new += appended.new;
+        self.report.repeats += appended.repeats;
+        self.report.duplicate += appended.duplicates;
+        Ok(())
+    }
+
+    /// Removes what a newer edition no longer has; nothing where a row of it was rejected, for that row may name what is to stay.
+    fn remove_outdated(&mut self) -> Result<()> {
+        let Some(edition) = self.edition.take() else { return Ok(()) };
+        if self.report.rejected > 0 || self.report.read == 0 {
+            return Ok(());
+        }
         let is_current = |text: &str, clip: Option<&str>| {
             clip.and_then(|clip| edition.get(clip)).is_none_or(|texts| texts.contains(text))
         };
-        report.replaced = writer.retain(domain, is_current)?.occurrences;
+        self.report.replaced = self.writer.retain(self.domain, is_current)?.occurrences;
+        Ok(())
     }
-    Ok(report)
+
+    fn merge_and_index(&mut self) -> Result<()> {
+        self.writer.merge(&self.control)?;
+        self.writer.index(&self.control)?;
+        Ok(())
+    }
 }
 
-fn chunk_rows(source: &Source<'_>) -> usize {
-    source.given_dim().map_or(CHUNK_ROWS, |dim| (CHUNK_BYTES / (4 * dim.max(1))).clamp(1, 8 * CHUNK_ROWS))
-}
-
-fn check_dimension(writer: &Writer, source: &Source<'_>) -> Result<()> {
+fn check_space(writer: &Writer, source: &Source<'_>) -> Result<()> {
     let space = writer.space();
+    #[cfg(feature = "audio")]
     if let Source::Tower(clap) = source
         && clap.space() != space
     {
         return Err(Error::SpaceMismatch { store: space.to_string(), given: clap.space().to_string() });
     }
     match source.given_dim() {
-        Some(dim) if dim != space.dim => Err(Error::input(
-            "the embeddings file",
-            format!("rows of {dim} numbers"),
-            format!("rows of {}, the dimension of the store", space.dim),
-        )),
+        Some(dim) if dim != space.dim => {
+            Err(Error::Dimension { subject: "the embeddings".into(), found: dim, expected: space.dim })
+        }
         _ => Ok(()),
     }
-}
-
-/// One chunk: what is new is embedded, then all is committed.
-fn store(
-    writer: &mut Writer,
-    domain: &str,
-    items: Vec<Item>,
-    source: &mut Source<'_>,
-    ordinals: &mut Ordinals,
-    report: &mut IngestReport,
-    stop: &Stop,
-) -> Result<()> {
-    let mut given = source.next_rows(items.len())?;
-    let directed = given.as_mut().map(Embeddings::normalize);
-    let mut keys = Vec::with_capacity(items.len());
-    let mut positions = Vec::with_capacity(items.len());
-    for (position, item) in items.into_iter().enumerate() {
-        let has_direction = directed.as_ref().is_none_or(|directed| directed[position]);
-        match item {
-            Err(rejected) => report.reject(rejected),
-            Ok(row) if !has_direction => report.reject(Rejected { line: row.line, reason: NO_DIRECTION.into() }),
-            Ok(row) => match key(row, ordinals) {
-                Err(rejected) => report.reject(rejected),
-                Ok(key) => {
-                    keys.push(key);
-                    positions.push(position);
-                }
-            },
-        }
-    }
-    let plan = writer.plan(domain, &keys)?;
-    let embeddings = match (source, given) {
-        (Source::Tower(clap), _) => clap.embed_texts_with(&plan.texts(), &(), stop)?,
-        (_, given) => {
-            let mut given = given.unwrap_or_else(|| Embeddings::new(writer.space().dim));
-            let mut is_new = vec![false; given.len()];
-            for (decision, position) in plan.decisions().zip(positions) {
-                is_new[position] = matches!(decision, Decision::New(_));
-            }
-            given.retain(|row| is_new[row]);
-            given
-        }
-    };
-    let appended = writer.append(domain, plan, &embeddings)?;
-    report.new += appended.new;
-    report.repeats += appended.repeats;
-    report.duplicate += appended.duplicates;
-    Ok(())
 }
 
 const NO_DIRECTION: &str = "its embedding is zero or not finite";

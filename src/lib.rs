@@ -6,33 +6,20 @@
 //! Automated Audio Captioning via text only training" (arXiv 2309.12242).
 //!
 //! ```no_run
-//! use std::path::Path;
-//!
 //! use echoic::captioner::{CaptionOptions, Captioner};
-//! use echoic::towers::Clap;
-//! use echoic::decoder::TrainOptions;
-//! use echoic::ingest::{Mode, Source, ingest};
-//! use echoic::memory::Memory;
-//! use echoic::progress::Stop;
-//! use echoic::{corpus, training};
+//! use echoic::ingest::Ingest;
+//! use echoic::training::Training;
+//! use echoic::{Clap, Store, corpus};
 //!
 //! # fn main() -> echoic::Result<()> {
-//! let (store, stop) = (Path::new("my-store"), Stop::new());
 //! let clap = Clap::load("starter")?;
-//! Memory::create(store, clap.space().clone())?;
+//! let store = Store::create_for("my-store", &clap)?;
+//! let captions = corpus::open("captions.csv", &corpus::Options::default())?;
+//! Ingest::new(&mut store.writer()?, "street").run(captions, &clap)?;
+//! Training::new(&store.snapshot()?, "mine").run(clap.tokenizer())?;
 //!
-//! let captions = corpus::open(Path::new("captions.csv"), &corpus::Options::default())?;
-//! let mut writer = Memory::writer(store)?;
-//! let report = ingest(&mut writer, "street", captions, Source::Tower(&clap), Mode::Add, &(), &stop)?;
-//! println!("{} captions are new", report.new);
-//! drop(writer);
-//!
-//! let memory = Memory::open(store)?;
-//! let options = TrainOptions::for_projection(memory.space().dim);
-//! training::train_decoder(&memory, None, "mine", clap.tokenizer(), &options, &(), &stop)?;
-//!
-//! let captioner = Captioner::open(store, Some("mine"))?;
-//! let captioned = captioner.caption(Path::new("recording.wav"), &CaptionOptions::default())?;
+//! let captioner = Captioner::open("my-store", Some("mine"))?;
+//! let captioned = captioner.caption("recording.wav", &CaptionOptions::default())?;
 //! println!("{}", captioned.caption);
 //! for text in captioned.neighbours {
 //!     println!("{:.3} {:.2} {}", text.similarity, text.weight, text.caption);
@@ -43,26 +30,54 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`memory`] | the database: segments, manifest, search |
-//! | [`audio`] | decoding, resampling, log-mel |
-//! | [`towers`] | the frozen towers and the embedding space |
-//! | [`bridge`] | the modality gap: projection, noise, shift |
-//! | [`decoder`] | the language model: training and generation |
+//! | [`memory`] | the database: a [`Store`], its [`Snapshot`]s and its [`Writer`] |
 //! | [`corpus`], [`ingest`] | caption corpora and their way into the memory |
-//! | [`training`], [`captioner`] | where the rooms meet |
-//! | [`export`] | captions and vectors for other programs |
-//! | [`models`] | getting and keeping models |
-//! | [`formats`] | files of embeddings |
-//! | [`embedding`], [`progress`], [`error`] | vectors and the identity of their space; how long work reports and stops; what goes wrong |
-//! | [`clock`] | how points in time are written |
+//! | [`towers`], [`audio`] | the frozen models, and the sounds that they hear |
+//! | [`retrieval`], [`bridge`] | the stored texts near a sound, and the modality gap between them |
+//! | [`decoder`], [`training`], [`decoders`] | the language model: its training, and the trained ones of a store |
+//! | [`captioner`] | where all of them meet |
+//! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
+//! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
+//! | [`embedding`], [`progress`], [`error`], [`clock`] | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time |
+//!
+//! # Features
+//! | feature | brings |
+//! |---|---|
+//! | none | the memory, retrieval and the bridge, corpora, `.npy` files: a vector database for texts whose embeddings you bring |
+//! | `audio` | sounds, the towers of CLAP models, and the models that are installed |
+//! | `hub` | getting models: from hubs, from pinned Python wheels, from files |
+//! | `decoder` | writing captions with a trained decoder |
+//! | `train` | training decoders, and aligning adapters |
+//! | `parquet` | Parquet files |
+//! | `cli` | the program `echoic`, with all of these |
+//!
+//! All are on by default.
+//!
+//! # Panics of others
+//! Some crates panic on damaged input: sled on some damaged databases, decoders on some damaged files. Calls into them are guarded, and the
+//! panic becomes an error. So that its message does not reach the terminal, the first such call puts a panic hook before the one that is
+//! there ([`std::panic::set_hook`]); for every other panic it calls that one. A program that sets a hook of its own later takes ours away
+//! and loses nothing but the silence. Under `panic = "abort"` nothing can be guarded.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// What only a room that is switched off, or a test, uses is not dead.
+#![cfg_attr(not(all(feature = "cli", feature = "internals")), allow(dead_code, unused_imports))]
+
+#[cfg(feature = "train")]
 pub mod align;
+#[cfg(feature = "audio")]
 pub mod audio;
+#[cfg(feature = "audio")]
+pub mod binding;
 pub mod bridge;
+#[cfg(all(feature = "audio", feature = "decoder"))]
 pub mod captioner;
 pub mod clock;
 pub mod corpus;
+#[cfg(feature = "decoder")]
 pub mod decoder;
+#[cfg(feature = "decoder")]
+pub mod decoders;
 mod digest;
 pub mod embedding;
 pub mod error;
@@ -70,22 +85,67 @@ pub mod export;
 mod file;
 pub mod formats;
 pub mod ingest;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod lock;
 pub mod memory;
+#[cfg(feature = "audio")]
 pub mod models;
+#[cfg(feature = "audio")]
 mod nn;
 pub mod progress;
 mod quiet;
+pub mod retrieval;
 mod simd;
+#[cfg(feature = "decoder")]
+mod tensor;
 #[cfg(test)]
 mod testing;
+#[cfg(any(feature = "audio", feature = "decoder"))]
+mod tokenizer;
+#[cfg(feature = "audio")]
 pub mod towers;
+#[cfg(feature = "train")]
 pub mod training;
 
 pub use crate::bridge::Strategy;
+#[cfg(all(feature = "audio", feature = "decoder"))]
 pub use crate::captioner::Captioner;
+#[cfg(feature = "decoder")]
 pub use crate::decoder::Decoder;
 pub use crate::embedding::{EmbeddingSpace, Embeddings};
 pub use crate::error::{Error, Result};
-pub use crate::memory::Memory;
+pub use crate::memory::{Snapshot, Store, Writer};
+#[cfg(any(feature = "audio", feature = "decoder"))]
+pub use crate::tokenizer::Tokenizer;
+#[cfg(feature = "audio")]
 pub use crate::towers::Clap;
+
+#[cfg(test)]
+mod tests {
+    use super::{Embeddings, Error, Snapshot, Store, Writer};
+
+    fn shared<T: Send + Sync + ?Sized>() {}
+
+    #[test]
+    fn what_threads_would_share_can_be_shared() {
+        shared::<Store>();
+        shared::<Snapshot>();
+        shared::<Embeddings>();
+        shared::<Error>();
+        shared::<crate::memory::Block<'_>>();
+        shared::<dyn crate::retrieval::TextStore>();
+        fn sent<T: Send>() {}
+        sent::<Writer>();
+    }
+
+    #[cfg(all(feature = "audio", feature = "decoder"))]
+    #[test]
+    fn models_can_be_shared_too() {
+        shared::<crate::Clap>();
+        shared::<crate::Decoder>();
+        shared::<crate::Captioner>();
+        shared::<crate::Tokenizer>();
+    }
+}

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// Receives the progress of long work. The library never prints; the command line draws bars.
 ///
 /// Each `begin` is followed by its `end`, also where the work fails, is stopped or panics; a phase may begin inside another. What the library
-/// begins is therefore a [`Phase`].
+/// begins is therefore a [`Phase`], which [`Control::begin`] makes.
 pub trait Progress: Sync {
     /// A phase begins: `what` in a few words, `total` units if known.
     fn begin(&self, what: &str, total: Option<u64>);
@@ -27,17 +27,88 @@ impl Progress for () {
     fn end(&self) {}
 }
 
+/// What long work reports to and what can stop it. The default reports to nobody and is never stopped.
+///
+/// ```
+/// use echoic::progress::{Control, Stop};
+///
+/// static STOP: Stop = Stop::new(); // a signal handler calls `STOP.request()`
+/// let control = Control::default().with_stop(&STOP);
+/// assert!(control.check().is_ok());
+/// STOP.request();
+/// assert!(control.check().is_err());
+/// ```
+#[derive(Clone, Copy)]
+pub struct Control<'a> {
+    progress: &'a dyn Progress,
+    stop: Option<&'a Stop>,
+}
+
+impl Default for Control<'_> {
+    fn default() -> Self {
+        Self { progress: &(), stop: None }
+    }
+}
+
+impl<'a> Control<'a> {
+    /// Reports to `progress`, and stops when `stop` asks for it.
+    pub fn new(progress: &'a dyn Progress, stop: &'a Stop) -> Self {
+        Self { progress, stop: Some(stop) }
+    }
+
+    /// The same, reporting to `progress`.
+    #[must_use]
+    pub fn with_progress(self, progress: &'a dyn Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// The same, stopped by `stop`.
+    #[must_use]
+    pub fn with_stop(self, stop: &'a Stop) -> Self {
+        Self { stop: Some(stop), ..self }
+    }
+
+    /// Begins a phase: `what` in a few words, `total` units if known. It ends when the value is dropped.
+    pub fn begin(&self, what: &str, total: Option<u64>) -> Phase<'a> {
+        self.progress.begin(what, total);
+        Phase(self.progress)
+    }
+
+    /// `units` more of the phase are done.
+    pub fn advance(&self, units: u64) {
+        self.progress.advance(units);
+    }
+
+    /// A short remark about the phase.
+    pub fn note(&self, text: &str) {
+        self.progress.note(text);
+    }
+
+    /// True once stopping was asked for.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(Stop::requested)
+    }
+
+    /// Call it at each point where the work may stop.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once stopping was asked for.
+    pub fn check(&self) -> Result<()> {
+        if self.is_stopped() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
+
+impl std::fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}
+
 /// A phase of work that is under way: it begins with this value and ends when the value is dropped, whatever way that comes about.
 #[must_use = "the phase ends when it is dropped"]
 pub struct Phase<'a>(&'a dyn Progress);
 
-impl<'a> Phase<'a> {
-    /// Begins a phase: `what` in a few words, `total` units if known. Further reports go to `progress` itself.
-    pub fn begin(progress: &'a dyn Progress, what: &str, total: Option<u64>) -> Self {
-        progress.begin(what, total);
-        Self(progress)
-    }
-
+impl Phase<'_> {
     /// Ends the phase before its value goes out of scope.
     pub fn end(self) {}
 }
@@ -72,11 +143,5 @@ impl Stop {
     /// True once stopping was asked for.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
-    }
-
-    /// # Errors
-    /// [`Error::Interrupted`] once stopping was asked for.
-    pub fn check(&self) -> Result<()> {
-        if self.requested() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }

@@ -20,7 +20,7 @@ fn data() -> Option<PathBuf> {
 fn real_recordings_decode_to_their_announced_length() {
     let Some(folder) = data() else { return };
     // The column `path` is taken for the clip.
-    let seconds = Options { column: Some("seconds".into()), ..Options::default() };
+    let seconds = Options::default().column("seconds".into());
     let rows = corpus::open(&folder.join("index.csv"), &seconds).unwrap();
     let mut checked = 0;
     // Every fiftieth: all sources, in a second or two.

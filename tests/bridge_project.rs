@@ -13,13 +13,13 @@ const DIM: usize = 12;
 
 /// Texts of unit length with multiplicities, and a query.
 #[derive(Debug, Clone)]
-struct Memory {
+struct Snapshot {
     vectors: Vec<f32>,
     copies: Vec<u32>,
     query: Vec<f32>,
 }
 
-fn memories() -> impl Strategy2<Value = Memory> {
+fn memories() -> impl Strategy2<Value = Snapshot> {
     let unit = || {
         prop::collection::vec(-1f32..1.0, DIM).prop_map(|mut v| {
             v[0] += 1.5; // one cone, as CLAP's embeddings have it: the sum never cancels out
@@ -31,14 +31,14 @@ fn memories() -> impl Strategy2<Value = Memory> {
         unit().prop_map(move |query| {
             let (vectors, mut copies): (Vec<Vec<f32>>, Vec<u32>) = texts.iter().cloned().unzip();
             copies[0] += 1;
-            Memory { vectors: vectors.concat(), copies, query }
+            Snapshot { vectors: vectors.concat(), copies, query }
         })
     })
 }
 
 use proptest::strategy::Strategy as Strategy2;
 
-impl Memory {
+impl Snapshot {
     fn row(&self, index: usize) -> &[f32] {
         &self.vectors[index * DIM..][..DIM]
     }

@@ -233,7 +233,7 @@ fn training_that_is_stopped_can_go_on_and_never_takes_the_place_of_a_finished_de
     assert_eq!(run.fails(1, &["stopped on request"]).json()["interrupted"], true);
     assert_eq!(interrupted(&bench, "long"), Some(true));
     let epochs = |name: Option<&str>| {
-        let memory = echoic::Memory::open(&bench.store()).unwrap();
+        let memory = echoic::Store::open(&bench.store()).unwrap().snapshot().unwrap();
         echoic::captioner::load_decoder(&memory, name).unwrap().info().training.epochs
     };
     assert_eq!((epochs(Some("long")), epochs(None)), (100_000, 1));
@@ -246,7 +246,7 @@ fn training_that_is_stopped_can_go_on_and_never_takes_the_place_of_a_finished_de
 #[test]
 fn training_that_ends_while_another_writes_is_kept_until_it_can_be_published() {
     let Some((bench, _)) = trained() else { return };
-    let writer = echoic::Memory::writer(&bench.store()).unwrap();
+    let writer = echoic::Store::open(&bench.store()).unwrap().writer().unwrap();
     let options = ["train", "--name", "late", "--epochs", "1"];
     bench.run(&options).fails(1, &["another process", "late/best.safetensors", "resume"]);
     assert_eq!(interrupted(&bench, "late"), None);

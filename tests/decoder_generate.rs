@@ -19,8 +19,8 @@ fn trained() -> &'static (Vec<u8>, Decoder) {
     static TRAINED: OnceLock<(Vec<u8>, Decoder)> = OnceLock::new();
     TRAINED.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
-        let options = TrainOptions { epochs: Some(15), batch: Some(12), validation: 0.0, ..TrainOptions::default() };
-        let report = train(&set(), &tokenizer(), &options, dir.path(), &(), &Stop::new()).unwrap();
+        let options = TrainOptions::default().epochs(15).batch(12).validation(0.0);
+        let report = train(&set(), &tokenizer(), &options, dir.path(), &Control::default()).unwrap();
         (std::fs::read(&report.best).unwrap(), Decoder::load(&report.best).unwrap())
     })
 }

@@ -14,7 +14,7 @@ use echoic::{
 };
 
 fn options() -> TrainOptions {
-    TrainOptions { epochs: Some(4), batch: Some(16), validation: 0.1, seed: 5, ..TrainOptions::default() }
+    TrainOptions::default().epochs(4).batch(16).validation(0.1).seed(5)
 }
 
 fn bytes(dir: &Path) -> Vec<u8> {
@@ -45,8 +45,8 @@ impl Progress for StopAfter<'_> {
 fn learns_to_say_its_texts_again() {
     let dir = tempfile::tempdir().unwrap();
     let set = set();
-    let options = TrainOptions { epochs: Some(60), validation: 0.0, ..options() };
-    let report = train(&set, &tokenizer(), &options, dir.path(), &(), &Stop::new()).unwrap();
+    let options = options().epochs(60).validation(0.0);
+    let report = train(&set, &tokenizer(), &options, dir.path(), &Control::default()).unwrap();
     assert_eq!((report.epochs, report.best_epoch, report.interrupted), (60, 60, false));
     assert!(report.validation_loss.is_none());
     let decoder = Decoder::load(&report.best).unwrap();
@@ -60,12 +60,10 @@ fn learns_to_say_its_texts_again() {
 #[test]
 fn the_same_seed_gives_the_same_file_and_resuming_changes_nothing() {
     let (set, tokenizer) = (set(), tokenizer());
-    let options = TrainOptions {
-        bridge: TrainingBridge { noise_variance: Some(0.01), shift: Some(vec![0.1; set.embeddings.dim()]) },
-        ..options()
-    };
+    let options =
+        options().bridge(TrainingBridge::default().noise_variance(0.01).shift(vec![0.1; set.embeddings.dim()]));
     let whole = tempfile::tempdir().unwrap();
-    let report = train(&set, &tokenizer, &options, whole.path(), &(), &Stop::new()).unwrap();
+    let report = train(&set, &tokenizer, &options, whole.path(), &Control::default()).unwrap();
     assert_eq!((report.epochs, report.interrupted), (4, false));
     assert_eq!(log(whole.path()).len(), 4);
     assert!(log(whole.path()).iter().all(|e| e.validation_loss.is_some() && e.tokens_per_second > 0.0));
@@ -79,23 +77,23 @@ fn the_same_seed_gives_the_same_file_and_resuming_changes_nothing() {
             stop.request();
         }
         // The first `advance` of a resumed training tells the steps done before.
-        let resumed = TrainOptions { resume: true, ..options.clone() };
+        let resumed = options.clone().resume(true);
         let report = train(&set, &tokenizer, &resumed, parts.path(), &progress, &stop).unwrap();
         assert!(report.interrupted);
         assert!(Decoder::load(&report.best).is_ok());
     }
-    let resumed = TrainOptions { resume: true, ..options.clone() };
-    let report = train(&set, &tokenizer, &resumed, parts.path(), &(), &Stop::new()).unwrap();
+    let resumed = options.clone().resume(true);
+    let report = train(&set, &tokenizer, &resumed, parts.path(), &Control::default()).unwrap();
     assert!(!report.interrupted);
     assert!(bytes(whole.path()) == bytes(parts.path()), "the resumed training ended elsewhere");
     let losses = |dir: &Path| log(dir).into_iter().map(|e| (e.epoch, e.step, e.validation_loss)).collect::<Vec<_>>();
     assert_eq!(losses(whole.path()), losses(parts.path()));
 
     // A finished training has nothing to resume; other texts are refused.
-    let again = train(&set, &tokenizer, &resumed, parts.path(), &(), &Stop::new()).unwrap();
+    let again = train(&set, &tokenizer, &resumed, parts.path(), &Control::default()).unwrap();
     assert_eq!(again.epochs, 4);
-    let other = TrainOptions { seed: 6, ..resumed };
-    let error = train(&set, &tokenizer, &other, parts.path(), &(), &Stop::new()).unwrap_err();
+    let other = resumed.seed(6);
+    let error = train(&set, &tokenizer, &other, parts.path(), &Control::default()).unwrap_err();
     assert!(error.is_user() && error.hint().is_some(), "{error}");
 }
 
@@ -104,16 +102,16 @@ fn bad_options_and_texts_are_errors_of_the_user() {
     let (set, tokenizer) = (set(), tokenizer());
     let dir = tempfile::tempdir().unwrap();
     let run =
-        |set: &TrainingSet, options: &TrainOptions| train(set, &tokenizer, options, dir.path(), &(), &Stop::new());
-    let bridge = |noise_variance, shift| TrainingBridge { noise_variance, shift };
+        |set: &TrainingSet, options: &TrainOptions| train(set, &tokenizer, options, dir.path(), &Control::default());
+    let bridge = |noise_variance, shift| TrainingBridge::default().noise_variance(noise_variance).shift(shift);
     for options in [
-        TrainOptions { epochs: Some(0), ..options() },
-        TrainOptions { batch: Some(0), ..options() },
-        TrainOptions { learning_rate: Some(f64::NAN), ..options() },
-        TrainOptions { validation: 1.0, ..options() },
-        TrainOptions { validation: -0.1, ..options() },
-        TrainOptions { bridge: bridge(Some(-1.0), None), ..options() },
-        TrainOptions { bridge: bridge(None, Some(vec![0.0; 3])), ..options() },
+        options().epochs(0),
+        options().batch(0),
+        options().learning_rate(f64::NAN),
+        options().validation(1.0),
+        options().validation(-0.1),
+        options().bridge(bridge(Some(-1.0), None)),
+        options().bridge(bridge(None, Some(vec![0.0; 3]))),
     ] {
         assert!(matches!(run(&set, &options), Err(Error::Input { .. })), "{options:?}");
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use common::Bench;
 use echoic::captioner::{CaptionOptions, Captioner, load_decoder};
 use echoic::decoder::TrainOptions;
-use echoic::memory::{Memory, RowKey};
+use echoic::memory::{RowKey, Snapshot};
 use echoic::progress::Stop;
 use echoic::training::{decoders, remove_decoder, train_decoder, work_folder};
 use echoic::{EmbeddingSpace, Error};
@@ -17,10 +17,10 @@ use echoic::{EmbeddingSpace, Error};
 const DIM: usize = 24;
 
 /// A store of two domains, each with half of the texts.
-fn filled(store: &Path) -> Memory {
+fn filled(store: &Path) -> Snapshot {
     let set = decoder_texts::set();
-    Memory::create(store, EmbeddingSpace::external(DIM)).unwrap();
-    let mut writer = Memory::writer(store).unwrap();
+    Store::create(store, EmbeddingSpace::external(DIM)).unwrap();
+    let mut writer = Store::open(store).unwrap().writer().unwrap();
     for (domain, skipped) in [("even", 0), ("odd", 1)] {
         let rows = || (0..set.texts.len()).skip(skipped).step_by(2);
         let keys: Vec<_> = rows().map(|i| RowKey { text: set.texts[i].text.clone(), clip: None, ordinal: 0 }).collect();
@@ -33,17 +33,18 @@ fn filled(store: &Path) -> Memory {
         writer.append(domain, plan, &embeddings).unwrap();
     }
     drop(writer);
-    Memory::open(store).unwrap()
+    Store::open(store).unwrap().snapshot().unwrap()
 }
 
 /// Trains for one epoch; stopped before it ends where `whole` is false.
-fn train(memory: &Memory, name: &str, domains: Option<&[String]>, whole: bool) {
-    let options = TrainOptions { epochs: Some(1), batch: Some(16), ..TrainOptions::default() };
+fn train(memory: &Snapshot, name: &str, domains: Option<&[String]>, whole: bool) {
+    let options = TrainOptions::default().epochs(1).batch(16);
     let stop = Stop::new();
     if !whole {
         stop.request();
     }
-    train_decoder(memory, domains, name, &decoder_texts::tokenizer(), &options, &(), &stop).unwrap();
+    train_decoder(memory, domains, name, &decoder_texts::tokenizer(), &options, &Control::default().with_stop(&stop))
+        .unwrap();
 }
 
 /// A store at the place where the bench's commands look, with two finished decoders and one that was stopped.
@@ -68,7 +69,7 @@ fn decoders_are_listed_with_what_tells_them_apart() {
     assert_eq!((&begun["epochs"], &begun["finished"]), (&0.into(), &false.into()));
     assert!(all["validation_loss"].as_f64().unwrap() > 0.0 && begun["validation_loss"].is_null());
     assert!(all["vocabulary"].as_u64().unwrap() > 3 && all["captions"].as_u64() > half["captions"].as_u64());
-    let memory = Memory::open(&bench.store()).unwrap();
+    let memory = Store::open(&bench.store()).unwrap().snapshot().unwrap();
     assert_eq!(all["bytes"], memory.decoder_path("all").unwrap().metadata().unwrap().len());
     let used: Vec<_> = listed.as_array().unwrap().iter().filter(|d| d["default"] == true).collect();
     assert_eq!(used.len(), 1);
@@ -99,7 +100,7 @@ fn one_is_shown_with_its_training() {
 #[test]
 fn a_decoder_is_removed_with_the_folder_that_it_trained_in() {
     let bench = three_decoders();
-    let memory = Memory::open(&bench.store()).unwrap();
+    let memory = Store::open(&bench.store()).unwrap().snapshot().unwrap();
     let (path, work) = (memory.decoder_path("half").unwrap(), work_folder(&memory, "half"));
     assert!(path.exists() && work.join("state.safetensors").exists());
     let run = bench.run(&["decoders", "remove", "half"]);
@@ -135,7 +136,7 @@ fn who_uses_a_decoder_is_not_disturbed_by_its_removal() {
     let query = decoder_texts::set().embeddings.row(3).unwrap().to_vec();
     let captioner = Captioner::open(&store, Some("half")).unwrap();
     let before = captioner.caption_embedding("query", &query, &CaptionOptions::default()).unwrap().caption;
-    let opened = Memory::open(&store).unwrap();
+    let opened = Store::open(&store).unwrap().snapshot().unwrap();
     assert!(remove_decoder(&store, "half").unwrap().published);
     let after = captioner.caption_embedding("query", &query, &CaptionOptions::default()).unwrap().caption;
     assert_eq!(before, after);

@@ -9,7 +9,7 @@ use std::path::Path;
 use common::{Bench, real_data, starter_is_installed};
 use echoic::captioner::{RetrievalOptions, retrieve};
 use echoic::corpus::{self, Options};
-use echoic::memory::Memory;
+use echoic::memory::Snapshot;
 use echoic::towers::Clap;
 
 /// Share of the clips that must find their class.
@@ -61,7 +61,7 @@ fn noun(label: &str) -> String {
 
 /// A column of the index, where it is filled, by the path of the clip.
 fn column(data: &Path, name: &str) -> BTreeMap<String, String> {
-    let options = Options { column: Some(name.into()), ..Options::default() };
+    let options = Options::default().column(name.into());
     let rows = corpus::open(&data.join("audio/index.csv"), &options).unwrap().flatten();
     rows.map(|row| (row.clip.unwrap(), row.text)).collect()
 }
@@ -85,9 +85,9 @@ fn clips_of_an_unheard_fold_find_the_text_of_their_class() {
     bench.write("classes.txt", classes.iter().copied().collect::<Vec<_>>().join("\n"));
     bench.run(&["ingest", "classes.txt", "--domain", "classes"]).succeeds();
 
-    let memory = Memory::open(&bench.store()).unwrap();
+    let memory = Store::open(&bench.store()).unwrap().snapshot().unwrap();
     let clap = Clap::for_space(memory.space()).unwrap();
-    let options = RetrievalOptions { k: Some(1), ..RetrievalOptions::default() };
+    let options = RetrievalOptions::default().k(1);
     let mut right = 0;
     let mut missed: BTreeMap<&str, usize> = BTreeMap::new();
     for (path, text) in &clips {

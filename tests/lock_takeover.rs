@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use echoic::Error;
-use echoic::memory::{Memory, Writer};
+use echoic::memory::{Snapshot, Writer};
 use memory_support::*;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -43,7 +43,7 @@ impl<'a> MakeWriter<'a> for Log {
 fn open(dir: &Path) -> (echoic::Result<Writer>, String) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-    let writer = tracing::subscriber::with_default(subscriber, || Memory::writer(dir));
+    let writer = tracing::subscriber::with_default(subscriber, || Store::open(dir).and_then(|store| store.writer()));
     let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     (writer, said)
 }
@@ -52,7 +52,7 @@ fn open(dir: &Path) -> (echoic::Result<Writer>, String) {
 #[ignore = "run by the tests below, in another process"]
 fn child_writes_until_it_is_killed() {
     let Some(dir) = std::env::var_os(STORE) else { return };
-    let mut writer = Memory::writer(Path::new(&dir)).unwrap();
+    let mut writer = Store::open(Path::new(&dir)).unwrap().writer().unwrap();
     ingest(&mut writer, "child", &numbered("x", 3)).unwrap();
     println!("\nready");
     std::thread::sleep(Duration::from_secs(600));
@@ -96,7 +96,7 @@ fn a_killed_writer_is_succeeded_at_once_and_named() {
 fn a_living_writer_is_never_robbed_whatever_the_file_says() {
     let (_guard, dir) = empty_store();
     let mut child = living_writer(&dir);
-    let refused = || match Memory::writer(&dir) {
+    let refused = || match Store::open(&dir).and_then(|store| store.writer()) {
         Err(Error::Locked { owner, .. }) => owner,
         other => panic!("{other:?}"),
     };
@@ -111,10 +111,10 @@ fn a_living_writer_is_never_robbed_whatever_the_file_says() {
         let owner = refused();
         assert!(owner.contains(named) && !owner.contains(char::is_control), "{owner:?}");
     }
-    assert_eq!(Memory::open(&dir).unwrap().len(), 3, "readers are not affected");
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().len(), 3, "readers are not affected");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(Memory::writer(&dir).is_ok());
+    assert!(Store::open(&dir).and_then(|store| store.writer()).is_ok());
 }
 
 /// A process id may have been given to another process since, and a folder may have come from another machine.
@@ -131,7 +131,10 @@ fn a_name_that_nobody_answers_to_keeps_nobody_out() {
         assert!(writer.is_ok());
         assert!(said.contains("took over") && said.len() < 5_000, "{said:?}");
         assert!(!said.contains('\u{7}') && !said.contains('\0'), "no control character reaches a terminal: {said:?}");
-        assert!(matches!(Memory::writer(&dir), Err(Error::Locked { .. })), "held as well as by any other");
+        assert!(
+            matches!(Store::open(&dir).and_then(|store| store.writer()), Err(Error::Locked { .. })),
+            "held as well as by any other"
+        );
     }
     std::fs::write(dir.join("lock"), " \n").unwrap();
     let (writer, said) = open(&dir);

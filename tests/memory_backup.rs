@@ -11,7 +11,7 @@ use echoic::export::{Format, export};
 use echoic::formats::npy::NpyRows;
 use echoic::formats::parquet::ParquetRows;
 use echoic::ingest::{Mode, Source};
-use echoic::memory::{Memory, backup, check};
+use echoic::memory::{Snapshot, backup, check};
 use echoic::progress::Stop;
 use echoic::{Error, ingest};
 use memory_support::*;
@@ -19,7 +19,7 @@ use memory_support::*;
 /// Two domains, repeats, rows without a clip, removed captions, a graph and a decoder.
 fn store() -> (tempfile::TempDir, std::path::PathBuf) {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     let dog = |clip, ordinal| row("a dog", clip, ordinal);
     let rows =
         [dog(Some("2"), 0), dog(Some("1"), 0), dog(Some("2"), 1), dog(None, 0), dog(None, 1), row("rain", None, 0)];
@@ -27,7 +27,7 @@ fn store() -> (tempfile::TempDir, std::path::PathBuf) {
     memory_support::ingest(&mut writer, "a", &[dog(Some("3"), 0), row("„Regen“ \\ \"rain\"", Some("ä ö/1"), 0)])
         .expect("a commit");
     memory_support::ingest(&mut writer, "b", &numbered("x", 60)).expect("a commit");
-    writer.index_above(50, &(), &Stop::new()).expect("a graph");
+    writer.index_above(50, &Control::default()).expect("a graph");
     writer.remove_captions(&[5, 9]).expect("a removal");
     let decoder = guard.path().join("decoder");
     std::fs::write(&decoder, b"weights").expect("a file");
@@ -38,33 +38,36 @@ fn store() -> (tempfile::TempDir, std::path::PathBuf) {
 #[test]
 fn a_backup_is_a_store_of_its_own() {
     let (guard, dir) = store();
-    let expected = contents(&Memory::open(&dir).unwrap());
+    let expected = contents(&Store::open(&dir).unwrap().snapshot().unwrap());
     for copy in [false, true] {
         let target = guard.path().join(format!("Sicherung – {copy}"));
-        let taken = backup(&dir, &target, copy, &(), &Stop::new()).unwrap();
+        let taken = backup(&dir, &target, copy, &Control::default()).unwrap();
         assert_eq!((taken.commit, taken.linked + taken.copied), (5, 9), "{taken:?}");
         assert_eq!(if copy { taken.linked } else { taken.copied }, 0, "{taken:?}");
-        let report = check(&target, &(), &Stop::new()).unwrap();
+        let report = check(&target, &Control::default()).unwrap();
         assert!(report.is_sound() && report.leftovers.is_empty() && report.walked == 58, "{report:?}");
-        assert_eq!(contents(&Memory::open(&target).unwrap()), expected);
-        assert_eq!(std::fs::read(Memory::open(&target).unwrap().decoder_path("small").unwrap()).unwrap(), b"weights");
+        assert_eq!(contents(&Store::open(&target).unwrap().snapshot().unwrap()), expected);
+        assert_eq!(
+            std::fs::read(Store::open(&target).unwrap().snapshot().unwrap().decoder_path("small").unwrap()).unwrap(),
+            b"weights"
+        );
         // What becomes of one does not touch the other.
-        let mut writer = Memory::writer(&target).unwrap();
+        let mut writer = Store::open(&target).unwrap().writer().unwrap();
         writer.remove_domain("b").unwrap();
-        writer.compact(&(), &Stop::new()).unwrap();
+        writer.compact(&Control::default()).unwrap();
         memory_support::ingest(&mut writer, "c", &numbered("y", 5)).unwrap();
         drop(writer);
-        assert_eq!(contents(&Memory::open(&dir).unwrap()), expected);
-        assert!(check(&dir, &(), &Stop::new()).unwrap().is_sound());
-        let again = backup(&dir, &target, copy, &(), &Stop::new());
+        assert_eq!(contents(&Store::open(&dir).unwrap().snapshot().unwrap()), expected);
+        assert!(check(&dir, &Control::default()).unwrap().is_sound());
+        let again = backup(&dir, &target, copy, &Control::default());
         assert!(matches!(again, Err(Error::Input { .. })), "an occupied target: {again:?}");
     }
     let occupied = guard.path().join("occupied");
     std::fs::create_dir(&occupied).unwrap();
     std::fs::write(occupied.join("thesis.tex"), "precious").unwrap();
-    assert!(matches!(backup(&dir, &occupied, false, &(), &Stop::new()), Err(Error::Input { .. })));
+    assert!(matches!(backup(&dir, &occupied, false, &Control::default()), Err(Error::Input { .. })));
     assert_eq!(files(&occupied).len(), 1);
-    let nowhere = backup(&guard.path().join("nowhere"), &guard.path().join("new"), false, &(), &Stop::new());
+    let nowhere = backup(&guard.path().join("nowhere"), &guard.path().join("new"), false, &Control::default());
     assert!(matches!(nowhere, Err(Error::NoStore { .. })) && !guard.path().join("new").exists(), "{nowhere:?}");
 }
 
@@ -73,13 +76,13 @@ fn an_interrupted_backup_is_no_store_and_can_be_started_again() {
     let (guard, dir) = store();
     let (target, stop) = (guard.path().join("target"), Stop::new());
     stop.request();
-    assert!(matches!(backup(&dir, &target, false, &(), &stop), Err(Error::Interrupted)));
-    assert!(matches!(Memory::open(&target), Err(Error::NoStore { .. })));
+    assert!(matches!(backup(&dir, &target, false, &Control::default().with_stop(&stop)), Err(Error::Interrupted)));
+    assert!(matches!(Store::open(&target).and_then(|store| store.snapshot()), Err(Error::NoStore { .. })));
     // As if it had been killed in the middle.
     std::fs::write(target.join("segments/00000001.captions"), "half a fi").unwrap();
     std::fs::write(target.join("segments/00000077.vectors"), "of an older commit").unwrap();
-    backup(&dir, &target, false, &(), &Stop::new()).unwrap();
-    let report = check(&target, &(), &Stop::new()).unwrap();
+    backup(&dir, &target, false, &Control::default()).unwrap();
+    let report = check(&target, &Control::default()).unwrap();
     assert!(report.is_sound() && report.leftovers.is_empty(), "{report:?}");
 }
 
@@ -89,13 +92,13 @@ fn a_backup_beside_a_working_writer_shows_one_commit() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut writer = Memory::writer(&dir).unwrap();
+            let mut writer = Store::open(&dir).unwrap().writer().unwrap();
             for round in 0..12 {
                 // Ten rows a commit, all merged, then all removed.
                 for chunk in 0..9 {
                     memory_support::ingest(&mut writer, "a", &numbered(&format!("{round} {chunk}"), 10)).unwrap();
                 }
-                writer.compact(&(), &Stop::new()).unwrap();
+                writer.compact(&Control::default()).unwrap();
                 writer.remove_domain("a").unwrap();
             }
             done.store(true, Ordering::Relaxed);
@@ -103,8 +106,8 @@ fn a_backup_beside_a_working_writer_shows_one_commit() {
         let mut number = 0;
         while !done.load(Ordering::Relaxed) || number == 0 {
             let target = guard.path().join(format!("backup {number}"));
-            backup(&dir, &target, false, &(), &Stop::new()).unwrap();
-            let memory = Memory::open(&target).unwrap();
+            backup(&dir, &target, false, &Control::default()).unwrap();
+            let memory = Store::open(&target).unwrap().snapshot().unwrap();
             assert_eq!((memory.len() % 10, memory.verify(&()).unwrap()), (0, vec![]));
             number += 1;
         }
@@ -116,7 +119,7 @@ fn a_backup_beside_a_working_writer_shows_one_commit() {
 type Content = (String, u32, Vec<String>, Option<String>, Vec<f32>);
 
 fn without_ids(dir: &Path, domain: &str) -> Vec<Content> {
-    let memory = Memory::open(dir).unwrap();
+    let memory = Store::open(dir).unwrap().snapshot().unwrap();
     let mut all = Vec::new();
     memory
         .for_each_caption(Some(&[domain.to_owned()]), |caption, vector| {
@@ -132,14 +135,14 @@ fn without_ids(dir: &Path, domain: &str) -> Vec<Content> {
 #[test]
 fn an_export_is_ingested_as_it_was() {
     let (guard, dir) = store();
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     let other = guard.path().join("other");
-    Memory::create(&other, memory.space().clone()).unwrap();
-    let mut writer = Memory::writer(&other).unwrap();
+    Store::create(&other, memory.space().clone()).unwrap();
+    let mut writer = Store::open(&other).unwrap().writer().unwrap();
     for domain in ["a", "b"] {
         let path = guard.path().join(format!("{domain}.npy"));
         let only = [domain.to_owned()];
-        let exported = export(&memory, Some(&only), Format::Npy, &path, &(), &Stop::new()).unwrap();
+        let exported = export(&memory, Some(&only), Format::Npy, &path, &Control::default()).unwrap();
         let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
         assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
         let lines = path.with_extension("jsonl");
@@ -148,29 +151,30 @@ fn an_export_is_ingested_as_it_was() {
         assert_eq!((rows.rows(), rows.dim()), (stats.occurrences, DIM));
         let read = || corpus::open(&lines, &Options::default()).unwrap();
         let report =
-            ingest::ingest(&mut writer, domain, read(), Source::Rows(rows), Mode::Add, &(), &Stop::new()).unwrap();
+            ingest::ingest(&mut writer, domain, read(), Source::Rows(rows), Mode::Add, &Control::default()).unwrap();
         assert_eq!((report.new, report.rejected, report.duplicate), (stats.captions, 0, 0));
         assert_eq!(without_ids(&other, domain), without_ids(&dir, domain));
         // Where it came from, each row is known.
         let rows = NpyRows::open(&path).unwrap();
-        let mut origin = Memory::writer(&dir).unwrap();
+        let mut origin = Store::open(&dir).unwrap().writer().unwrap();
         let report =
-            ingest::ingest(&mut origin, domain, read(), Source::Rows(rows), Mode::Add, &(), &Stop::new()).unwrap();
+            ingest::ingest(&mut origin, domain, read(), Source::Rows(rows), Mode::Add, &Control::default()).unwrap();
         assert_eq!((report.new, report.repeats, report.duplicate), (0, 0, stats.occurrences));
     }
-    assert!(check(&other, &(), &Stop::new()).unwrap().is_sound());
+    assert!(check(&other, &Control::default()).unwrap().is_sound());
 }
 
 #[test]
 fn a_parquet_file_carries_all_of_it() {
     let (guard, dir) = store();
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     let other = guard.path().join("other");
-    Memory::create(&other, memory.space().clone()).unwrap();
-    let mut writer = Memory::writer(&other).unwrap();
+    Store::create(&other, memory.space().clone()).unwrap();
+    let mut writer = Store::open(&other).unwrap().writer().unwrap();
     for domain in ["a", "b"] {
         let path = guard.path().join(format!("{domain}.parquet"));
-        let exported = export(&memory, Some(&[domain.to_owned()]), Format::Parquet, &path, &(), &Stop::new()).unwrap();
+        let exported =
+            export(&memory, Some(&[domain.to_owned()]), Format::Parquet, &path, &Control::default()).unwrap();
         let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
         assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
         assert_eq!(exported.files, std::slice::from_ref(&path));
@@ -179,14 +183,14 @@ fn a_parquet_file_carries_all_of_it() {
         let corpus = corpus::open(&path, &Options::default()).unwrap();
         assert_eq!(corpus.format(), corpus::Format::Parquet);
         let source = Source::Parquet(Box::new(rows));
-        let report = ingest::ingest(&mut writer, domain, corpus, source, Mode::Add, &(), &Stop::new()).unwrap();
+        let report = ingest::ingest(&mut writer, domain, corpus, source, Mode::Add, &Control::default()).unwrap();
         assert_eq!((report.new, report.rejected, report.duplicate), (stats.captions, 0, 0));
         assert_eq!(without_ids(&other, domain), without_ids(&dir, domain));
         let mut embeddings = ParquetRows::open(&path).unwrap().unwrap();
         let all = embeddings.next_rows(1_000_000).unwrap();
         assert_eq!(all.len() as u64, stats.occurrences);
     }
-    assert!(check(&other, &(), &Stop::new()).unwrap().is_sound());
+    assert!(check(&other, &Control::default()).unwrap().is_sound());
 }
 
 /// Whatever is done to a file: an error that names it, or rows, and no panic. A row of captions that is given has its embedding.
@@ -194,7 +198,7 @@ fn a_parquet_file_carries_all_of_it() {
 fn a_damaged_parquet_file_is_refused_or_read() {
     let (guard, dir) = store();
     let path = guard.path().join("all.parquet");
-    export(&Memory::open(&dir).unwrap(), None, Format::Parquet, &path, &(), &Stop::new()).unwrap();
+    export(&Store::open(&dir).unwrap().snapshot().unwrap(), None, Format::Parquet, &path, &Control::default()).unwrap();
     let content = std::fs::read(&path).unwrap();
     let bad = guard.path().join("bad.parquet");
     let mut cut = 0;
@@ -229,9 +233,9 @@ fn a_damaged_parquet_file_is_refused_or_read() {
 #[test]
 fn lines_name_what_they_hold() {
     let (guard, dir) = store();
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     let path = guard.path().join("all.jsonl");
-    let exported = export(&memory, None, Format::Jsonl, &path, &(), &Stop::new()).unwrap();
+    let exported = export(&memory, None, Format::Jsonl, &path, &Control::default()).unwrap();
     assert_eq!((exported.captions, exported.rows, exported.files.len()), (61, 66, 1));
     let text = std::fs::read_to_string(&path).unwrap();
     let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
@@ -241,9 +245,9 @@ fn lines_name_what_they_hold() {
     assert_eq!((first, text.lines().count()), (expected, 66));
     let unknown = ["z".to_owned()];
     assert!(matches!(
-        export(&memory, Some(&unknown), Format::Jsonl, &path, &(), &Stop::new()),
+        export(&memory, Some(&unknown), Format::Jsonl, &path, &Control::default()),
         Err(Error::NotFound { kind: "domain", .. })
     ));
-    let confusing = export(&memory, None, Format::Npy, &path, &(), &Stop::new());
+    let confusing = export(&memory, None, Format::Npy, &path, &Control::default());
     assert!(matches!(confusing, Err(Error::Input { .. })), "vectors would overwrite lines");
 }

@@ -6,7 +6,7 @@ mod memory_support;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use echoic::memory::{CatalogueState, Memory};
+use echoic::memory::{CatalogueState, Snapshot};
 use echoic::progress::Stop;
 use memory_support::*;
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ fn logged(f: impl FnOnce()) -> String {
 
 fn store() -> (TempDir, PathBuf) {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     for chunk in 0..3 {
         ingest(&mut writer, "a", &numbered(&format!("chunk {chunk}"), 30)).expect("a commit");
         ingest(&mut writer, "b", &[row("repeated", Some(&chunk.to_string()), 0)]).expect("a commit");
@@ -53,7 +53,8 @@ fn store() -> (TempDir, PathBuf) {
 
 /// Whatever the state of the catalogue, the same rows are duplicates and new ones are new.
 fn check(dir: &Path, place: &str) {
-    let mut writer = Memory::writer(dir).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let mut writer =
+        Store::open(dir).and_then(|store| store.writer()).unwrap_or_else(|error| panic!("{place}: {error}"));
     for chunk in 0..3 {
         let appended = ingest(&mut writer, "a", &numbered(&format!("chunk {chunk}"), 30)).expect("an append");
         assert_eq!((appended.duplicates, appended.new), (30, 0), "{place}");
@@ -75,7 +76,7 @@ fn a_lost_catalogue_is_built_again() {
 #[test]
 fn what_an_interrupted_writer_left_is_believed() {
     let (_guard, dir) = store();
-    let writer = Memory::writer(&dir).unwrap();
+    let writer = Store::open(&dir).unwrap().writer().unwrap();
     let copy = dir.with_extension("copy");
     copy_tree(&dir, &copy); // as kill -9 would leave it
     drop(writer);
@@ -88,7 +89,7 @@ fn what_an_interrupted_writer_left_is_believed() {
 #[test]
 fn what_a_killed_writer_had_in_memory_only_is_made_again() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let chunk = |number: usize| {
         let repeated = row("repeated", Some(&number.to_string()), 0);
         [&numbered(&format!("chunk {number}"), 520)[..], &[repeated]].concat()
@@ -100,12 +101,12 @@ fn what_a_killed_writer_had_in_memory_only_is_made_again() {
     copy_tree(&dir, &copy); // as kill -9 would leave it
     drop(writer);
     for dir in [dir, copy] {
-        let mut writer = Memory::writer(&dir).unwrap();
+        let mut writer = Store::open(&dir).unwrap().writer().unwrap();
         for number in [0, 40, 63, 64] {
             assert_eq!(ingest(&mut writer, "a", &chunk(number)).unwrap().duplicates, 521, "{number}");
         }
         drop(writer);
-        let report = echoic::memory::check(&dir, &(), &Stop::new()).unwrap();
+        let report = echoic::memory::check(&dir, &Control::default()).unwrap();
         assert!(report.is_sound(), "{report:?}");
         assert_eq!(report.catalogue, CatalogueState::Agrees);
     }
@@ -138,24 +139,24 @@ fn a_catalogue_that_is_ahead_or_of_another_store_is_not_believed() {
     let (_guard, dir) = store();
     let old = dir.with_extension("old");
     copy_tree(&dir, &old);
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("later", 5)).unwrap();
     writer.record("audit", serde_json::json!(1)).unwrap();
     drop(writer);
     // The store goes back to a backup and takes another way from there; the catalogue does not.
-    ingest(&mut Memory::writer(&old).unwrap(), "a", &numbered("instead", 5)).unwrap();
+    ingest(&mut Store::open(&old).unwrap().writer().unwrap(), "a", &numbered("instead", 5)).unwrap();
     lose_catalogue(&old);
     copy_tree(&dir.join("catalogue"), &old.join("catalogue"));
-    let mut writer = Memory::writer(&old).unwrap();
+    let mut writer = Store::open(&old).unwrap().writer().unwrap();
     assert_eq!(ingest(&mut writer, "a", &numbered("instead", 5)).unwrap().duplicates, 5);
     assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().new, 5);
     assert_eq!(writer.history().unwrap().len(), 1, "history is taken along");
     drop(writer);
-    assert_eq!(echoic::memory::check(&old, &(), &Stop::new()).unwrap().catalogue, CatalogueState::Agrees);
+    assert_eq!(echoic::memory::check(&old, &Control::default()).unwrap().catalogue, CatalogueState::Agrees);
     let (_guard, other) = empty_store();
     copy_tree(&dir.join("catalogue"), &other.join("catalogue"));
     let log = logged(|| {
-        let mut writer = Memory::writer(&other).unwrap();
+        let mut writer = Store::open(&other).unwrap().writer().unwrap();
         assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().new, 5);
     });
     assert!(log.contains("another store"), "{log}");
@@ -164,7 +165,7 @@ fn a_catalogue_that_is_ahead_or_of_another_store_is_not_believed() {
 #[test]
 fn the_catalogue_of_an_older_layout_is_built_again_and_its_history_kept() {
     let (_guard, dir) = store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     writer.record("audit", serde_json::json!(1)).unwrap();
     drop(writer);
     let database = sled::open(dir.join("catalogue")).unwrap();
@@ -175,7 +176,7 @@ fn the_catalogue_of_an_older_layout_is_built_again_and_its_history_kept() {
     drop(database);
     let log = logged(|| {
         check(&dir, "older");
-        assert_eq!(Memory::writer(&dir).unwrap().history().unwrap().len(), 1);
+        assert_eq!(Store::open(&dir).unwrap().writer().unwrap().history().unwrap().len(), 1);
     });
     assert!(log.contains("another layout"), "{log}");
 }
@@ -185,14 +186,14 @@ fn a_catalogue_that_is_behind_catches_up() {
     let (_guard, dir) = store();
     let old = dir.with_extension("old");
     copy_tree(&dir.join("catalogue"), &old);
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("later", 5)).unwrap();
     ingest(&mut writer, "a", &[row("later 1", Some("again"), 0)]).unwrap();
     drop(writer);
     lose_catalogue(&dir);
     copy_tree(&old, &dir.join("catalogue"));
     let log = logged(|| {
-        let mut writer = Memory::writer(&dir).unwrap();
+        let mut writer = Store::open(&dir).unwrap().writer().unwrap();
         assert_eq!(ingest(&mut writer, "a", &numbered("later", 5)).unwrap().duplicates, 5);
         assert_eq!(ingest(&mut writer, "a", &[row("later 1", Some("again"), 0)]).unwrap().duplicates, 1);
     });
@@ -205,7 +206,7 @@ fn a_damaged_catalogue_never_changes_an_answer() {
     let (_guard, dir) = store();
     let sound = dir.with_extension("sound");
     copy_tree(&dir, &sound);
-    let expected = contents(&Memory::open(&dir).unwrap());
+    let expected = contents(&Store::open(&dir).unwrap().snapshot().unwrap());
     for (path, content) in files(&dir.join("catalogue")) {
         // Sled's small files nearly whole, and places all over the large one.
         let step = (content.len() / 41).max(1);
@@ -221,9 +222,9 @@ fn a_damaged_catalogue_never_changes_an_answer() {
             copy_tree(&sound, &dir);
             std::fs::write(&path, bad).unwrap();
             // Readers do not even look.
-            assert_eq!(contents(&Memory::open(&dir).unwrap()), expected, "{place}");
+            assert_eq!(contents(&Store::open(&dir).unwrap().snapshot().unwrap()), expected, "{place}");
             check(&dir, &place);
-            assert_eq!(contents(&Memory::open(&dir).unwrap()), expected, "{place}");
+            assert_eq!(contents(&Store::open(&dir).unwrap().snapshot().unwrap()), expected, "{place}");
         }
     }
 }

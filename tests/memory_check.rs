@@ -6,7 +6,7 @@ mod memory_support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use echoic::memory::{CatalogueState, Memory, SearchOptions, check, repair};
+use echoic::memory::{CatalogueState, SearchOptions, Snapshot, check, repair};
 use echoic::progress::Stop;
 use echoic::{Embeddings, Error};
 use memory_support::*;
@@ -17,12 +17,12 @@ const ROWS: usize = 600;
 /// A store with a graph, and removed captions.
 fn store() -> (TempDir, PathBuf) {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     let plan = writer.plan("a", &numbered("row", ROWS)).expect("a plan");
     let vectors = Embeddings::from_vec(DIM, clustered(ROWS, DIM, 3)).expect("rows");
     writer.append("a", plan, &vectors).expect("a commit");
     ingest(&mut writer, "b", &[row("dog", Some("1"), 0), row("dog", Some("2"), 0)]).expect("a commit");
-    writer.index_above(100, &(), &Stop::new()).expect("a graph");
+    writer.index_above(100, &Control::default()).expect("a graph");
     writer.remove_captions(&[7, 8]).expect("a removal");
     (guard, dir)
 }
@@ -34,8 +34,8 @@ fn truth(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn answers(dir: &Path) -> Vec<Vec<(u64, f32)>> {
-    let memory = Memory::open(dir).unwrap();
-    let exact = SearchOptions { exact: true, ..SearchOptions::default() };
+    let memory = Store::open(dir).unwrap().snapshot().unwrap();
+    let exact = SearchOptions::default().effort(Effort::EXACT);
     let queries = clustered(20, DIM, 8);
     let found = queries.chunks(DIM).map(|query| memory.search(query, &exact).unwrap());
     found.map(|found| found.iter().map(|neighbour| (neighbour.id, neighbour.similarity)).collect()).collect()
@@ -45,7 +45,7 @@ fn answers(dir: &Path) -> Vec<Vec<(u64, f32)>> {
 fn a_sound_store_passes_and_is_described() {
     let (_guard, dir) = store();
     let before = truth(&dir);
-    let report = check(&dir, &(), &Stop::new()).unwrap();
+    let report = check(&dir, &Control::default()).unwrap();
     assert!(report.is_sound() && report.leftovers.is_empty(), "{report:?}");
     assert_eq!((report.commit, report.segments, report.captions, report.occurrences), (3, 2, 599, 600));
     assert_eq!((report.removed, report.walked, &report.catalogue), (2, 598, &CatalogueState::Agrees));
@@ -53,20 +53,20 @@ fn a_sound_store_passes_and_is_described() {
     assert_eq!(report.bytes, read as u64);
     assert_eq!(truth(&dir), before);
     let empty = TempDir::new().unwrap();
-    assert!(matches!(check(empty.path(), &(), &Stop::new()), Err(Error::NoStore { .. })));
+    assert!(matches!(check(empty.path(), &Control::default()), Err(Error::NoStore { .. })));
     let stop = Stop::new();
     stop.request();
-    assert!(matches!(check(&dir, &(), &stop), Err(Error::Interrupted)));
+    assert!(matches!(check(&dir, &Control::default().with_stop(&stop)), Err(Error::Interrupted)));
 }
 
 #[test]
 fn a_store_that_is_being_written_is_checked_but_for_its_catalogue() {
     let (_guard, dir) = store();
-    let _writer = Memory::writer(&dir).unwrap();
-    let report = check(&dir, &(), &Stop::new()).unwrap();
+    let _writer = Store::open(&dir).unwrap().writer().unwrap();
+    let report = check(&dir, &Control::default()).unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert!(matches!(&report.catalogue, CatalogueState::NotChecked(reason) if reason.contains("another process")));
-    assert!(matches!(repair(&dir, &(), &Stop::new()), Err(Error::Locked { .. })));
+    assert!(matches!(repair(&dir, &Control::default()), Err(Error::Locked { .. })));
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn a_graph_that_is_damaged_at_any_byte_is_named_and_built_again() {
     let cuts = (0..content.len()).step_by(4001).map(|len| content[..len].to_vec());
     for bad in flips.chain(cuts) {
         std::fs::write(&path, &bad).unwrap();
-        let report = check(&dir, &(), &Stop::new()).unwrap();
+        let report = check(&dir, &Control::default()).unwrap();
         assert_eq!(report.damage.len(), 1, "{report:?}");
         assert!(report.damage[0].derived && report.damage[0].file == path, "{report:?}");
         assert_eq!(answers(&dir), expected, "answers are right meanwhile");
     }
-    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    let report = repair(&dir, &Control::default()).unwrap();
     assert!(report.is_sound() && report.walked == 598, "{report:?}");
     assert_eq!(report.repaired, [format!("built {} again", path.display())]);
     assert_eq!((truth(&dir), answers(&dir)), (before, expected));
@@ -120,10 +120,10 @@ fn a_graph_that_leads_astray_is_found_by_walking_it() {
     let header = crc32fast::hash(&bad[..60]);
     bad[60..64].copy_from_slice(&header.to_le_bytes());
     std::fs::write(&path, &bad).unwrap();
-    assert_eq!(Memory::open(&dir).unwrap().verify(&()).unwrap(), [], "every checksum fits");
-    let report = check(&dir, &(), &Stop::new()).unwrap();
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().verify(&()).unwrap(), [], "every checksum fits");
+    let report = check(&dir, &Control::default()).unwrap();
     assert!(report.damage.len() == 1 && report.damage[0].found.contains("no walk finds"), "{report:?}");
-    assert!(repair(&dir, &(), &Stop::new()).unwrap().is_sound());
+    assert!(repair(&dir, &Control::default()).unwrap().is_sound());
 }
 
 #[test]
@@ -146,23 +146,23 @@ fn a_catalogue_that_forgot_a_row_is_found_out_and_built_again() {
     database.insert(&key, [&page[8..page.len() - 4], &crc].concat()).unwrap();
     database.flush().unwrap();
     drop(database);
-    let report = check(&dir, &(), &Stop::new()).unwrap();
+    let report = check(&dir, &Control::default()).unwrap();
     assert!(
         matches!(&report.catalogue, CatalogueState::Wrong(found) if found.contains("all rows of segment 1")),
         "{report:?}"
     );
     assert!(report.damage.len() == 1 && report.damage[0].derived, "{report:?}");
-    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    let report = repair(&dir, &Control::default()).unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert!(matches!(report.catalogue, CatalogueState::Agrees), "{report:?}");
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     assert_eq!(ingest(&mut writer, "a", &numbered("row", ROWS)).unwrap().duplicates, ROWS as u64 - 2);
 }
 
 #[test]
 fn a_lost_page_is_no_damage_and_is_repaired() {
     let (_guard, dir) = store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     writer.record("audit", serde_json::json!(1)).unwrap();
     drop(writer);
     let database = sled::open(dir.join("catalogue")).unwrap();
@@ -170,12 +170,16 @@ fn a_lost_page_is_no_damage_and_is_repaired() {
     database.remove(key).unwrap();
     database.flush().unwrap();
     drop(database);
-    let report = check(&dir, &(), &Stop::new()).unwrap();
+    let report = check(&dir, &Control::default()).unwrap();
     assert!(report.is_sound(), "a writer that is killed may leave it so: {report:?}");
     assert!(matches!(&report.catalogue, CatalogueState::Outdated(_)), "{report:?}");
-    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    let report = repair(&dir, &Control::default()).unwrap();
     assert!(report.catalogue == CatalogueState::Agrees && report.repaired.len() == 1, "{report:?}");
-    assert_eq!(Memory::writer(&dir).unwrap().history().unwrap().len(), 1, "what cannot be derived is kept");
+    assert_eq!(
+        Store::open(&dir).unwrap().writer().unwrap().history().unwrap().len(),
+        1,
+        "what cannot be derived is kept"
+    );
 }
 
 #[test]
@@ -186,10 +190,10 @@ fn leftovers_are_named_and_removed_and_nothing_else() {
     for name in leftover.iter().chain(&foreign) {
         std::fs::write(dir.join(name), "something").unwrap();
     }
-    let report = check(&dir, &(), &Stop::new()).unwrap();
+    let report = check(&dir, &Control::default()).unwrap();
     assert!(report.is_sound());
     assert_eq!(report.leftovers.len(), 3, "{report:?}");
-    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    let report = repair(&dir, &Control::default()).unwrap();
     assert_eq!((report.leftovers.len(), report.repaired.len()), (0, 3), "{report:?}");
     assert!(foreign.iter().all(|name| dir.join(name).exists()) && leftover.iter().all(|name| !dir.join(name).exists()));
 }
@@ -207,7 +211,7 @@ fn damaged_truth_is_reported_and_left_alone() {
         broken.push(path);
     }
     let before = truth(&dir);
-    let report = repair(&dir, &(), &Stop::new()).unwrap();
+    let report = repair(&dir, &Control::default()).unwrap();
     assert_eq!(report.damage.iter().map(|damage| damage.file.clone()).collect::<Vec<_>>(), broken);
     assert!(report.damage.iter().all(|damage| !damage.derived) && report.repaired.is_empty());
     assert_eq!(truth(&dir), before);

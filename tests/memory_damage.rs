@@ -6,7 +6,7 @@ mod memory_support;
 use std::path::{Path, PathBuf};
 
 use echoic::Error;
-use echoic::memory::{Memory, SearchOptions, check};
+use echoic::memory::{SearchOptions, Snapshot, check};
 use echoic::progress::Stop;
 use memory_support::*;
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// A small store with captions, repeats in their own and in another segment, clips, a removed caption and a decoder.
 fn small_store() -> (TempDir, PathBuf) {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     let rows = [row("a dog barks", Some("1.wav"), 0), row("rain", None, 0), row("a dog barks", Some("2.wav"), 0)];
     ingest(&mut writer, "a", &rows).expect("a commit");
     let rows = [row("rain", Some("3.wav"), 0), row("a bell", None, 0), row("a mistake", None, 0)];
@@ -28,7 +28,7 @@ fn small_store() -> (TempDir, PathBuf) {
 
 /// What can be read of a store that may be damaged. An error is an answer; a wrong caption is not.
 fn read(dir: &Path) -> Result<Vec<Seen>, Error> {
-    let memory = Memory::open(dir)?;
+    let memory = Store::open(dir)?.snapshot()?;
     let mut seen = Vec::new();
     memory.for_each_caption(None, |caption, _| {
         let mut clips = memory.clips(caption.id)?;
@@ -101,7 +101,7 @@ fn every_flipped_byte_of_the_truth_is_detected() {
                     Err(other) => panic!("{}: {other}", place()),
                 }
                 // What reading did not notice, such as a number in a vector, checking does, and names the file alone.
-                let report = check(&dir, &(), &Stop::new()).unwrap_or_else(|error| panic!("{}: {error}", place()));
+                let report = check(&dir, &Control::default()).unwrap_or_else(|error| panic!("{}: {error}", place()));
                 assert_eq!(report.damage.len(), 1, "{}: {report:?}", place());
                 let damage = &report.damage[0];
                 assert!(damage.file == path && !damage.derived, "{}: {report:?}", place());
@@ -120,7 +120,7 @@ fn every_length_of_a_truncated_file_is_detected() {
         let is_decoder = path.extension().is_some_and(|kind| kind == "safetensors");
         for len in 0..content.len() {
             std::fs::write(&path, &content[..len]).unwrap();
-            let report = check(&dir, &(), &Stop::new()).unwrap();
+            let report = check(&dir, &Control::default()).unwrap();
             assert!(report.damage.len() == 1 && report.damage[0].file == path, "{len}: {report:?}");
             if is_decoder {
                 continue; // read by whoever uses it
@@ -131,9 +131,9 @@ fn every_length_of_a_truncated_file_is_detected() {
         let longer = [&content[..], b"tail"].concat();
         std::fs::write(&path, longer).unwrap();
         assert!(is_decoder || matches!(read(&dir), Err(Error::Damaged { .. })));
-        assert!(!check(&dir, &(), &Stop::new()).unwrap().is_sound());
+        assert!(!check(&dir, &Control::default()).unwrap().is_sound());
         std::fs::remove_file(&path).unwrap();
-        match check(&dir, &(), &Stop::new()) {
+        match check(&dir, &Control::default()) {
             Ok(report) => assert!(report.damage.iter().any(|damage| damage.file == path && damage.found == "no file")),
             Err(error) => assert!(matches!(error, Error::NoStore { .. }) && path.ends_with("manifest"), "{error}"),
         }
@@ -144,7 +144,7 @@ fn every_length_of_a_truncated_file_is_detected() {
 #[test]
 fn a_file_of_another_segment_is_not_taken_for_the_right_one() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     // Two segments whose files have the same lengths.
     ingest(&mut writer, "a", &[row("one", None, 0)]).unwrap();
     ingest(&mut writer, "a", &[row("two", None, 0)]).unwrap();
@@ -152,10 +152,10 @@ fn a_file_of_another_segment_is_not_taken_for_the_right_one() {
         let [first, second] = [1, 2].map(|id| dir.join(format!("segments/{id:08}.{kind}")));
         let keep = std::fs::read(&first).unwrap();
         std::fs::copy(&second, &first).unwrap();
-        assert!(matches!(Memory::open(&dir), Err(Error::Damaged { .. })), "{kind}");
+        assert!(matches!(Store::open(&dir).and_then(|store| store.snapshot()), Err(Error::Damaged { .. })), "{kind}");
         std::fs::write(&first, keep).unwrap();
     }
-    assert_eq!(Memory::open(&dir).unwrap().len(), 2);
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().len(), 2);
 }
 
 #[test]
@@ -168,7 +168,10 @@ fn another_format_version_is_named_and_left_untouched() {
     manifest[28..32].copy_from_slice(&crc.to_le_bytes());
     std::fs::write(&path, &manifest).unwrap();
     let before = files(&dir);
-    for error in [Memory::open(&dir).err(), Memory::writer(&dir).err()] {
+    for error in [
+        Store::open(&dir).and_then(|store| store.snapshot()).err(),
+        Store::open(&dir).and_then(|store| store.writer()).err(),
+    ] {
         let error = error.expect("a version from the future");
         assert!(matches!(error, Error::Version { found: 7, supported: 1, .. }), "{error}");
         assert!(error.hint().is_some());
@@ -184,6 +187,6 @@ fn a_writer_refuses_to_build_on_damage() {
     content[45] ^= 1; // inside the first record
     std::fs::write(&path, content).unwrap();
     lose_catalogue(&dir);
-    let error = Memory::writer(&dir).expect_err("the catalogue cannot be built");
+    let error = Store::open(&dir).and_then(|store| store.writer()).expect_err("the catalogue cannot be built");
     assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
 }

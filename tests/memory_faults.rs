@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use echoic::Error;
 use echoic::memory::storage::{Disk, Storage, StorageFile};
-use echoic::memory::{Memory, Writer, check};
+use echoic::memory::{Snapshot, Writer, check};
 use echoic::progress::Stop;
 use memory_support::*;
 
@@ -82,7 +82,7 @@ impl StorageFile for FailingFile {
 
 /// Does `work` on copies of the store at `dir`, failing at the first, second, … operation, until it succeeds.
 fn fail_everywhere(dir: &Path, work: impl Fn(&mut Writer) -> echoic::Result<()>) {
-    let memory = Memory::open(dir).expect("a sound store");
+    let memory = Store::open(dir).expect("a sound store").snapshot().expect("a sound store");
     let (before, commit) = (contents(&memory), memory.commit());
     let copy = |name: &str| {
         let copy = dir.with_file_name(name);
@@ -91,8 +91,8 @@ fn fail_everywhere(dir: &Path, work: impl Fn(&mut Writer) -> echoic::Result<()>)
         copy
     };
     let done = copy("done");
-    work(&mut Memory::writer(&done).expect("a writer")).expect("success without faults");
-    let after = contents(&Memory::open(&done).expect("a sound store"));
+    work(&mut Store::open(&done).expect("a writer").writer().expect("a writer")).expect("success without faults");
+    let after = contents(&Store::open(&done).expect("a sound store").snapshot().expect("a sound store"));
 
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
         let mut outcomes = [0, 0];
@@ -108,7 +108,8 @@ fn fail_everywhere(dir: &Path, work: impl Fn(&mut Writer) -> echoic::Result<()>)
                 assert!(matches!(writer.remove_domain("a"), Err(Error::Poisoned)), "{place}");
             }
             drop(writer);
-            let memory = Memory::open(&dir).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let memory =
+                Store::open(&dir).and_then(|store| store.snapshot()).unwrap_or_else(|error| panic!("{place}: {error}"));
             assert_eq!(memory.verify(&()).expect("readable"), [], "{place}");
             let found = contents(&memory);
             assert!(found == before || found == after, "{place}: neither before nor after");
@@ -125,17 +126,21 @@ fn fail_everywhere(dir: &Path, work: impl Fn(&mut Writer) -> echoic::Result<()>)
                 );
             }
             // The next writer removes what was left, and the work can be done again.
-            let mut writer = Memory::writer(&dir).expect("a writer");
+            let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
             let named = writer.snapshot().expect("a snapshot").stats().segments as usize;
             let whole = |name: &&PathBuf| name.extension().is_some_and(|kind| kind == "captions" || kind == "vectors");
             assert_eq!(names(&dir.join("segments")).iter().filter(whole).count(), 2 * named, "{place}: leftovers");
-            let report = check(&dir, &(), &Stop::new()).expect("a report");
+            let report = check(&dir, &Control::default()).expect("a report");
             assert!(report.is_sound() && report.leftovers.is_empty(), "{place}: {report:?}");
             if found == before {
                 work(&mut writer).unwrap_or_else(|error| panic!("{place}, again: {error}"));
             }
             drop(writer);
-            assert_eq!(contents(&Memory::open(&dir).expect("a sound store")), after, "{place}, again");
+            assert_eq!(
+                contents(&Store::open(&dir).expect("a sound store").snapshot().expect("a sound store")),
+                after,
+                "{place}, again"
+            );
         }
         assert!(outcomes[0] >= 4, "{kind:?}: the faults hit nothing: {outcomes:?}");
     }
@@ -148,7 +153,7 @@ fn names(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn an_append_that_fails_leaves_the_store_as_it_was() {
     let (_guard, dir) = empty_store();
-    ingest(&mut Memory::writer(&dir).unwrap(), "a", &numbered("old", 20)).unwrap();
+    ingest(&mut Store::open(&dir).unwrap().writer().unwrap(), "a", &numbered("old", 20)).unwrap();
     fail_everywhere(&dir, |writer| {
         let mut rows = numbered("new", 20);
         rows.push(row("old 3", Some("again"), 0));
@@ -159,7 +164,7 @@ fn an_append_that_fails_leaves_the_store_as_it_was() {
 #[test]
 fn a_removal_that_fails_leaves_the_store_as_it_was_or_done() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
     ingest(&mut writer, "b", &numbered("y", 5)).unwrap();
     drop(writer);
@@ -172,19 +177,19 @@ fn a_removal_that_fails_leaves_the_store_as_it_was_or_done() {
 #[test]
 fn a_merge_that_fails_changes_no_answer() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for chunk in 0..9 {
         let rows = [row("everywhere", Some(&chunk.to_string()), 0), row(&format!("only {chunk}"), None, 0)];
         ingest(&mut writer, "a", &rows).unwrap();
     }
     drop(writer);
-    fail_everywhere(&dir, |writer| writer.merge(&(), &Stop::new()).map(|_| ()));
+    fail_everywhere(&dir, |writer| writer.merge(&Control::default()).map(|_| ()));
 }
 
 /// Two segments with captions, repeats in both, and captions that are removed already.
 fn store_with_tombstones() -> (tempfile::TempDir, PathBuf) {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     let mut rows = numbered("x", 12);
     rows.push(row("dog", Some("1"), 0));
     ingest(&mut writer, "a", &rows).expect("a commit");
@@ -211,7 +216,7 @@ fn a_replacement_that_fails_changes_nothing() {
 #[test]
 fn a_compaction_that_fails_changes_no_answer() {
     let (_guard, dir) = store_with_tombstones();
-    fail_everywhere(&dir, |writer| writer.compact(&(), &Stop::new()).map(|_| ()));
+    fail_everywhere(&dir, |writer| writer.compact(&Control::default()).map(|_| ()));
 }
 
 /// A medium that takes a few bytes at a time, which is its right.
@@ -257,23 +262,23 @@ fn short_writes_are_gone_on_with() {
     let work = |writer: &mut Writer| {
         ingest(writer, "b", &numbered("y", 50)).expect("a commit");
         writer.remove_captions(&[20, 21]).expect("a removal");
-        writer.compact(&(), &Stop::new()).expect("compacting");
+        writer.compact(&Control::default()).expect("compacting");
         writer.remove_captions(&[22]).expect("a removal");
     };
     work(&mut Writer::open(&dir, Arc::new(Stuttering)).unwrap());
-    work(&mut Memory::writer(&plain).unwrap());
+    work(&mut Store::open(&plain).unwrap().writer().unwrap());
     let segments = |dir: &Path| files(&dir.join("segments")).into_iter().map(|file| file.1).collect::<Vec<_>>();
     assert_eq!(segments(&dir), segments(&plain));
-    assert!(check(&dir, &(), &Stop::new()).unwrap().is_sound());
+    assert!(check(&dir, &Control::default()).unwrap().is_sound());
 }
 
 #[test]
 fn what_a_crashed_writer_left_is_removed_and_nothing_else() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
     drop(writer);
-    let sound = contents(&Memory::open(&dir).unwrap());
+    let sound = contents(&Store::open(&dir).unwrap().snapshot().unwrap());
     let left = [
         "segments/00000002.captions",
         "segments/00000002.vectors",
@@ -292,8 +297,8 @@ fn what_a_crashed_writer_left_is_removed_and_nothing_else() {
     for name in left.iter().chain(&foreign).chain([&leftover_decoder]) {
         std::fs::write(dir.join(name), b"half a fi").unwrap();
     }
-    assert_eq!(contents(&Memory::open(&dir).unwrap()), sound);
-    let mut writer = Memory::writer(&dir).unwrap();
+    assert_eq!(contents(&Store::open(&dir).unwrap().snapshot().unwrap()), sound);
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for name in left.iter().chain([&leftover_decoder]) {
         assert!(!dir.join(name).exists(), "{name}");
     }
@@ -301,7 +306,7 @@ fn what_a_crashed_writer_left_is_removed_and_nothing_else() {
         assert!(dir.join(name).exists(), "{name}");
     }
     ingest(&mut writer, "a", &numbered("y", 5)).unwrap();
-    assert_eq!(Memory::open(&dir).unwrap().len(), 10);
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().len(), 10);
 }
 
 #[test]
@@ -311,9 +316,9 @@ fn an_interrupted_create_can_be_done_again() {
     std::fs::create_dir_all(dir.join("segments")).unwrap();
     std::fs::write(dir.join("manifest.new"), b"ECHO").unwrap();
     std::fs::write(dir.join("lock"), b"").unwrap();
-    assert!(matches!(Memory::open(&dir), Err(Error::NoStore { .. })));
-    Memory::create(&dir, space(DIM)).unwrap();
-    assert!(Memory::open(&dir).unwrap().is_empty());
+    assert!(matches!(Store::open(&dir).and_then(|store| store.snapshot()), Err(Error::NoStore { .. })));
+    Store::create(&dir, space(DIM)).unwrap();
+    assert!(Store::open(&dir).unwrap().snapshot().unwrap().is_empty());
 }
 
 /// A file system of two megabytes, for as long as it lives.
@@ -346,8 +351,8 @@ fn a_disk_that_fills_up_keeps_what_was_acknowledged() {
         return;
     };
     let dir = disk.0.path().join("store");
-    Memory::create(&dir, space(64)).unwrap();
-    let mut writer = Memory::writer(&dir).unwrap();
+    Store::create(&dir, space(64)).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let mut acknowledged = 0;
     let error = loop {
         assert!(acknowledged < 100_000, "the disk never fills");
@@ -359,10 +364,10 @@ fn a_disk_that_fills_up_keeps_what_was_acknowledged() {
     assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull), "{error}");
     assert!(error.hint().is_some());
     drop(writer);
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((memory.len(), memory.verify(&()).unwrap()), (acknowledged, vec![]));
     assert_eq!(names(&dir.join("segments")).len() as u64, 2 * memory.stats().segments, "partial files");
     // Even the catalogue has no room now; knowing what is stored needs none.
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     assert_eq!(ingest(&mut writer, "a", &numbered("chunk 0", 300)).unwrap().duplicates, 300);
 }

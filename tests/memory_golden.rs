@@ -5,7 +5,7 @@ mod memory_support;
 
 use std::path::{Path, PathBuf};
 
-use echoic::memory::{Memory, RowKey, SearchOptions};
+use echoic::memory::{RowKey, SearchOptions, Snapshot};
 use echoic::progress::Stop;
 use memory_support::*;
 
@@ -40,8 +40,8 @@ fn commits() -> [(&'static str, Vec<RowKey>); 4] {
 }
 
 fn build(dir: &Path) {
-    Memory::create(dir, space(DIM)).expect("a store");
-    let mut writer = Memory::writer(dir).expect("a writer");
+    Store::create(dir, space(DIM)).expect("a store");
+    let mut writer = Store::open(dir).expect("a writer").writer().expect("a writer");
     for (domain, rows) in commits() {
         ingest(&mut writer, domain, &rows).expect("a commit");
     }
@@ -53,8 +53,8 @@ fn make_the_golden_store() {
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("v1");
     build(&dir);
-    let mut writer = Memory::writer(&dir).unwrap();
-    writer.index_above(1, &(), &Stop::new()).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
+    writer.index_above(1, &Control::default()).unwrap();
     let decoder = guard.path().join("decoder");
     std::fs::write(&decoder, b"not really a decoder\n").unwrap();
     writer.publish_decoder("tiny", &decoder, serde_json::json!({"preset": "tiny", "epochs": 1})).unwrap();
@@ -69,7 +69,7 @@ fn golden_removed() -> PathBuf {
 /// The golden store, from which captions are removed in two commits, so that one segment has a second generation.
 fn build_removed(dir: &Path) {
     build(dir);
-    let mut writer = Memory::writer(dir).expect("a writer");
+    let mut writer = Store::open(dir).expect("a writer").writer().expect("a writer");
     writer.remove_captions(&[3]).expect("a removal");
     writer.remove_captions(&[2, 5]).expect("a removal");
 }
@@ -85,7 +85,7 @@ fn make_the_golden_store_with_removed_captions() {
 
 #[test]
 fn the_golden_store_with_removed_captions_reads_as_it_was_written() {
-    let memory = Memory::open(&golden_removed()).unwrap();
+    let memory = Store::open(&golden_removed()).unwrap().snapshot().unwrap();
     assert_eq!(memory.verify(&()).unwrap(), []);
     let seen: Vec<_> = contents(&memory).into_iter().map(|seen| (seen.0, seen.3)).collect();
     assert_eq!(seen, [(1, 2), (4, 1), (6, 1)], "ids and multiplicities");
@@ -94,7 +94,7 @@ fn the_golden_store_with_removed_captions_reads_as_it_was_written() {
     let guard = tempfile::tempdir().unwrap();
     let (copy, built) = (guard.path().join("copy"), guard.path().join("built"));
     copy_tree(&golden_removed(), &copy);
-    let mut writer = Memory::writer(&copy).unwrap();
+    let mut writer = Store::open(&copy).unwrap().writer().unwrap();
     let again = ingest(&mut writer, "nature", &commits()[0].1).unwrap();
     assert_eq!((again.new, again.repeats, again.duplicates), (2, 0, 2), "what was removed is new again");
     build_removed(&built);
@@ -107,7 +107,7 @@ fn the_golden_store_with_removed_captions_reads_as_it_was_written() {
 
 #[test]
 fn the_golden_store_reads_as_it_was_written() {
-    let memory = Memory::open(&golden()).unwrap();
+    let memory = Store::open(&golden()).unwrap().snapshot().unwrap();
     assert_eq!(memory.verify(&()).unwrap(), []);
     let clips = |list: &[&str]| list.iter().map(|clip| (*clip).to_owned()).collect::<Vec<_>>();
     let caption =
@@ -136,12 +136,12 @@ fn the_golden_store_can_be_written_to() {
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("v1");
     copy_tree(&golden(), &dir);
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for (domain, rows) in commits() {
         assert_eq!(ingest(&mut writer, domain, &rows).unwrap().duplicates, rows.len() as u64);
     }
     assert_eq!(ingest(&mut writer, "nature", &[row("Thunder.", None, 0)]).unwrap().new, 1);
-    assert_eq!(writer.index_above(1, &(), &Stop::new()).unwrap(), 4, "graphs of version 1 are built anew");
+    assert_eq!(writer.index_above(1, &Control::default()).unwrap(), 4, "graphs of version 1 are built anew");
     let indexed = writer.snapshot().unwrap();
     assert_eq!((indexed.stats().indexed, indexed.verify(&()).unwrap()), (7, vec![]));
     assert_eq!(writer.snapshot().unwrap().search(&embed("Thunder.", DIM), &SearchOptions::default()).unwrap()[0].id, 7);
@@ -156,10 +156,10 @@ fn golden_graph() -> PathBuf {
 fn make_the_golden_graph() {
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("store");
-    Memory::create(&dir, space(DIM)).unwrap();
-    let mut writer = Memory::writer(&dir).unwrap();
+    Store::create(&dir, space(DIM)).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "rows", &numbered("row", 400)).unwrap();
-    writer.index_above(1, &(), &Stop::new()).unwrap();
+    writer.index_above(1, &Control::default()).unwrap();
     drop(writer);
     keep(&dir, &golden_graph());
 }
@@ -167,10 +167,10 @@ fn make_the_golden_graph() {
 /// Graphs have versions of their own, because they can be built again; while this one is current, it must be walked as it is.
 #[test]
 fn the_golden_graph_is_used_as_it_is() {
-    let memory = Memory::open(&golden_graph()).unwrap();
+    let memory = Store::open(&golden_graph()).unwrap().snapshot().unwrap();
     assert_eq!((memory.stats().indexed, memory.verify(&()).unwrap()), (400, vec![]));
-    let walk = SearchOptions { k: 5, ef: Some(12), ..SearchOptions::default() };
-    let scan = SearchOptions { exact: true, ..walk.clone() };
+    let walk = SearchOptions::default().k(5).effort(Effort::ef(12));
+    let scan = walk.clone().effort(Effort::EXACT);
     let ids = |query: &[f32], options: &SearchOptions| -> Vec<u64> {
         memory.search(query, options).unwrap().iter().map(|neighbour| neighbour.id).collect()
     };

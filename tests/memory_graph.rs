@@ -6,7 +6,7 @@ mod memory_support;
 use std::path::PathBuf;
 
 use echoic::Embeddings;
-use echoic::memory::{Memory, SearchOptions, Writer};
+use echoic::memory::{SearchOptions, Snapshot, Writer};
 use echoic::progress::Stop;
 use memory_support::*;
 use tempfile::TempDir;
@@ -15,14 +15,14 @@ use tempfile::TempDir;
 fn store_of(vectors: &[f32], dim: usize) -> (TempDir, PathBuf, Writer) {
     let guard = tempfile::tempdir().expect("a folder");
     let dir = guard.path().join("store");
-    Memory::create(&dir, space(dim)).expect("a store");
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    Store::create(&dir, space(dim)).expect("a store");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     let plan = writer.plan("a", &numbered("row", vectors.len() / dim)).expect("a plan");
     writer.append("a", plan, &Embeddings::from_vec(dim, vectors.to_vec()).expect("rows")).expect("a commit");
     (guard, dir, writer)
 }
 
-fn ids(memory: &Memory, query: &[f32], options: &SearchOptions) -> Vec<u64> {
+fn ids(memory: &Snapshot, query: &[f32], options: &SearchOptions) -> Vec<u64> {
     memory.search(query, options).expect("an answer").iter().map(|neighbour| neighbour.id).collect()
 }
 
@@ -33,13 +33,13 @@ fn a_walk_finds_what_a_scan_finds_and_every_vector_finds_itself() {
     const ROWS: usize = 33_000;
     let vectors = clustered(ROWS, DIM, 3);
     let (_guard, dir, mut writer) = store_of(&vectors, DIM);
-    assert_eq!(writer.index(&(), &Stop::new()).unwrap(), 1);
-    assert_eq!(writer.index(&(), &Stop::new()).unwrap(), 0, "a sound graph is kept");
-    let memory = Memory::open(&dir).unwrap();
+    assert_eq!(writer.index(&Control::default()).unwrap(), 1);
+    assert_eq!(writer.index(&Control::default()).unwrap(), 0, "a sound graph is kept");
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!(memory.stats().indexed, ROWS as u64);
     assert_eq!(memory.verify(&()).unwrap(), []);
 
-    let (walk, scan) = (SearchOptions::default(), SearchOptions { exact: true, ..SearchOptions::default() });
+    let (walk, scan) = (SearchOptions::default(), SearchOptions::default().effort(Effort::EXACT));
     let queries = clustered(300, DIM, 4);
     let mut hits = 0;
     for query in queries.chunks(DIM) {
@@ -50,7 +50,7 @@ fn a_walk_finds_what_a_scan_finds_and_every_vector_finds_itself() {
     assert!(recall >= 0.95, "recall@10 {recall}");
 
     let all = Embeddings::from_vec(DIM, vectors).unwrap();
-    let one = SearchOptions { k: 1, ..SearchOptions::default() };
+    let one = SearchOptions::default().k(1);
     let found = memory.search_batch(&all, &one).unwrap();
     let lost: Vec<usize> = (0..found.len()).filter(|row| found[*row][0].id != *row as u64 + 1).collect();
     assert!(lost.is_empty(), "rows that no walk finds: {lost:?}");
@@ -64,15 +64,15 @@ fn rows_with_the_same_vector_are_all_found() {
     // A thousand captions that a tower cannot tell apart, spread over the segment.
     rest.chunks_mut(DIM).step_by(4).for_each(|row| row.copy_from_slice(first));
     let (_guard, _dir, mut writer) = store_of(&vectors, DIM);
-    assert_eq!(writer.index_above(1, &(), &Stop::new()).unwrap(), 1);
+    assert_eq!(writer.index_above(1, &Control::default()).unwrap(), 1);
     let memory = writer.snapshot().unwrap();
     for (row, vector) in vectors.chunks(DIM).enumerate().step_by(37) {
-        let walk = SearchOptions { k: 20, ef: Some(60), ..SearchOptions::default() };
-        let scan = SearchOptions { exact: true, ..walk.clone() };
+        let walk = SearchOptions::default().k(20).effort(Effort::ef(60));
+        let scan = walk.clone().effort(Effort::EXACT);
         assert_eq!(ids(&memory, vector, &walk)[0], ids(&memory, vector, &scan)[0], "row {row}");
     }
-    let walk = SearchOptions { k: 60, ef: Some(60), ..SearchOptions::default() };
-    let scan = SearchOptions { exact: true, ..walk.clone() };
+    let walk = SearchOptions::default().k(60).effort(Effort::ef(60));
+    let scan = walk.clone().effort(Effort::EXACT);
     assert_eq!(ids(&memory, &vectors[..DIM], &walk), ids(&memory, &vectors[..DIM], &scan), "all the first copies");
 }
 
@@ -82,10 +82,10 @@ fn a_graph_that_is_damaged_or_of_other_vectors_is_not_used() {
     let vectors = clustered(3000, DIM, 6);
     let (_guard, dir, mut writer) = store_of(&vectors, DIM);
     let query = clustered(1, DIM, 9);
-    let walk = SearchOptions { ef: Some(40), ..SearchOptions::default() };
-    let exact = ids(&Memory::open(&dir).unwrap(), &query, &walk);
-    assert_eq!(writer.index_above(1, &(), &Stop::new()).unwrap(), 1);
-    let walked = ids(&Memory::open(&dir).unwrap(), &query, &walk);
+    let walk = SearchOptions::default().effort(Effort::ef(40));
+    let exact = ids(&Store::open(&dir).unwrap().snapshot().unwrap(), &query, &walk);
+    assert_eq!(writer.index_above(1, &Control::default()).unwrap(), 1);
+    let walked = ids(&Store::open(&dir).unwrap().snapshot().unwrap(), &query, &walk);
     let path = dir.join("segments/00000001.graph");
     let content = std::fs::read(&path).unwrap();
     let flips = (0..64).chain((64..content.len()).step_by(1999)).map(|offset| {
@@ -98,7 +98,7 @@ fn a_graph_that_is_damaged_or_of_other_vectors_is_not_used() {
     let mut scanned = 0;
     for bad in flips.chain(cuts).chain([longer]) {
         std::fs::write(&path, &bad).unwrap();
-        let memory = Memory::open(&dir).unwrap();
+        let memory = Store::open(&dir).unwrap().snapshot().unwrap();
         let found = ids(&memory, &query, &walk);
         // A walk that meets the damage is given up for a scan; one that stays clear of it finds what it always did.
         match memory.stats().indexed {
@@ -127,14 +127,14 @@ fn a_graph_that_is_damaged_or_of_other_vectors_is_not_used() {
     put(40, 64, table_end);
     put(60, 0, 60);
     std::fs::write(&path, &bad).unwrap();
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!(ids(&memory, &query, &walk).len(), 10, "no panic, and captions all the same");
     assert_eq!(memory.verify(&()).unwrap().len(), 1);
 
     drop(writer);
-    let mut writer = Memory::writer(&dir).unwrap();
-    assert_eq!(writer.index_above(1, &(), &Stop::new()).unwrap(), 1, "a damaged graph is built again");
-    assert_eq!(Memory::open(&dir).unwrap().stats().indexed, 3000);
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
+    assert_eq!(writer.index_above(1, &Control::default()).unwrap(), 1, "a damaged graph is built again");
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().stats().indexed, 3000);
 }
 
 /// The calibrated table leads a question that names a recall to a walk that reaches it, or to a scan.
@@ -142,11 +142,11 @@ fn a_graph_that_is_damaged_or_of_other_vectors_is_not_used() {
 fn a_search_grows_with_the_recall_it_is_asked_for() {
     const DIM: usize = 32;
     let (_guard, dir, mut writer) = store_of(&clustered(20_000, DIM, 7), DIM);
-    writer.index_above(1, &(), &Stop::new()).unwrap();
-    let memory = Memory::open(&dir).unwrap();
+    writer.index_above(1, &Control::default()).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     let queries = Embeddings::from_vec(DIM, clustered(200, DIM, 8)).unwrap();
     let ask = |recall: Option<f32>, exact: bool| {
-        let options = SearchOptions { recall, exact, ..SearchOptions::default() };
+        let options = SearchOptions::default().effort(FIXME(exact, recall, None));
         let found = memory.search_batch(&queries, &options).unwrap();
         found.iter().map(|found| found.iter().map(|n| n.id).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
@@ -160,7 +160,7 @@ fn a_search_grows_with_the_recall_it_is_asked_for() {
     }
     assert_eq!(ask(Some(1.0), false).len(), truth.len());
     for bad in [0.0, -0.5, 1.01, f32::NAN] {
-        let options = SearchOptions { recall: Some(bad), ..SearchOptions::default() };
+        let options = SearchOptions::default().effort(Effort::recall(bad));
         assert!(matches!(memory.search_batch(&queries, &options), Err(echoic::Error::Input { .. })), "{bad}");
     }
 }
@@ -170,7 +170,7 @@ fn building_can_be_stopped_and_leaves_nothing() {
     let (_guard, dir, mut writer) = store_of(&clustered(500, 8, 2), 8);
     let stop = Stop::new();
     stop.request();
-    assert!(matches!(writer.index_above(1, &(), &stop), Err(echoic::Error::Interrupted)));
+    assert!(matches!(writer.index_above(1, &Control::default().with_stop(&stop)), Err(echoic::Error::Interrupted)));
     assert_eq!(files(&dir.join("segments")).len(), 2);
     assert!(writer.snapshot().is_ok(), "stopping poisons nothing");
 }

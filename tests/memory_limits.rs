@@ -3,7 +3,7 @@
 
 mod memory_support;
 
-use echoic::memory::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, Memory, SearchOptions, backup, check};
+use echoic::memory::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, SearchOptions, Snapshot, backup, check};
 use echoic::progress::Stop;
 use echoic::{Embeddings, Error};
 use memory_support::*;
@@ -25,7 +25,7 @@ fn words(bytes: usize) -> String {
 #[test]
 fn the_longest_caption_and_clip_come_back_whole() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let (text, clip) = (words(CAPTION_BYTES), words(CLIP_BYTES));
     let rows = [row(&text, Some(&clip), 0), row(&text, Some("other"), 0), row("x", Some("c"), 0)];
     assert_eq!(ingest(&mut writer, "a", &rows).unwrap().new, 2);
@@ -37,7 +37,7 @@ fn the_longest_caption_and_clip_come_back_whole() {
     for bad in ["", "  ", "two\nlines", "nul\0"] {
         assert!(matches!(writer.plan("a", &[row(bad, None, 0)]), Err(Error::Input { .. })), "{bad:?}");
     }
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     let caption = memory.caption(1).unwrap().unwrap();
     assert_eq!((caption.text, memory.clips(1).unwrap()), (text, vec![clip, "other".to_owned()]));
     assert_eq!(memory.len(), 2);
@@ -46,7 +46,7 @@ fn the_longest_caption_and_clip_come_back_whole() {
 #[test]
 fn domain_names_are_short_and_plain() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let longest = "x".repeat(DOMAIN_BYTES);
     for good in ["a", "Clotho-v2.1", "_", &longest] {
         assert_eq!(ingest(&mut writer, good, &numbered("x", 2)).unwrap().new, 2, "{good}");
@@ -55,7 +55,7 @@ fn domain_names_are_short_and_plain() {
     for bad in ["", ".", "..", "-rf", "a/b", "a\\b", "a b", "ä", "a\0", &too_long] {
         assert!(matches!(writer.plan(bad, &numbered("x", 2)), Err(Error::Input { .. })), "{bad:?}");
     }
-    assert_eq!(Memory::open(&dir).unwrap().domains().len(), 4);
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().domains().len(), 4);
 }
 
 #[test]
@@ -63,20 +63,20 @@ fn one_dimension_and_the_most_dimensions_work_alike() {
     for dim in [1, 2, 7, DIMENSIONS] {
         let guard = tempfile::tempdir().unwrap();
         let dir = guard.path().join("store");
-        Memory::create(&dir, space(dim)).unwrap();
-        let mut writer = Memory::writer(&dir).unwrap();
+        Store::create(&dir, space(dim)).unwrap();
+        let mut writer = Store::open(&dir).unwrap().writer().unwrap();
         ingest(&mut writer, "a", &numbered("x", 20)).unwrap();
-        writer.index_above(1, &(), &Stop::new()).unwrap();
+        writer.index_above(1, &Control::default()).unwrap();
         writer.remove_captions(&[3]).unwrap();
-        let memory = Memory::open(&dir).unwrap();
-        let options = SearchOptions { k: 30, ..SearchOptions::default() };
+        let memory = Store::open(&dir).unwrap().snapshot().unwrap();
+        let options = SearchOptions::default().k(30);
         assert_eq!(memory.search(&embed("x 7", dim), &options).unwrap().len(), 19, "{dim}");
-        assert!(check(&dir, &(), &Stop::new()).unwrap().is_sound(), "{dim}");
+        assert!(check(&dir, &Control::default()).unwrap().is_sound(), "{dim}");
     }
     let guard = tempfile::tempdir().unwrap();
     for dim in [0, DIMENSIONS + 1, usize::MAX] {
         let dir = guard.path().join("store");
-        assert!(matches!(Memory::create(&dir, space(dim)), Err(Error::Input { .. })), "{dim}");
+        assert!(matches!(Store::create(&dir, space(dim)), Err(Error::Input { .. })), "{dim}");
         assert!(!dir.exists());
     }
 }
@@ -87,18 +87,22 @@ fn a_folder_may_have_any_name() {
     for name in ["with spaces  twice", "Geräusche – 音の記憶 🔊", "'quoted' \"twice\" $HOME %s \\", &"x".repeat(200)]
     {
         let dir = guard.path().join(name).join("deeper");
-        Memory::create(&dir, space(DIM)).unwrap();
-        let mut writer = Memory::writer(&dir).unwrap();
+        Store::create(&dir, space(DIM)).unwrap();
+        let mut writer = Store::open(&dir).unwrap().writer().unwrap();
         for chunk in 0..3 {
             ingest(&mut writer, "a", &numbered(&chunk.to_string(), 5)).unwrap();
         }
         writer.remove_captions(&[2]).unwrap();
-        writer.compact(&(), &Stop::new()).unwrap();
+        writer.compact(&Control::default()).unwrap();
         drop(writer);
-        assert!(check(&dir, &(), &Stop::new()).unwrap().is_sound(), "{name}");
+        assert!(check(&dir, &Control::default()).unwrap().is_sound(), "{name}");
         let target = guard.path().join(format!("{name} 2"));
-        backup(&dir, &target, false, &(), &Stop::new()).unwrap();
-        assert_eq!(contents(&Memory::open(&target).unwrap()), contents(&Memory::open(&dir).unwrap()), "{name}");
+        backup(&dir, &target, false, &Control::default()).unwrap();
+        assert_eq!(
+            contents(&Store::open(&target).unwrap().snapshot().unwrap()),
+            contents(&Store::open(&dir).unwrap().snapshot().unwrap()),
+            "{name}"
+        );
     }
 }
 
@@ -106,7 +110,7 @@ fn a_folder_may_have_any_name() {
 fn many_domains_segments_and_copies_of_one_text_are_counted_right() {
     const DOMAINS: usize = 300;
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for domain in 0..DOMAINS {
         ingest(&mut writer, &format!("d{domain}"), &[row("rain", Some(&domain.to_string()), 0)]).unwrap();
     }
@@ -115,12 +119,12 @@ fn many_domains_segments_and_copies_of_one_text_are_counted_right() {
     let plan = writer.plan("d7", &rows).unwrap();
     let appended = writer.append("d7", plan, &Embeddings::new(DIM)).unwrap();
     assert_eq!((appended.new, appended.repeats), (0, 100_000));
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((memory.len(), memory.domains().len(), memory.domains()[7].occurrences), (300, 300, 100_001));
     assert_eq!(memory.caption(8).unwrap().unwrap().multiplicity, 100_001);
     let found = memory.search(&embed("rain", DIM), &SearchOptions { k: 400, ..SearchOptions::default() }).unwrap();
     assert_eq!(found.len(), 300);
     writer.remove_captions(&[8]).unwrap();
     assert_eq!(writer.snapshot().unwrap().stats().occurrences, 299);
-    assert_eq!(writer.compact(&(), &Stop::new()).unwrap().segments_after, 299);
+    assert_eq!(writer.compact(&Control::default()).unwrap().segments_after, 299);
 }

@@ -5,7 +5,7 @@ mod memory_support;
 
 use std::path::{Path, PathBuf};
 
-use echoic::memory::{CatalogueState, Memory, Writer, check};
+use echoic::memory::{CatalogueState, Snapshot, Writer, check};
 use echoic::progress::Stop;
 use memory_support::*;
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// every caption is repeated, in its own segment or a later one, and some are removed.
 fn interleaved() -> (TempDir, PathBuf, Writer) {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for turn in 0..9 {
         let one = numbered(&format!("small {turn}"), 1);
         ingest(&mut writer, "a", &[&one[..], &again(&one)].concat()).unwrap();
@@ -41,10 +41,10 @@ fn captions_whose_ids_interleave_are_merged_in_order() {
     assert_eq!(before.len(), 99 - 5);
     assert!(before.iter().all(|caption| caption.3 == 2 && caption.4.len() == 2));
     let many = segments(&writer);
-    writer.merge(&(), &Stop::new()).unwrap();
+    writer.merge(&Control::default()).unwrap();
     assert!(segments(&writer) < many);
     assert_eq!(contents(&writer.snapshot().unwrap()), before);
-    writer.compact(&(), &Stop::new()).unwrap();
+    writer.compact(&Control::default()).unwrap();
     assert_eq!(segments(&writer), 1);
     assert_eq!(contents(&writer.snapshot().unwrap()), before);
     // What is stored is known, under the ids that it had, and what was removed is not.
@@ -52,10 +52,10 @@ fn captions_whose_ids_interleave_are_merged_in_order() {
     assert!(planned(&again(&numbered("large 5", 10))).is_empty());
     assert_eq!(planned(&numbered("large 0", 10)).texts().len(), 1);
     drop(writer);
-    let report = check(&dir, &(), &Stop::new()).unwrap();
+    let report = check(&dir, &Control::default()).unwrap();
     assert!(report.is_sound() && report.leftovers.is_empty(), "{report:?}");
     assert_eq!(report.catalogue, CatalogueState::Agrees, "its pages were made of those of the merged segments");
-    assert_eq!(contents(&Memory::open(&dir).unwrap()), before);
+    assert_eq!(contents(&Store::open(&dir).unwrap().snapshot().unwrap()), before);
 }
 
 /// The captions and vectors of segments, with their contents.
@@ -66,7 +66,7 @@ fn segment_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn no_damage_is_passed_on() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for turn in 0..2 {
         let rows = numbered(&format!("turn {turn}"), 2);
         ingest(&mut writer, "a", &[&rows[..], &again(&rows)].concat()).unwrap();
@@ -81,7 +81,9 @@ fn no_damage_is_passed_on() {
             bad[at] ^= 0x10;
             std::fs::write(&damaged, &bad).unwrap();
             let place = || format!("byte {at} of {}", damaged.display());
-            let merged = Memory::writer(&copy).and_then(|mut writer| writer.compact(&(), &Stop::new()));
+            let merged = Store::open(&copy)
+                .and_then(|store| store.writer())
+                .and_then(|mut writer| writer.compact(&Control::default()));
             let message = merged.map(|_| place()).expect_err("merging what is damaged").to_string();
             assert!(message.contains(damaged.file_name().unwrap().to_str().unwrap()), "{}: {message}", place());
             std::fs::remove_dir_all(&copy).unwrap();

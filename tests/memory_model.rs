@@ -2,7 +2,7 @@
 
 mod memory_support;
 
-use echoic::memory::Memory;
+use echoic::memory::Snapshot;
 use memory_support::model::{DOMAINS, Model, Step};
 use memory_support::*;
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ proptest! {
     #[test]
     fn a_store_is_its_model(events in prop::collection::vec(event(), 1..50)) {
         let (_guard, dir) = empty_store();
-        let mut writer = Memory::writer(&dir).expect("a writer");
+        let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
         let mut model = Model::default();
         let mut kept = Vec::new();
         for event in events {
@@ -53,15 +53,15 @@ proptest! {
                 }
                 Event::Reopened => {
                     drop(writer);
-                    writer = Memory::writer(&dir).expect("a writer");
+                    writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
                 }
-                Event::Opened => kept.push((Memory::open(&dir).expect("a reader"), model.clone())),
+                Event::Opened => kept.push((Store::open(&dir).expect("a reader").snapshot().expect("a reader"), model.clone())),
             }
             let snapshot = writer.snapshot().expect("a snapshot");
             model.check(&snapshot);
             prop_assert_eq!(snapshot.verify(&()).expect("readable"), []);
         }
-        model.check(&Memory::open(&dir).expect("a reader"));
+        model.check(&Store::open(&dir).expect("a reader").snapshot().expect("a reader"));
         // Old snapshots show what they showed.
         for (memory, model) in kept {
             model.check(&memory);

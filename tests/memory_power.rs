@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use echoic::memory::storage::{Disk, Storage, StorageFile};
-use echoic::memory::{Memory, Writer, check};
+use echoic::memory::{Snapshot, Writer, check};
 use echoic::progress::Stop;
 use memory_support::*;
 use rand::{Rng, SeedableRng};
@@ -211,12 +211,12 @@ fn history(dir: &Path, recorder: &Recorder) -> Moments {
     step(&mut |writer| _ = writer.remove_captions(&[1, 4]).expect("a removal"));
     step(&mut |writer| _ = writer.remove_captions(&[2, 16]).expect("a removal"));
     step(&mut |writer| _ = writer.retain("a", |_, clip| clip != Some("2")).expect("a replacement"));
-    step(&mut |writer| _ = writer.index_above(1, &(), &Stop::new()).expect("graphs"));
-    step(&mut |writer| _ = writer.compact(&(), &Stop::new()).expect("compacting"));
+    step(&mut |writer| _ = writer.index_above(1, &Control::default()).expect("graphs"));
+    step(&mut |writer| _ = writer.compact(&Control::default()).expect("compacting"));
     for chunk in 0..8 {
         step(&mut |writer| _ = ingest(writer, "c", &[row("bell", Some(&format!("{chunk}")), 0)]).expect("a commit"));
     }
-    step(&mut |writer| _ = writer.merge(&(), &Stop::new()).expect("a merge"));
+    step(&mut |writer| _ = writer.merge(&Control::default()).expect("a merge"));
     let decoder = dir.with_extension("decoder");
     std::fs::write(&decoder, b"weights").expect("a file");
     step(&mut |writer| {
@@ -257,9 +257,13 @@ fn whatever_the_medium_loses_acknowledged_steps_are_there() {
             for (path, bytes) in medium.fail(how, &mut rng) {
                 std::fs::write(failed.join(path.strip_prefix(&dir).unwrap()), bytes).unwrap();
             }
-            let report = check(&failed, &(), &Stop::new()).unwrap_or_else(|error| panic!("{}: {error}", place()));
+            let report = check(&failed, &Control::default()).unwrap_or_else(|error| panic!("{}: {error}", place()));
             assert!(report.is_sound(), "{}: {report:?}", place());
-            let found = contents(&Memory::open(&failed).unwrap_or_else(|error| panic!("{}: {error}", place())));
+            let found = contents(
+                &Store::open(&failed)
+                    .and_then(|store| store.snapshot())
+                    .unwrap_or_else(|error| panic!("{}: {error}", place())),
+            );
             let under_way = moments.get(acknowledged + 1);
             if found == moments[acknowledged].1 {
                 before += 1;
@@ -269,12 +273,24 @@ fn whatever_the_medium_loses_acknowledged_steps_are_there() {
             }
             // The next writer clears up, and goes on. Its catalogue takes the time, so not each time.
             if rng.random_bool(0.05) {
-                let mut writer = Memory::writer(&failed).unwrap_or_else(|error| panic!("{}: {error}", place()));
+                let mut writer = Store::open(&failed)
+                    .and_then(|store| store.writer())
+                    .unwrap_or_else(|error| panic!("{}: {error}", place()));
                 assert_eq!(contents(&writer.snapshot().unwrap()), found, "{}", place());
                 ingest(&mut writer, "d", &[row("after the storm", None, 0)]).unwrap();
                 drop(writer);
-                assert_eq!(check(&failed, &(), &Stop::new()).unwrap().leftovers, Vec::<PathBuf>::new(), "{}", place());
-                assert_eq!(Memory::open(&failed).unwrap().len(), found.len() as u64 + 1, "{}", place());
+                assert_eq!(
+                    check(&failed, &Control::default()).unwrap().leftovers,
+                    Vec::<PathBuf>::new(),
+                    "{}",
+                    place()
+                );
+                assert_eq!(
+                    Store::open(&failed).unwrap().snapshot().unwrap().len(),
+                    found.len() as u64 + 1,
+                    "{}",
+                    place()
+                );
             }
         }
     }

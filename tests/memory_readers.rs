@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use echoic::Error;
-use echoic::memory::{Memory, SearchOptions};
+use echoic::memory::{SearchOptions, Snapshot};
 use echoic::progress::Stop;
 use memory_support::*;
 
@@ -32,7 +32,7 @@ fn wait_for(child: &mut Child, word: &str) {
 #[ignore = "run by the tests below, in another process"]
 fn child_holds_the_lock() {
     let Some(dir) = std::env::var_os(STORE) else { return };
-    let mut writer = Memory::writer(Path::new(&dir)).unwrap();
+    let mut writer = Store::open(Path::new(&dir)).unwrap().writer().unwrap();
     ingest(&mut writer, "child", &numbered("x", 3)).unwrap();
     println!("ready");
     std::thread::sleep(std::time::Duration::from_secs(600));
@@ -42,10 +42,13 @@ fn child_holds_the_lock() {
 #[ignore = "run by the tests below, in another process"]
 fn child_reads() {
     let Some(dir) = std::env::var_os(STORE) else { return };
-    let memory = Memory::open(Path::new(&dir)).unwrap();
+    let memory = Store::open(Path::new(&dir)).unwrap().snapshot().unwrap();
     assert_eq!(memory.search(&embed("x 2", DIM), &SearchOptions::default()).unwrap()[0].caption, "x 2");
     assert_eq!(memory.verify(&()).unwrap(), []);
-    assert!(matches!(Memory::writer(Path::new(&dir)), Err(Error::Io { .. })), "no writing here");
+    assert!(
+        matches!(Store::open(Path::new(&dir)).and_then(|store| store.writer()), Err(Error::Io { .. })),
+        "no writing here"
+    );
     println!("read it all");
 }
 
@@ -53,16 +56,19 @@ fn child_reads() {
 #[ignore = "run by the tests below, in another process"]
 fn child_keeps_its_snapshot() {
     let Some(dir) = std::env::var_os(STORE) else { return };
-    let memory = Memory::open(Path::new(&dir)).unwrap();
+    let memory = Store::open(Path::new(&dir)).unwrap().snapshot().unwrap();
     let before = contents(&memory);
     println!("opened");
     while !Path::new(&dir).with_file_name("go").exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(contents(&memory), before, "files that were unlinked are mapped still");
-    let all = SearchOptions { k: 1000, ..SearchOptions::default() };
+    let all = SearchOptions::default().k(1000);
     assert_eq!(memory.search(&embed("x 2", DIM), &all).unwrap().len(), before.len());
-    assert!(contents(&Memory::open(Path::new(&dir)).unwrap()).len() < before.len(), "who opens now sees less");
+    assert!(
+        contents(&Store::open(Path::new(&dir)).unwrap().snapshot().unwrap()).len() < before.len(),
+        "who opens now sees less"
+    );
     println!("kept");
 }
 
@@ -70,7 +76,7 @@ fn child_keeps_its_snapshot() {
 #[test]
 fn a_reader_in_another_process_keeps_its_snapshot_through_removal_and_compaction() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for chunk in 0..5 {
         ingest(&mut writer, "a", &numbered(&format!("{chunk} x"), 40)).unwrap();
     }
@@ -80,7 +86,7 @@ fn a_reader_in_another_process_keeps_its_snapshot_through_removal_and_compaction
     assert!(lines.any(|line| line.contains("opened")));
     writer.remove_captions(&[1, 77, 200]).unwrap();
     ingest(&mut writer, "a", &numbered("more", 40)).unwrap();
-    writer.compact(&(), &Stop::new()).unwrap();
+    writer.compact(&Control::default()).unwrap();
     writer.remove_captions(&(2..76).collect::<Vec<u64>>()).unwrap();
     assert!(old.iter().all(|path| !path.exists()), "nothing of what the reader has open is there");
     std::fs::write(dir.with_file_name("go"), "").unwrap();
@@ -93,17 +99,20 @@ fn there_is_one_writer_and_a_killed_one_is_no_obstacle() {
     let (_guard, dir) = empty_store();
     let mut other = child("child_holds_the_lock", &dir).spawn().unwrap();
     wait_for(&mut other, "ready");
-    let error = Memory::writer(&dir).expect_err("two writers");
+    let error = Store::open(&dir).and_then(|store| store.writer()).expect_err("two writers");
     assert!(matches!(error, Error::Locked { .. }), "{error}");
     assert!(error.to_string().contains(&format!("process {}", other.id())), "{error}");
-    assert_eq!(Memory::open(&dir).unwrap().len(), 3, "readers are not affected");
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().len(), 3, "readers are not affected");
     other.kill().unwrap();
     other.wait().unwrap();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     assert_eq!(ingest(&mut writer, "child", &numbered("x", 4)).unwrap().duplicates, 3);
-    assert!(matches!(Memory::writer(&dir), Err(Error::Locked { .. })), "nor two in one process");
+    assert!(
+        matches!(Store::open(&dir).and_then(|store| store.writer()), Err(Error::Locked { .. })),
+        "nor two in one process"
+    );
     drop(writer);
-    assert!(Memory::writer(&dir).is_ok());
+    assert!(Store::open(&dir).and_then(|store| store.writer()).is_ok());
 }
 
 #[cfg(unix)]
@@ -112,7 +121,7 @@ fn a_store_without_write_permission_can_be_read() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     let (guard, dir) = empty_store();
-    ingest(&mut Memory::writer(&dir).unwrap(), "a", &numbered("x", 5)).unwrap();
+    ingest(&mut Store::open(&dir).unwrap().writer().unwrap(), "a", &numbered("x", 5)).unwrap();
     let before = files(&dir);
     let permit = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     permit(guard.path(), 0o755);
@@ -137,17 +146,17 @@ fn a_store_without_write_permission_can_be_read() {
 #[test]
 fn adding_a_domain_touches_no_file_of_another() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for chunk in 0..5 {
         ingest(&mut writer, "a", &numbered(&format!("chunk {chunk}"), 40)).unwrap();
     }
-    writer.index_above(1, &(), &Stop::new()).unwrap();
+    writer.index_above(1, &Control::default()).unwrap();
     let before = files(&dir.join("segments"));
     assert_eq!(before.len(), 15);
     for chunk in 0..20 {
         ingest(&mut writer, "b", &numbered(&format!("chunk {chunk}"), 10)).unwrap();
     }
-    writer.merge(&(), &Stop::new()).unwrap();
+    writer.merge(&Control::default()).unwrap();
     writer.remove_domain("b").unwrap();
     ingest(&mut writer, "c", &numbered("chunk 1", 40)).unwrap();
     let after = files(&dir.join("segments"));
@@ -159,7 +168,7 @@ fn adding_a_domain_touches_no_file_of_another() {
 #[test]
 fn readers_see_whole_commits_while_a_writer_works() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "stable", &numbered("s", 3)).unwrap();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -167,7 +176,7 @@ fn readers_see_whole_commits_while_a_writer_works() {
             scope.spawn(|| {
                 let mut opened = 0;
                 while !done.load(Ordering::Relaxed) || opened == 0 {
-                    let memory = Memory::open(&dir).unwrap();
+                    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
                     opened += 1;
                     // Each commit brings ten rows of `moving` or takes ten away.
                     let all = contents(&memory);
@@ -183,10 +192,10 @@ fn readers_see_whole_commits_while_a_writer_works() {
             for chunk in 0..12 {
                 ingest(&mut writer, "moving", &numbered(&format!("{round} {chunk}"), 10)).unwrap();
             }
-            writer.merge(&(), &Stop::new()).unwrap();
+            writer.merge(&Control::default()).unwrap();
             let moving: Vec<u64> = contents(&writer.snapshot().unwrap()).iter().skip(3).map(|seen| seen.0).collect();
             moving.chunks(10).take(3).for_each(|ten| _ = writer.remove_captions(ten).unwrap());
-            writer.compact(&(), &Stop::new()).unwrap();
+            writer.compact(&Control::default()).unwrap();
             writer.remove_domain("moving").unwrap();
         }
         done.store(true, Ordering::Relaxed);

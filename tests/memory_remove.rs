@@ -4,23 +4,23 @@
 mod memory_support;
 
 use echoic::Error;
-use echoic::memory::{Memory, Removed, SearchOptions};
+use echoic::memory::{Removed, SearchOptions, Snapshot};
 use echoic::progress::Stop;
 use memory_support::*;
 
 #[test]
 fn a_removed_caption_is_nowhere_and_can_be_ingested_again() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 10)).unwrap();
     // The caption has a repeat in its own segment, and two in another.
     ingest(&mut writer, "a", &[row("dog", Some("1"), 0), row("dog", Some("2"), 0), row("cat", None, 0)]).unwrap();
     ingest(&mut writer, "a", &[row("dog", Some("3"), 0), row("dog", Some("4"), 0)]).unwrap();
-    let before = Memory::open(&dir).unwrap();
+    let before = Store::open(&dir).unwrap().snapshot().unwrap();
     let shown = contents(&before);
 
     assert_eq!(writer.remove_captions(&[11]).unwrap(), Removed { captions: 1, occurrences: 4 });
-    let after = Memory::open(&dir).unwrap();
+    let after = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((after.len(), after.stats().occurrences, after.stats().removed), (11, 11, 1));
     assert!(
         after.caption(11).unwrap().is_none() && after.embedding(11).is_none() && after.clips(11).unwrap().is_empty()
@@ -38,7 +38,7 @@ fn a_removed_caption_is_nowhere_and_can_be_ingested_again() {
     assert_eq!((again.new, again.repeats, again.duplicates), (1, 1, 0), "no occurrence of it is remembered");
     drop(writer);
     lose_catalogue(&dir);
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let again = ingest(&mut writer, "a", &[row("dog", Some("2"), 0), row("dog", Some("4"), 0)]).unwrap();
     assert_eq!((again.new, again.repeats, again.duplicates), (0, 1, 1), "nor by a catalogue that is built again");
     assert_eq!(contents(&before), shown);
@@ -47,7 +47,7 @@ fn a_removed_caption_is_nowhere_and_can_be_ingested_again() {
 #[test]
 fn an_unknown_id_removes_nothing() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 3)).unwrap();
     let error = writer.remove_captions(&[1, 7]).unwrap_err();
     assert_eq!(error.to_string(), "no caption named '7'");
@@ -60,7 +60,7 @@ fn an_unknown_id_removes_nothing() {
 #[test]
 fn a_plan_from_before_a_removal_is_refused() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 3)).unwrap();
     let plan = writer.plan("a", &numbered("x", 3)).unwrap();
     assert!(plan.is_empty());
@@ -76,25 +76,22 @@ fn a_walk_passes_over_removed_rows_and_finds_those_behind_them() {
     const ROWS: usize = 4000;
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("store");
-    Memory::create(&dir, space(DIM)).unwrap();
-    let mut writer = Memory::writer(&dir).unwrap();
+    Store::create(&dir, space(DIM)).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let vectors = clustered(ROWS, DIM, 5);
     let plan = writer.plan("a", &numbered("row", ROWS)).unwrap();
     writer.append("a", plan, &echoic::Embeddings::from_vec(DIM, vectors.clone()).unwrap()).unwrap();
-    writer.index_above(1, &(), &Stop::new()).unwrap();
+    writer.index_above(1, &Control::default()).unwrap();
     let query = &vectors[..DIM];
-    let exact = SearchOptions { exact: true, ..SearchOptions::default() };
-    let walks = [
-        SearchOptions { ef: Some(60), ..SearchOptions::default() },
-        SearchOptions { recall: Some(0.9), ..SearchOptions::default() },
-    ];
+    let exact = SearchOptions::default().effort(Effort::EXACT);
+    let walks = [SearchOptions::default().effort(Effort::ef(60)), SearchOptions::default().effort(Effort::recall(0.9))];
     // All that is near the query goes, several times over.
     for round in 0..4 {
-        let near = SearchOptions { k: 200, ..exact.clone() };
+        let near = exact.clone().k(200);
         let near: Vec<u64> =
             writer.snapshot().unwrap().search(query, &near).unwrap().iter().map(|neighbour| neighbour.id).collect();
         writer.remove_captions(&near).unwrap();
-        let memory = Memory::open(&dir).unwrap();
+        let memory = Store::open(&dir).unwrap().snapshot().unwrap();
         assert_eq!(memory.stats().indexed, ROWS as u64 - 200 * (round + 1), "the graph stays in use");
         let ids = |options: &SearchOptions| -> Vec<u64> {
             memory.search(query, options).unwrap().iter().map(|neighbour| neighbour.id).collect()
@@ -118,31 +115,32 @@ fn a_walk_passes_over_removed_rows_and_finds_those_behind_them() {
 #[test]
 fn compacting_frees_what_was_removed() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for chunk in 0..12 {
         let mut rows = numbered(&format!("{chunk}"), 20);
         rows.push(row("everywhere", Some(&chunk.to_string()), 0));
         ingest(&mut writer, if chunk % 3 == 0 { "b" } else { "a" }, &rows).unwrap();
     }
-    assert_eq!(writer.compact(&(), &Stop::new()).unwrap().segments_after, 2, "one segment a domain");
+    assert_eq!(writer.compact(&Control::default()).unwrap().segments_after, 2, "one segment a domain");
     assert_eq!(
-        writer.compact(&(), &Stop::new()).unwrap().bytes_after,
-        Memory::open(&dir).unwrap().stats().bytes.captions + Memory::open(&dir).unwrap().stats().bytes.vectors
+        writer.compact(&Control::default()).unwrap().bytes_after,
+        Store::open(&dir).unwrap().snapshot().unwrap().stats().bytes.captions
+            + Store::open(&dir).unwrap().snapshot().unwrap().stats().bytes.vectors
     );
     let memory = writer.snapshot().unwrap();
     assert_eq!(memory.compaction_advice(), None);
     let commit = memory.commit();
-    let reader = Memory::open(&dir).unwrap();
+    let reader = Store::open(&dir).unwrap().snapshot().unwrap();
     let shown = contents(&reader);
     let gone: Vec<u64> = shown.iter().filter(|caption| caption.1 == "a" && caption.0 % 2 == 0).map(|c| c.0).collect();
     writer.remove_captions(&gone).unwrap();
     let memory = writer.snapshot().unwrap();
     assert!(memory.compaction_advice().unwrap().contains("50 %"), "{:?}", memory.compaction_advice());
     let kept = contents(&memory);
-    let done = writer.compact(&(), &Stop::new()).unwrap();
+    let done = writer.compact(&Control::default()).unwrap();
     assert_eq!((done.captions, done.segments_before, done.segments_after), (gone.len() as u64, 2, 2));
     assert!(done.bytes_after < done.bytes_before * 3 / 4, "{done:?}");
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((contents(&memory), memory.verify(&()).unwrap()), (kept, vec![]));
     assert_eq!((memory.commit(), memory.stats().removed), (commit + 2, 0), "the whole domain was left alone");
     assert_eq!(contents(&reader), shown, "its files are unlinked, and mapped still");
@@ -150,15 +148,18 @@ fn compacting_frees_what_was_removed() {
     // A domain of which nothing is left keeps its name and no file.
     let rest: Vec<u64> = contents(&memory).iter().map(|caption| caption.0).collect();
     writer.remove_captions(&rest).unwrap();
-    assert_eq!(writer.compact(&(), &Stop::new()).unwrap().segments_after, 0);
-    assert_eq!((files(&dir.join("segments")).len(), Memory::open(&dir).unwrap().domains().len()), (0, 2));
+    assert_eq!(writer.compact(&Control::default()).unwrap().segments_after, 0);
+    assert_eq!(
+        (files(&dir.join("segments")).len(), Store::open(&dir).unwrap().snapshot().unwrap().domains().len()),
+        (0, 2)
+    );
     assert_eq!(ingest(&mut writer, "a", &numbered("1", 20)).unwrap().new, 20);
 }
 
 #[test]
 fn a_merge_keeps_a_removed_caption_while_others_repeat_it() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &[row("dog", Some("0"), 0), row("cat", None, 0)]).unwrap();
     // A large segment, which the merge of the small ones leaves out, repeats it.
     let mut rows = numbered("big", 600);
@@ -169,12 +170,12 @@ fn a_merge_keeps_a_removed_caption_while_others_repeat_it() {
     }
     assert_eq!(writer.remove_captions(&[1]).unwrap(), Removed { captions: 1, occurrences: 10 });
     let kept = contents(&writer.snapshot().unwrap());
-    assert_eq!(writer.merge(&(), &Stop::new()).unwrap(), 1);
-    let memory = Memory::open(&dir).unwrap();
+    assert_eq!(writer.merge(&Control::default()).unwrap(), 1);
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((memory.stats().removed, memory.stats().occurrences, memory.stats().segments), (1, 601, 2));
     assert_eq!((contents(&memory), memory.verify(&()).unwrap()), (kept.clone(), vec![]));
-    writer.compact(&(), &Stop::new()).unwrap();
-    let memory = Memory::open(&dir).unwrap();
+    writer.compact(&Control::default()).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((memory.stats().removed, memory.stats().segments), (0, 1));
     assert_eq!((contents(&memory), memory.verify(&()).unwrap()), (kept, vec![]));
 }
@@ -182,7 +183,7 @@ fn a_merge_keeps_a_removed_caption_while_others_repeat_it() {
 #[test]
 fn every_flipped_byte_of_a_tombstone_file_is_detected() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 13)).unwrap();
     writer.remove_captions(&[2, 13]).unwrap();
     writer.remove_captions(&[5]).unwrap();
@@ -194,16 +195,19 @@ fn every_flipped_byte_of_a_tombstone_file_is_detected() {
             let mut bad = content.clone();
             bad[offset] ^= mask;
             std::fs::write(&path, &bad).unwrap();
-            let error = Memory::open(&dir).expect_err("a flipped byte");
+            let error = Store::open(&dir).and_then(|store| store.snapshot()).expect_err("a flipped byte");
             assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{offset}: {error}");
         }
     }
     for len in 0..content.len() {
         std::fs::write(&path, &content[..len]).unwrap();
-        assert!(matches!(Memory::open(&dir), Err(Error::Damaged { .. })), "cut at {len}");
+        assert!(
+            matches!(Store::open(&dir).and_then(|store| store.snapshot()), Err(Error::Damaged { .. })),
+            "cut at {len}"
+        );
     }
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(Memory::open(&dir), Err(Error::Damaged { .. })));
+    assert!(matches!(Store::open(&dir).and_then(|store| store.snapshot()), Err(Error::Damaged { .. })));
     std::fs::write(&path, content).unwrap();
-    assert_eq!(Memory::open(&dir).unwrap().len(), 10);
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().len(), 10);
 }

@@ -3,7 +3,7 @@
 
 mod memory_support;
 
-use echoic::memory::{Decision, Memory, SearchOptions};
+use echoic::memory::{Decision, SearchOptions, Snapshot};
 use echoic::progress::Stop;
 use echoic::{Embeddings, Error};
 use memory_support::*;
@@ -11,12 +11,12 @@ use memory_support::*;
 #[test]
 fn a_store_answers_what_was_put_into_it() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let appended = ingest(&mut writer, "street", &numbered("tram", 20)).unwrap();
     assert_eq!((appended.new, appended.repeats, appended.duplicates), (20, 0, 0));
     ingest(&mut writer, "home", &numbered("kettle", 10)).unwrap();
 
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((memory.len(), memory.commit(), memory.space().dim), (30, 2, DIM));
     for text in ["tram 7", "kettle 3"] {
         let found = memory.search(&embed(text, DIM), &SearchOptions { k: 3, ..Default::default() }).unwrap();
@@ -27,7 +27,7 @@ fn a_store_answers_what_was_put_into_it() {
         let caption = memory.caption(found[0].id).unwrap().unwrap();
         assert_eq!((caption.text, caption.multiplicity), (text.to_owned(), 1));
     }
-    let only = SearchOptions { k: 100, domains: Some(vec!["home".into()]), ..Default::default() };
+    let only = Default::default().k(100).scope(Scope::domains(vec!["home".into()]));
     let found = memory.search(&embed("tram 7", DIM), &only).unwrap();
     assert_eq!(found.len(), 10);
     assert!(found.iter().all(|neighbour| neighbour.domain == "home"));
@@ -41,7 +41,7 @@ fn a_store_answers_what_was_put_into_it() {
 #[test]
 fn equal_texts_are_stored_once_and_counted() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let rows =
         [row("a dog", Some("1"), 0), row("a dog", Some("2"), 0), row("a dog", Some("1"), 1), row("a cat", None, 0)];
     let plan = writer.plan("pets", &rows).unwrap();
@@ -56,7 +56,7 @@ fn equal_texts_are_stored_once_and_counted() {
     assert_eq!((more.new, more.repeats, more.duplicates), (0, 1, 0));
     ingest(&mut writer, "wild", &[row("a dog", Some("9"), 0)]).unwrap();
 
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     let clips = |list: &[&str]| list.iter().map(|clip| (*clip).to_owned()).collect::<Vec<_>>();
     assert_eq!(
         contents(&memory),
@@ -79,7 +79,7 @@ fn equal_texts_are_stored_once_and_counted() {
 #[test]
 fn merging_changes_no_answer() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     for chunk in 0..20 {
         let mut rows = numbered(&format!("chunk {}", chunk / 2), 5);
         rows.push(row("everywhere", Some(&chunk.to_string()), 0));
@@ -88,11 +88,11 @@ fn merging_changes_no_answer() {
         }
         ingest(&mut writer, if chunk % 2 == 0 { "a" } else { "b" }, &rows).unwrap();
     }
-    let before = Memory::open(&dir).unwrap();
+    let before = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!(before.stats().segments, 20);
     let expected = contents(&before);
-    assert_eq!(writer.merge(&(), &Stop::new()).unwrap(), 2);
-    let after = Memory::open(&dir).unwrap();
+    assert_eq!(writer.merge(&Control::default()).unwrap(), 2);
+    let after = Store::open(&dir).unwrap().snapshot().unwrap();
     assert!(after.stats().segments < 8, "{}", after.stats().segments);
     assert_eq!(contents(&after), expected);
     assert_eq!(contents(&before), expected, "a reader keeps what it opened");
@@ -106,13 +106,13 @@ fn merging_changes_no_answer() {
 #[test]
 fn a_removed_domain_is_gone_and_can_be_ingested_anew() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
     ingest(&mut writer, "b", &numbered("x", 7)).unwrap();
-    let before = Memory::open(&dir).unwrap();
+    let before = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!(writer.remove_domain("a").unwrap(), 5);
     assert!(matches!(writer.remove_domain("a"), Err(Error::NotFound { kind: "domain", .. })));
-    let after = Memory::open(&dir).unwrap();
+    let after = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!((before.len(), after.len()), (12, 7));
     assert_eq!(contents(&before).len(), 12);
     assert_eq!(files(&dir.join("segments")).len(), 2);
@@ -122,7 +122,7 @@ fn a_removed_domain_is_gone_and_can_be_ingested_anew() {
 #[test]
 fn wrong_questions_have_clear_answers() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "a", &numbered("x", 5)).unwrap();
     let memory = writer.snapshot().unwrap();
     let options = SearchOptions::default();
@@ -131,7 +131,7 @@ fn wrong_questions_have_clear_answers() {
     }
     let query = embed("x 1", DIM);
     assert!(matches!(memory.search(&query, &SearchOptions { k: 0, ..options.clone() }), Err(Error::Input { .. })));
-    let unknown = SearchOptions { domains: Some(vec!["z".into()]), ..options };
+    let unknown = options.scope(Scope::domains(vec!["z".into()]));
     let error = memory.search(&query, &unknown).unwrap_err();
     assert_eq!(error.to_string(), "no domain named 'z' (there are: a)");
     assert!(memory.caption(99).unwrap().is_none());
@@ -148,7 +148,7 @@ fn wrong_questions_have_clear_answers() {
     ] {
         assert!(matches!(writer.append("a", plan.clone(), &bad), Err(Error::Input { .. })));
     }
-    assert_eq!(Memory::open(&dir).unwrap().commit(), 1);
+    assert_eq!(Store::open(&dir).unwrap().snapshot().unwrap().commit(), 1);
     assert!(
         writer.append("a", plan, &Embeddings::from_vec(DIM, vec![5.0; DIM]).unwrap()).is_ok(),
         "bad input poisons nothing"
@@ -159,26 +159,28 @@ fn wrong_questions_have_clear_answers() {
 fn create_refuses_what_is_occupied_and_open_what_is_no_store() {
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("ein Ordner – 音");
-    assert!(matches!(Memory::open(&dir), Err(Error::NoStore { .. })));
-    assert!(matches!(Memory::writer(&dir), Err(Error::NoStore { .. })));
+    assert!(matches!(Store::open(&dir).and_then(|store| store.snapshot()), Err(Error::NoStore { .. })));
+    assert!(matches!(Store::open(&dir).and_then(|store| store.writer()), Err(Error::NoStore { .. })));
     assert!(!dir.exists());
-    Memory::create(&dir, space(4)).unwrap();
-    assert!(matches!(Memory::create(&dir, space(4)), Err(Error::Input { .. })));
-    assert!(Memory::open(&dir).unwrap().is_empty());
-    assert!(Memory::open(&dir).unwrap().search(&[1.0; 4], &SearchOptions::default()).unwrap().is_empty());
+    Store::create(&dir, space(4)).unwrap();
+    assert!(matches!(Store::create(&dir, space(4)), Err(Error::Input { .. })));
+    assert!(Store::open(&dir).unwrap().snapshot().unwrap().is_empty());
+    assert!(
+        Store::open(&dir).unwrap().snapshot().unwrap().search(&[1.0; 4], &SearchOptions::default()).unwrap().is_empty()
+    );
     let other = guard.path().join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("thesis.txt"), "precious").unwrap();
-    assert!(matches!(Memory::create(&other, space(4)), Err(Error::Input { .. })));
+    assert!(matches!(Store::create(&other, space(4)), Err(Error::Input { .. })));
     for dim in [0, 8193] {
-        assert!(matches!(Memory::create(&guard.path().join("dim"), space(dim)), Err(Error::Input { .. })));
+        assert!(matches!(Store::create(&guard.path().join("dim"), space(dim)), Err(Error::Input { .. })));
     }
 }
 
 #[test]
 fn a_plan_outlives_a_commit_that_came_between() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let rows = [row("a", Some("1"), 0), row("b", Some("1"), 0), row("a", Some("2"), 0)];
     let plan = writer.plan("d", &rows).unwrap();
     ingest(&mut writer, "d", &[row("a", Some("1"), 0)]).unwrap();
@@ -196,18 +198,18 @@ fn a_plan_outlives_a_commit_that_came_between() {
 #[test]
 fn decoders_are_published_replaced_and_removed() {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let source = guard.path().join("checkpoint.safetensors");
     std::fs::write(&source, b"weights 1").unwrap();
     let first = writer.publish_decoder("small", &source, serde_json::json!({"epochs": 3})).unwrap();
     assert_eq!(first.file, format!("small-{}.safetensors", &first.sha256[..12]));
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!(std::fs::read(memory.decoder_path("small").unwrap()).unwrap(), b"weights 1");
     assert_eq!(memory.decoders()[0].details["epochs"], 3);
     std::fs::write(&source, b"weights 2").unwrap();
     writer.publish_decoder("small", &source, serde_json::Value::Null).unwrap();
     writer.publish_decoder("small", &source, serde_json::Value::Null).unwrap();
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert_eq!(memory.decoders().len(), 1);
     assert_eq!(files(&dir.join("decoders")).len(), 1);
     assert_eq!(memory.verify(&()).unwrap(), []);
@@ -221,11 +223,11 @@ fn decoders_are_published_replaced_and_removed() {
 #[test]
 fn history_lasts_from_writer_to_writer() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     writer.record("audit", serde_json::json!({"query": 1})).unwrap();
     writer.record("decoder", serde_json::json!({"name": "small"})).unwrap();
     drop(writer);
-    let writer = Memory::writer(&dir).unwrap();
+    let writer = Store::open(&dir).unwrap().writer().unwrap();
     let kinds: Vec<String> = writer.history().unwrap().into_iter().map(|entry| entry.kind).collect();
     assert_eq!(kinds, ["audit", "decoder"]);
 }

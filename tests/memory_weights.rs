@@ -5,7 +5,7 @@ mod memory_support;
 
 use echoic::bridge::estimate_noise_variance;
 use echoic::embedding::dot;
-use echoic::memory::{Memory, RowKey};
+use echoic::memory::{RowKey, Snapshot};
 use echoic::progress::Stop;
 use echoic::training::estimate_noise;
 use memory_support::*;
@@ -13,7 +13,7 @@ use memory_support::*;
 #[test]
 fn a_sum_weighted_by_multiplicity_is_the_plain_sum_over_all_rows() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     let (query, temperature) = (embed("a query", DIM), 0.05);
     let weight = |vector: &[f32]| f64::from(dot(&query, vector) / temperature).exp();
     let add = |sum: &mut [f64], vector: &[f32], times: f64| {
@@ -30,7 +30,7 @@ fn a_sum_weighted_by_multiplicity_is_the_plain_sum_over_all_rows() {
         }
         ingest(&mut writer, ["a", "b"][commit as usize % 2], &rows).unwrap();
     }
-    let check = |memory: &Memory| {
+    let check = |memory: &Snapshot| {
         let mut weighted = vec![0.0; DIM];
         for block in memory.blocks(None).unwrap() {
             for (row, vector) in block.vectors().chunks(DIM).enumerate() {
@@ -41,17 +41,17 @@ fn a_sum_weighted_by_multiplicity_is_the_plain_sum_over_all_rows() {
             assert!((plain - weighted).abs() <= 1e-4 * plain.abs().max(1.0), "{plain} {weighted}");
         }
     };
-    let memory = Memory::open(&dir).unwrap();
+    let memory = Store::open(&dir).unwrap().snapshot().unwrap();
     assert!(memory.len() < 40 && memory.stats().occurrences == 600, "{:?}", memory.stats());
     check(&memory);
-    assert_eq!(writer.merge(&(), &Stop::new()).unwrap(), 2);
+    assert_eq!(writer.merge(&Control::default()).unwrap(), 2);
     check(&writer.snapshot().unwrap());
 }
 
 #[test]
 fn the_noise_is_estimated_from_every_row_of_a_clip() {
     let (_guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     // Each clip shares a caption with the next, so that every second row is a repeat; commits come between.
     let texts = |clip: usize| [format!("text {clip}"), format!("text {}", clip + 1)];
     for clip in 0..6 {

@@ -46,7 +46,7 @@ impl Place {
     }
 
     fn cache_with(&self, hub: Hub) -> ModelCache {
-        let fetch = Fetch { python: "/nonexistent/python3".into(), wheels: None, offline: false };
+        let fetch = Fetch::from_env().python("/nonexistent/python3".into()).wheels(None).offline(false);
         ModelCache::new(self.folder.path().join("cache"), Vec::new(), fetch).with_hub(hub)
     }
 
@@ -69,7 +69,7 @@ impl Place {
 }
 
 fn pull(cache: &ModelCache, model: &str) -> Result<PathBuf> {
-    cache.pull_from_hub(&Reference::parse(model).unwrap(), &PullOptions::default(), &(), &Stop::new())
+    cache.pull_from_hub(&Reference::parse(model).unwrap(), &PullOptions::default(), &Control::default())
 }
 
 #[test]
@@ -132,7 +132,10 @@ fn stopping_leaves_no_model_either() {
     let stop = Stop::new();
     stop.request();
     let reference = Reference::parse(NAME).unwrap();
-    let error = place.cache().pull_from_hub(&reference, &PullOptions::default(), &(), &stop).unwrap_err();
+    let error = place
+        .cache()
+        .pull_from_hub(&reference, &PullOptions::default(), &Control::default().with_stop(&stop))
+        .unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error:?}");
     assert!(place.cache().list().unwrap().is_empty());
 }
@@ -180,10 +183,10 @@ fn the_token_goes_to_the_hub_and_to_nobody_else() {
     let place = Place::new();
     place.server.state().token = Some("hf_secret".into());
     place.refused(&["status 401", "restricted", "accept its licence at", NAME, "set HF_TOKEN"]);
-    let wrong = Hub { token: Some("hf_wrong".into()), ..place.server.hub() };
+    let wrong = place.server.hub().token("hf_wrong".into());
     let error = pull(&place.cache_with(wrong), NAME).unwrap_err();
     assert!(error.hint().unwrap().contains("HF_TOKEN was refused"), "{error:?}");
-    let hub = Hub { token: Some("hf_secret".into()), ..place.server.hub() };
+    let hub = place.server.hub().token("hf_secret".into());
     assert!(!format!("{hub:?}").contains("secret"), "a token does not belong into logs");
     pull(&place.cache_with(hub), NAME).unwrap();
     let served = place.server.state().served.clone();
@@ -225,7 +228,7 @@ fn what_does_not_exist_is_not_asked_for_again() {
 #[test]
 fn an_unreachable_hub_is_named() {
     let place = Place::new();
-    let nobody = Hub { endpoint: "http://127.0.0.1:9".into(), ..place.server.hub() };
+    let nobody = place.server.hub().endpoint("http://127.0.0.1:9".into());
     let error = pull(&place.cache_with(nobody), NAME).unwrap_err();
     assert!(error.to_string().contains("http://127.0.0.1:9/api/models/someone/tiny-clap"), "{error}");
     assert!(error.hint().unwrap().contains("network"), "{error:?}");
@@ -258,18 +261,17 @@ fn one_of_several_checkpoints_is_chosen_and_its_tokenizer_comes_from_elsewhere()
     place.refused(&["2 checkpoints", "--file: 630k-best.safetensors, 630k-fusion-best.safetensors"]);
     let tokenizer = place.folder.path().join("tokenizer.json");
     fs::write(&tokenizer, "{}").unwrap();
-    let options = PullOptions {
-        name: Some("laion-630k".into()),
-        file: Some("630k-best.safetensors".into()),
-        tokenizer: Some(tokenizer.display().to_string()),
-    };
+    let options = PullOptions::default()
+        .name("laion-630k".into())
+        .file("630k-best.safetensors".into())
+        .tokenizer(tokenizer.display().to_string());
     let reference = Reference::parse(NAME).unwrap();
-    let folder = place.cache().pull_from_hub(&reference, &options, &(), &Stop::new()).unwrap();
+    let folder = place.cache().pull_from_hub(&reference, &options, &Control::default()).unwrap();
     assert!(folder.ends_with("laion-630k") && folder.join("tokenizer.json").is_file());
     let record = place.cache().record("laion-630k").unwrap().unwrap();
     assert_eq!((record.family, record.weights.as_str()), (Family::LaionOriginal, "630k-best.safetensors"));
-    let unknown = PullOptions { file: Some("none.pt".into()), ..options };
-    let error = place.cache().pull_from_hub(&reference, &unknown, &(), &Stop::new()).unwrap_err();
+    let unknown = options.file("none.pt".into());
+    let error = place.cache().pull_from_hub(&reference, &unknown, &Control::default()).unwrap_err();
     assert!(error.to_string().contains("there are: 630k-best.safetensors"), "{error}");
 }
 
@@ -301,7 +303,7 @@ fn what_another_program_has_pulled_is_taken_and_suffices_without_a_network() {
         fs::write(repository.join("blobs").join(&tag), bytes).unwrap();
         std::os::unix::fs::symlink(format!("../../blobs/{tag}"), snapshot.join(name)).unwrap();
     }
-    let online = Hub { shared: Some(shared.clone()), ..place.server.hub() };
+    let online = place.server.hub().shared(shared.clone());
     pull(&place.cache_with(online.clone()), NAME).unwrap();
     assert_eq!(place.server.large_bytes(), 0);
     place.cache().remove(NAME).unwrap();

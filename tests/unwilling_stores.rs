@@ -88,7 +88,7 @@ fn an_unknown_format_version_is_refused_and_left_alone() {
 fn a_store_that_is_being_written_answers_readers_and_refuses_a_second_writer() {
     let bench = Bench::external(DIM);
     ingest(&bench, "c.txt", 3).succeeds();
-    let writer = echoic::Memory::writer(&bench.store()).unwrap();
+    let writer = echoic::Store::open(&bench.store()).unwrap().writer().unwrap();
     ingest(&bench, "more.txt", 2).fails(1, &["another process", &std::process::id().to_string()]);
     assert_eq!(bench.run_json(&["stats"]).succeeds().json()["captions"], 3);
     drop(writer);
@@ -102,7 +102,7 @@ fn a_store_of_another_space_refuses_the_towers() {
     }
     let bench = Bench::new();
     let space = echoic::EmbeddingSpace { model: "starter".into(), sha256: "0".repeat(64), dim: 384 };
-    echoic::Memory::create(&bench.store(), space).unwrap();
+    echoic::Store::create(&bench.store(), space).unwrap();
     let file = bench.write("c.txt", "Rain falls.\n");
     bench.run(&["ingest", &file, "--domain", "d"]).fails(1, &["embedding space", "000000000000"]);
     bench.run(&["search", "--text", "rain"]).fails(1, &["embedding space"]);

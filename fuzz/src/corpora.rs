@@ -54,7 +54,7 @@ pub fn parquet(data: &[u8]) -> bool {
         }
         _ => write(&path, data),
     }
-    let options = Options { format: Format::Parquet, column: None };
+    let options = Options::default().format(Format::Parquet).column(None);
     // A few bytes may stand for any number of rows.
     let items: Vec<Item> = blamed(corpus::open(&path, &options)).into_iter().flatten().take(20_000).collect();
     check_rows(&items);
@@ -98,7 +98,7 @@ fn check_rows(items: &[Item]) {
 }
 
 fn read(name: &str, source: impl Read + 'static, format: Format, column: Option<&str>) -> Option<(Format, Vec<Item>)> {
-    let options = Options { format, column: column.map(str::to_owned) };
+    let options = Options::default().format(format).column(column.map(str::to_owned));
     let corpus = blamed(corpus::parse(name, source, &options))?;
     Some((corpus.format(), corpus.collect()))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use echoic::Embeddings;
 use echoic::export::{Format, export};
-use echoic::memory::{Memory, RowKey};
+use echoic::memory::{Snapshot, RowKey};
 use echoic::progress::Stop;
 use serde_json::json;
 
@@ -144,12 +144,12 @@ fn graph() {
     let dir = folder.path().join("store");
     let vectors = vectors_file(GRAPH_ROWS as u64);
     let numbers = vectors[64..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Memory::create(&dir, echoic::EmbeddingSpace::external(2)).expect("a store");
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    Store::create(&dir, echoic::EmbeddingSpace::external(2)).expect("a store");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     let rows: Vec<RowKey> = (0..GRAPH_ROWS).map(|row| RowKey::new(format!("caption {row}"))).collect();
     let plan = writer.plan("d", &rows).expect("a plan");
     writer.append("d", plan, &Embeddings::from_vec(2, numbers).expect("rows")).expect("a commit");
-    assert_eq!(writer.index_above(1, &(), &Stop::new()).expect("a graph"), 1);
+    assert_eq!(writer.index_above(1, &Control::default()).expect("a graph"), 1);
     let graph = fs::read(dir.join("segments/00000001.graph")).expect("the graph");
     put("graph", "sound", &graph);
     put("graph", "odd-header", &graph[..64]);
@@ -176,15 +176,15 @@ fn npy() {
 fn parquet() {
     let folder = tempfile::tempdir().expect("a folder");
     let (dir, path) = (folder.path().join("store"), folder.path().join("all.parquet"));
-    Memory::create(&dir, echoic::EmbeddingSpace::external(3)).expect("a store");
-    let mut writer = Memory::writer(&dir).expect("a writer");
+    Store::create(&dir, echoic::EmbeddingSpace::external(3)).expect("a store");
+    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
     let clip = |text: &str, clip: &str| RowKey { clip: Some(clip.to_owned()), ..RowKey::new(text) };
     let rows = [RowKey::new("Rain falls."), clip("Wind", "a.wav"), clip("Wind", "b.wav"), RowKey::new("Ein B\u{e4}r")];
     let plan = writer.plan("d", &rows).expect("a plan");
     let numbers = [1.0, 0.0, 0.0, 0.6, 0.0, 0.8, 0.0, 1.0, 0.0];
     writer.append("d", plan, &Embeddings::from_vec(3, numbers.to_vec()).expect("rows")).expect("a commit");
-    let memory = Memory::open(&dir).expect("a store");
-    export(&memory, None, Format::Parquet, &path, &(), &Stop::new()).expect("an export");
+    let memory = Store::open(&dir).expect("a store").snapshot().expect("a store");
+    export(&memory, None, Format::Parquet, &path, &Control::default()).expect("an export");
     let file = fs::read(&path).expect("the export");
     put("parquet", "sound.parquet", &file);
     put("parquet", "sound-without-end", without_end(&file));

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use echoic::Embeddings;
-use echoic::memory::{Damage, FORMAT_VERSION, Memory, SearchOptions, check};
+use echoic::memory::{Damage, FORMAT_VERSION, Snapshot, SearchOptions, check};
 use echoic::progress::Stop;
 
 use crate::{blamed, scratch, write};
@@ -108,10 +108,10 @@ pub fn graph(data: &[u8]) -> bool {
         seal_graph(&mut file, u32_at(&segment.vectors, 32));
         put_segment(&dir, segment, |segments| write(&segments.join("00000001.graph"), &file));
     });
-    let memory = Memory::open(&dir).expect("a graph cannot keep a store from opening");
+    let memory = Store::open(&dir).expect("a graph cannot keep a store from opening").snapshot().expect("a graph cannot keep a store from opening");
     search(&memory);
     // The graph is derived: the captions are all there, whatever it says.
-    let exact = SearchOptions { k: GRAPH_ROWS, exact: true, ..SearchOptions::default() };
+    let exact = SearchOptions::default().k(GRAPH_ROWS).effort(Effort::EXACT);
     assert_eq!(memory.search(&[1.0, 0.0], &exact).expect("an answer").len(), GRAPH_ROWS);
     memory.stats().indexed == memory.len()
 }
@@ -127,8 +127,8 @@ fn segment_of(captions: Vec<u8>, rows: u64, repeats: u64) -> bool {
 
 /// Opens a store and asks it everything that a reader can; its damage, or `None` when it does not open.
 fn exercise(dir: &Path) -> Option<Vec<Damage>> {
-    let report = blamed(check(dir, &(), &Stop::new()));
-    let memory = blamed(Memory::open(dir))?;
+    let report = blamed(check(dir, &Control::default()));
+    let memory = blamed(Store::open(dir).and_then(|store| store.snapshot()))?;
     let stats = memory.stats();
     assert_eq!(stats.captions, memory.len());
     assert!(stats.indexed <= stats.captions && stats.bytes.total() >= stats.bytes.manifest);
@@ -153,16 +153,16 @@ fn exercise(dir: &Path) -> Option<Vec<Damage>> {
     Some(report.expect("a store that opens can be checked").damage)
 }
 
-fn search(memory: &Memory) {
+fn search(memory: &Snapshot) {
     let dim = memory.space().dim;
     let queries: Vec<f32> = (0..2 * dim).map(|i| if i % 3 == 0 { 1.0 } else { -0.5 }).collect();
     let domains = memory.domains().into_iter().map(|domain| domain.name).take(1).collect();
     let all = SearchOptions::default();
     let options = [
-        SearchOptions { exact: true, ..all.clone() },
-        SearchOptions { k: 1, ef: Some(1), ..all.clone() },
-        SearchOptions { k: 2, recall: Some(0.01), ..all.clone() },
-        SearchOptions { k: 3, ef: Some(3), domains: Some(domains), ..all },
+        all.clone().effort(Effort::EXACT),
+        all.clone().k(1).effort(Effort::ef(1)),
+        all.clone().k(2).effort(Effort::recall(0.01)),
+        all.k(3).scope(Scope::domains(domains)).effort(Effort::ef(3)),
     ];
     for options in options {
         for query in queries.chunks_exact(dim) {

@@ -34,7 +34,7 @@ pub fn decoder(data: &[u8]) -> bool {
     prefix[0] = 1.0;
     for (beam, temperature, no_repeat) in [(1, 0.0, 2), (32, 0.0, 0), (1, 1.0, 1)] {
         let options =
-            GenerateOptions { max_tokens: Some(8), beam, temperature, no_repeat, ..GenerateOptions::default() };
+            GenerateOptions::default().max_tokens(8).beam(beam).temperature(temperature).no_repeat(no_repeat);
         let caption = blamed(decoder.generate(&prefix, &options));
         assert!(caption.is_none_or(|caption| caption.tokens <= 8));
     }

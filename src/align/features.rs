@@ -9,7 +9,7 @@ use super::pairs::PairedClip;
 use crate::corpus::Rejected;
 use crate::digest::hex;
 use crate::file;
-use crate::progress::{Phase, Progress, Stop};
+use crate::progress::Control;
 use crate::towers::Clap;
 use crate::towers::features::Features;
 use crate::{Error, Result};
@@ -95,16 +95,15 @@ pub(super) fn extract(
     clap: &Clap,
     clips: &[PairedClip],
     cache: &Cache,
-    progress: &dyn Progress,
-    stop: &Stop,
+    control: &Control<'_>,
 ) -> Result<Vec<Result<Vec<f32>, Rejected>>> {
     // Loaded by one thread, before all of them want it.
     clap.load_audio()?;
-    let _phase = Phase::begin(progress, "audio features", Some(clips.len() as u64));
+    let _phase = control.begin("audio features", Some(clips.len() as u64));
     clips
         .par_iter()
         .map(|clip| {
-            stop.check()?;
+            control.check()?;
             let features = match cache.features(clap, &clip.path) {
                 Ok(features) => Ok(features),
                 Err(error @ (Error::Io { .. } | Error::Input { .. })) => {
@@ -112,7 +111,7 @@ pub(super) fn extract(
                 }
                 Err(error) => return Err(error),
             };
-            progress.advance(1);
+            control.advance(1);
             Ok(features)
         })
         .collect()

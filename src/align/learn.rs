@@ -11,7 +11,7 @@ use super::pairs::Pairs;
 use super::train::{Examples, Trainer};
 use super::{features, pairs, retrieval, train};
 use crate::digest::hex;
-use crate::progress::{Phase, Progress, Stop};
+use crate::progress::Control;
 use crate::towers::Clap;
 use crate::towers::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION};
 use crate::{Error, Result};
@@ -19,24 +19,58 @@ use crate::{Error, Result};
 /// The folder of kept features, beside the file of pairs.
 const CACHE: &str = ".echoic-align-cache";
 
-/// Trains an adapter on the pairs in `pairs` and writes it to `out`, with a log beside it.
+/// The learning of an adapter, about to begin.
 ///
-/// `pairs` is a CSV file with the columns `audio` (a path, relative to the file's folder) and `caption`, and any of `split` (`train` or
-/// `val`; without it a tenth is held out), `group` (clips that must stay on one side of that split), `concepts` (names, separated by
-/// spaces, of what is heard) and `weight` (how often the clip is drawn). Rows that cannot be used are reported, and the rest goes on.
+/// ```no_run
+/// use echoic::Clap;
+/// use echoic::align::Alignment;
 ///
-/// The same pairs, options and machine give the same file. When stopped, nothing is written but features for the next run.
-///
-/// # Errors
-/// [`Error::Io`] and [`Error::Input`] about the pairs, the options or the place of `out`; [`Error::Interrupted`].
-pub fn align(
-    clap: &Clap,
-    pairs: &Path,
-    out: &Path,
-    options: &AlignOptions,
-    progress: &dyn Progress,
-    stop: &Stop,
-) -> Result<AlignReport> {
+/// let clap = Clap::load("starter")?;
+/// let report = Alignment::new(&clap).learn("pairs.csv", "mine.safetensors")?;
+/// println!("{:?}", report.validation);
+/// # Ok::<(), echoic::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Alignment<'a> {
+    clap: &'a Clap,
+    options: AlignOptions,
+    control: Control<'a>,
+}
+
+impl<'a> Alignment<'a> {
+    /// Learns an adapter for this model.
+    pub fn new(clap: &'a Clap) -> Self {
+        Self { clap, options: AlignOptions::default(), control: Control::default() }
+    }
+
+    /// Learns so.
+    #[must_use]
+    pub fn options(self, options: AlignOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Reports to `control`, and stops when it asks for it.
+    #[must_use]
+    pub fn control(self, control: Control<'a>) -> Self {
+        Self { control, ..self }
+    }
+
+    /// Trains an adapter on the pairs in `pairs` and writes it to `out`, with a log beside it.
+    ///
+    /// `pairs` is a CSV file with the columns `audio` (a path, relative to the file's folder) and `caption`, and any of `split` (`train` or
+    /// `val`; without it a tenth is held out), `group` (clips that must stay on one side of that split), `concepts` (names, separated by
+    /// spaces, of what is heard) and `weight` (how often the clip is drawn). Rows that cannot be used are reported, and the rest goes on.
+    ///
+    /// The same pairs, options and machine give the same file. When stopped, nothing is written but features for the next run.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Input`] about the pairs, the options or the place of `out`; [`Error::Interrupted`].
+    pub fn learn(self, pairs: impl AsRef<Path>, out: impl AsRef<Path>) -> Result<AlignReport> {
+        learn(self.clap, pairs.as_ref(), out.as_ref(), &self.options, &self.control)
+    }
+}
+
+fn learn(clap: &Clap, pairs: &Path, out: &Path, options: &AlignOptions, control: &Control<'_>) -> Result<AlignReport> {
     let begun = Instant::now();
     options.check()?;
     let features = options.features.unwrap_or(clap.default_features());
@@ -44,7 +78,7 @@ pub fn align(
     let beside = || pairs.parent().unwrap_or(Path::new("")).join(CACHE);
     let cache = features::Cache::open(&options.cache.clone().unwrap_or_else(beside), features, clap.weights());
     let read = pairs::read(pairs, options.seed)?;
-    let extracted = features::extract(clap, &read.clips, &cache, progress, stop)?;
+    let extracted = features::extract(clap, &read.clips, &cache, control)?;
     let feature_seconds = begun.elapsed().as_secs_f64();
 
     let Pairs { clips, texts, sets, mut rejected, rows } = read;
@@ -56,8 +90,8 @@ pub fn align(
         }
     }
     rejected.sort_by_key(|rejected| rejected.line);
-    let phase = Phase::begin(progress, "captions", Some(texts.len() as u64));
-    let captions = clap.embed_texts_with(&texts, progress, stop)?;
+    let phase = control.begin("captions", Some(texts.len() as u64));
+    let captions = clap.embed_texts_with(&texts, control)?;
     phase.end();
 
     let (held_out, learned): (Vec<_>, Vec<_>) = usable.into_iter().partition(|(clip, _)| clip.held_out);
@@ -72,8 +106,8 @@ pub fn align(
     }
     let quiz = retrieval::Quiz::new(&held_out, &captions, &sets, features.dim());
     let mut trainer = Trainer::new(&examples, options)?;
-    let phase = Phase::begin(progress, "training", Some(trainer.steps() as u64));
-    let entries = trainer.run(quiz.as_ref(), progress, stop)?;
+    let phase = control.begin("training", Some(trainer.steps() as u64));
+    let entries = trainer.run(quiz.as_ref(), control)?;
     phase.end();
 
     let mut facts = AdapterFacts {
@@ -99,7 +133,7 @@ pub fn align(
         None => None,
     };
     facts.training.insert("validation".into(), json(&validation)?);
-    stop.check()?;
+    control.check()?;
     AdapterParameters { facts, mean, scale, layers }.write(out, Storage::F16)?;
     write_log(&log, &entries)?;
     let written = std::fs::read(out).map_err(Error::io("read", out))?;

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use candle_nn::ops::log_softmax;
 
 use super::pairs::Relation;
-use crate::Result;
+use crate::tensor::Result;
 
 /// Added to the logits that are left out.
 const LEFT_OUT: f32 = -1e4;

@@ -6,7 +6,7 @@
 //! differs: the temperature is given and stays; captions of the same concepts share the target, and captions that share some of a clip's concepts, but not
 //! all, are left out of its comparison, for they are neither right nor wrong.
 //!
-//! [`align`] reads pairs from a CSV file, computes features once for each file, trains, and writes the adapter's file.
+//! [`Alignment`] reads pairs from a CSV file, computes features once for each file, trains, and writes the adapter's file.
 
 mod features;
 mod learn;
@@ -17,6 +17,6 @@ mod pairs;
 mod retrieval;
 mod train;
 
-pub use learn::align;
+pub use learn::Alignment;
 pub use options::{AlignOptions, AlignReport};
 pub use retrieval::Retrieval;

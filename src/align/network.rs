@@ -4,7 +4,7 @@ use candle_core::{D, Device, Tensor, Var};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::Result;
+use crate::tensor::Result;
 use crate::towers::adapter::AdapterLayer;
 
 /// Kept small numbers from dividing by zero.
@@ -24,7 +24,7 @@ impl Network {
         let device = Device::Cpu;
         let mut layer = |inputs: usize, outputs: usize| {
             let weight = Var::from_vec(draw(outputs, inputs, inputs), (outputs, inputs), &device)?;
-            Ok::<_, crate::Error>((weight, Var::from_vec(draw(outputs, 1, inputs), outputs, &device)?))
+            Ok::<_, crate::tensor::Fault>((weight, Var::from_vec(draw(outputs, 1, inputs), outputs, &device)?))
         };
         let layers = [layer(inputs, hidden)?, layer(hidden, outputs)?];
         Ok(Self { layers })

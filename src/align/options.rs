@@ -11,6 +11,7 @@ use crate::{Error, Result};
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AlignOptions {
     /// Passes over the clips: each draws as many clips as there are, by their weights and with replacement.
     pub epochs: usize,
@@ -31,6 +32,56 @@ pub struct AlignOptions {
     pub cache: Option<PathBuf>,
 }
 
+impl AlignOptions {
+    /// Passes over the clips.
+    #[must_use]
+    pub fn epochs(self, epochs: usize) -> Self {
+        Self { epochs, ..self }
+    }
+
+    /// Clips in a batch.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// The highest learning rate.
+    #[must_use]
+    pub fn learning_rate(self, learning_rate: f64) -> Self {
+        Self { learning_rate, ..self }
+    }
+
+    /// Width of the hidden layer.
+    #[must_use]
+    pub fn hidden(self, hidden: usize) -> Self {
+        Self { hidden, ..self }
+    }
+
+    /// The temperature of the loss.
+    #[must_use]
+    pub fn temperature(self, temperature: f64) -> Self {
+        Self { temperature, ..self }
+    }
+
+    /// Seed of everything random.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The kind of features.
+    #[must_use]
+    pub fn features(self, features: impl Into<Option<Features>>) -> Self {
+        Self { features: features.into(), ..self }
+    }
+
+    /// Where features are kept for the next run.
+    #[must_use]
+    pub fn cache(self, cache: impl Into<Option<PathBuf>>) -> Self {
+        Self { cache: cache.into(), ..self }
+    }
+}
+
 impl Default for AlignOptions {
     fn default() -> Self {
         Self {
@@ -48,6 +99,7 @@ impl Default for AlignOptions {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct AlignReport {
     /// The adapter's file.
     pub out: PathBuf,
@@ -88,14 +140,14 @@ impl AlignOptions {
             [("epochs", self.epochs, 1, 100_000), ("batch", self.batch, 2, 65_536), ("hidden", self.hidden, 1, 16_384)];
         for (name, value, least, most) in whole {
             if !(least..=most).contains(&value) {
-                return Err(Error::input(format!("--{name}"), value, format!("{least} to {most}")));
+                return Err(Error::input(name, value, format!("{least} to {most}")));
             }
         }
         if !(self.temperature > 0.0 && self.temperature <= 100.0) {
-            return Err(Error::input("--temperature", self.temperature, "more than 0 and at most 100"));
+            return Err(Error::input("temperature", self.temperature, "more than 0 and at most 100"));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            return Err(Error::input("--learning-rate", self.learning_rate, "more than 0 and at most 1"));
+            return Err(Error::input("learning rate", self.learning_rate, "more than 0 and at most 1"));
         }
         Ok(())
     }

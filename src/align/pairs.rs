@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::corpus::{self, Rejected};
+use crate::error::{Hint, Topic};
 use crate::{Error, Result};
 
 /// Share of the groups that is held out where the file does not say which clips are.
@@ -108,7 +109,7 @@ impl Columns {
         let required = |wanted: &str| {
             position(wanted).ok_or_else(|| {
                 Error::input(file, format!("the columns {}", names.join(", ")), format!("a column named '{wanted}'"))
-                    .with_hint("the columns `audio` and `caption` are required; see `echoic align --help`")
+                    .with_hint(Hint::about(Topic::PairColumns, "the columns `audio` and `caption` are required"))
             })
         };
         Ok(Self {

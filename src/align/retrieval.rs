@@ -10,6 +10,7 @@ use crate::{Embeddings, Error, Result, embedding};
 
 /// How well held-out clips find their captions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Retrieval {
     /// Clips asked.
     pub clips: usize,

@@ -16,9 +16,11 @@ use super::network::Network;
 use super::options::AlignOptions;
 use super::pairs::{Relation, Sets, Usable};
 use super::retrieval::{Quiz, Retrieval};
-use crate::progress::{Progress, Stop};
+use crate::error::{Hint, Topic};
+use crate::progress::Control;
+use crate::tensor::Result;
 use crate::towers::adapter::{AdapterLayer, standardise};
-use crate::{Embeddings, Error, Result};
+use crate::{Embeddings, Error};
 
 /// Share of the features, and of the hidden layer, that a step does without.
 const INPUT_DROPOUT: f64 = 0.1;
@@ -153,7 +155,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains to the end.
-    pub fn run(&mut self, quiz: Option<&Quiz<'_>>, progress: &dyn Progress, stop: &Stop) -> Result<Vec<Entry>> {
+    pub fn run(&mut self, quiz: Option<&Quiz<'_>>, control: &Control<'_>) -> Result<Vec<Entry>> {
         let settings = ParamsAdamW { lr: 0.0, weight_decay: WEIGHT_DECAY, ..ParamsAdamW::default() };
         let mut optimizer = AdamW::new(self.network.weights(), settings)?;
         let begun = Instant::now();
@@ -162,24 +164,25 @@ impl<'a> Trainer<'a> {
             let steps = self.steps_per_epoch();
             let (mut sum, mut rate) = (0.0, 0.0);
             for step in 0..steps {
-                stop.check()?;
+                control.check()?;
                 rate = self.rate((epoch - 1) * steps + step);
                 let loss = self.loss()?;
                 let value = f64::from(loss.to_scalar::<f32>()?);
                 if !value.is_finite() {
                     return Err(Error::input("training", "a loss that is not finite", "a finite loss")
-                        .with_hint("lower the learning rate with --learning-rate"));
+                        .with_hint(Hint::about(Topic::LearningRate, "lower the learning rate"))
+                        .into());
                 }
                 let gradients = loss.backward()?;
                 optimizer.set_learning_rate(rate);
                 optimizer.step(&gradients)?;
                 sum += value;
-                progress.advance(1);
+                control.advance(1);
             }
             let validation = quiz.map(|quiz| self.validate(quiz)).transpose()?;
             let (loss, seconds) = (sum / steps as f64, begun.elapsed().as_secs_f64());
             let recall = validation.as_ref().map(|v| format!(", recall at 10 {:.3}", v.recall_at_10));
-            progress.note(&format!("epoch {epoch}, loss {loss:.3}{}", recall.unwrap_or_default()));
+            control.note(&format!("epoch {epoch}, loss {loss:.3}{}", recall.unwrap_or_default()));
             entries.push(Entry { epoch, steps: epoch * steps, learning_rate: rate, loss, validation, seconds });
         }
         Ok(entries)
@@ -216,7 +219,7 @@ impl<'a> Trainer<'a> {
             let features = Tensor::from_vec(features, (some.len(), dim), &Device::Cpu)?;
             embeddings.extend(self.network.forward(&features, None)?.flatten_all()?.to_vec1::<f32>()?);
         }
-        quiz.ask(&embeddings)
+        Ok(quiz.ask(&embeddings)?)
     }
 
     /// The layers, the mean and the scale.

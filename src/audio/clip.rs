@@ -1,8 +1,7 @@
-//! One audio file as a tower wants it: mono, at the tower's rate, with its peak and length known beforehand.
+//! A sound as a tower wants it: mono, at the tower's rate, with its peak and length known beforehand.
 
-use std::path::{Path, PathBuf};
-
-use super::decode::Source;
+use super::decode::{Source, check_rate, check_samples};
+use super::input::{Audio, Input};
 use super::resample::Resampler;
 use crate::{Error, Result};
 
@@ -14,8 +13,8 @@ const BLOCK: usize = 1 << 16;
 
 /// A measured audio file: what it is, and its samples on demand at the rate asked for.
 #[derive(Debug)]
-pub struct Clip {
-    path: PathBuf,
+pub struct Clip<'a> {
+    audio: Audio<'a>,
     rates: Rates,
     sample_rate: u32,
     channels: u16,
@@ -25,13 +24,13 @@ pub struct Clip {
     kept: Option<Vec<f32>>,
 }
 
-impl Clip {
-    /// Decodes `path` once, resampled to `rate` Hz, to find its peak and its length.
+impl<'a> Clip<'a> {
+    /// Decodes a sound once, resampled to `rate` Hz, to find its peak and its length.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, [`Error::Input`] when it holds no usable audio.
-    pub fn open(path: &Path, rate: u32) -> Result<Self> {
-        Self::with(path, Rates { band: u32::MAX, to: rate })
+    pub fn open(audio: impl Into<Audio<'a>>, rate: u32) -> Result<Self> {
+        Self::with(audio.into(), Rates { band: u32::MAX, to: rate })
     }
 
     /// [`Clip::open`] that first brings a file of more than `band` Hz down to `band` Hz: nothing above `band / 2` is heard. For towers
@@ -39,15 +38,15 @@ impl Clip {
     ///
     /// # Errors
     /// As [`Clip::open`].
-    pub fn open_in_band(path: &Path, rate: u32, band: u32) -> Result<Self> {
-        Self::with(path, Rates { band, to: rate })
+    pub fn open_in_band(audio: impl Into<Audio<'a>>, rate: u32, band: u32) -> Result<Self> {
+        Self::with(audio.into(), Rates { band, to: rate })
     }
 
-    fn with(path: &Path, rates: Rates) -> Result<Self> {
+    fn with(audio: Audio<'a>, rates: Rates) -> Result<Self> {
         let limit = KEPT_SECONDS * rates.to as usize;
         let mut kept = Some(Vec::new());
         let (mut peak, mut len) = (0f32, 0u64);
-        let source = stream(path, rates, |block| {
+        let source = stream(&audio, rates, |block| {
             peak = block.iter().fold(peak, |peak, x| peak.max(x.abs()));
             len += block.len() as u64;
             match &mut kept {
@@ -57,7 +56,7 @@ impl Clip {
             Ok(())
         })?;
         Ok(Self {
-            path: path.to_path_buf(),
+            audio,
             rates,
             sample_rate: source.sample_rate,
             channels: source.channels,
@@ -68,9 +67,9 @@ impl Clip {
         })
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// What it was made of.
+    pub fn facts(&self) -> Facts {
+        Facts { seconds: self.seconds, sample_rate: self.sample_rate, channels: self.channels }
     }
 
     /// Samples a second in the file, in Hz.
@@ -112,7 +111,7 @@ impl Clip {
             return kept.chunks(BLOCK).try_for_each(take);
         }
         let mut len = 0;
-        stream(&self.path, self.rates, |block| {
+        stream(&self.audio, self.rates, |block| {
             len += block.len() as u64;
             take(block)
         })?;
@@ -120,7 +119,7 @@ impl Clip {
             return Ok(());
         }
         Err(Error::input(
-            self.path.display(),
+            self.audio.name(),
             format!("{len} samples on the second reading"),
             format!("{} as on the first", self.len),
         )
@@ -160,15 +159,59 @@ impl Chain {
     }
 }
 
-/// What streaming a file through told about it.
+/// What a sound was before it was mixed and resampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Its length in seconds.
+    pub seconds: f64,
+    /// Its samples a second, in Hz.
+    pub sample_rate: u32,
+    /// Its channels.
+    pub channels: u16,
+}
+
+/// What streaming a sound through told about it.
 struct Streamed {
     sample_rate: u32,
     channels: u16,
     frames: u64,
 }
 
-fn stream(path: &Path, rates: Rates, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
-    let mut source = Source::open(path)?;
+fn stream(audio: &Audio<'_>, rates: Rates, take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
+    match &audio.0 {
+        Input::File(path) => stream_file(Source::open(path)?, rates, take),
+        Input::Bytes { name, bytes } => stream_file(Source::from_bytes(name, bytes.clone())?, rates, take),
+        Input::Samples { samples, rate } => {
+            let name = audio.name();
+            check_rate(&name, *rate)?;
+            check_samples(&name, samples, 0, *rate)?;
+            stream_samples(samples, *rate, rates, take)
+        }
+    }
+}
+
+fn stream_samples(
+    samples: &[f32],
+    rate: u32,
+    rates: Rates,
+    mut take: impl FnMut(&[f32]) -> Result<()>,
+) -> Result<Streamed> {
+    if samples.is_empty() {
+        return Err(Error::input("the samples", "none (0 seconds)", "at least one sample of audio"));
+    }
+    let mut chain = Chain::new(rate, rates)?;
+    let mut resampled = Vec::new();
+    let last = samples.len().div_ceil(BLOCK) - 1;
+    for (index, block) in samples.chunks(BLOCK).enumerate() {
+        resampled.clear();
+        chain.push(block, index == last, &mut resampled)?;
+        take(&resampled)?;
+    }
+    Ok(Streamed { sample_rate: rate, channels: 1, frames: samples.len() as u64 })
+}
+
+fn stream_file(mut source: Source, rates: Rates, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
     let mut chain = None;
     let (mut samples, mut resampled) = (Vec::new(), Vec::new());
     let mut frames = 0;

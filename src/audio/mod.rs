@@ -1,12 +1,11 @@
 //! From an audio file to the log-mel frames that a tower takes.
 //!
-//! [`decode::Source`] turns a file into mono samples, [`resample::Resampler`] brings them to a tower's rate,
-//! [`clip::Clip`] does both in two streaming passes (the first finds the peak and the length), and [`mel::LogMel`] turns samples into log-mel
-//! frames. Memory stays bounded however long the file is.
+//! `decode` turns a file into mono samples, `resample` brings them to a tower's rate, [`Clip`] does both in two streaming passes (the first
+//! finds the peak and the length), and `mel` turns samples into log-mel frames. Memory stays bounded however long the file is.
 //!
 //! ```no_run
 //! # fn main() -> echoic::Result<()> {
-//! let clip = echoic::audio::Clip::open("rain.flac".as_ref(), 44_100)?;
+//! let clip = echoic::audio::Clip::open("rain.flac", 44_100)?;
 //! println!("{:.1} s at {} Hz, peak {}", clip.seconds(), clip.sample_rate(), clip.peak());
 //! clip.samples(|block| {
 //!     println!("{} more samples at 44.1 kHz", block.len());
@@ -16,10 +15,12 @@
 //! # }
 //! ```
 
-pub mod clip;
-pub mod decode;
-pub mod mel;
-pub mod resample;
+mod clip;
+pub(crate) mod decode;
+mod input;
+pub(crate) mod mel;
+pub(crate) mod resample;
 
-pub use crate::audio::clip::Clip;
-pub use crate::audio::mel::{LogMel, MelParameters};
+pub use clip::{Clip, Facts};
+pub use input::Audio;
+pub(crate) use mel::{LogMel, MelParameters};

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::{check_temperature, unit};
+use crate::error::{Hint, Topic};
 use crate::simd::Kernels;
 use crate::{Error, Result};
 
@@ -36,6 +37,7 @@ pub struct ExactProjector {
 
 /// A query projected onto the whole memory.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ExactProjection {
     /// The prefix embedding `[dim]`, of unit length.
     pub embedding: Vec<f32>,
@@ -178,7 +180,7 @@ impl ExactProjector {
     pub fn finish(self) -> Result<ExactProjection> {
         if self.occurrences == 0 {
             return Err(Error::input("memory", "no stored text to project onto", "at least one")
-                .with_hint("ingest captions first with `echoic ingest`, or name another domain"));
+                .with_hint(Hint::about(Topic::Ingest, "ingest captions first, or name another domain")));
         }
         Ok(ExactProjection {
             embedding: unit(&self.sum)?,

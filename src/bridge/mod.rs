@@ -35,10 +35,11 @@ mod project;
 mod strategy;
 
 pub use crate::bridge::exact::{ExactProjection, ExactProjector, project_all};
-pub(crate) use crate::bridge::noise::check_bridge;
-pub use crate::bridge::noise::{NoiseEstimate, PAPER_NOISE_VARIANCE, estimate_noise_variance, inject_noise, shift};
-pub use crate::bridge::project::{Projection, Scored, nearest, project};
+pub use crate::bridge::project::{Projection, Scored, lost_mass, nearest, project};
 pub use crate::bridge::strategy::Strategy;
+pub use noise::{NoiseEstimate, PAPER_NOISE_VARIANCE, estimate_noise_variance, inject_noise, shift};
+#[cfg(feature = "decoder")]
+pub(crate) use noise::{check_bridge, inject_noise_from};
 
 use crate::{Error, Result};
 

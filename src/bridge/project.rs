@@ -1,6 +1,7 @@
 //! Projection onto the k nearest stored texts, with a bound on what the others could have weighed.
 
 use super::{check_temperature, unit};
+use crate::error::{Hint, Topic};
 use crate::{Error, Result};
 
 /// A stored text as the search found it.
@@ -16,6 +17,7 @@ pub struct Scored<'a> {
 
 /// A query projected onto stored texts.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Projection {
     /// The prefix embedding `[dim]`, of unit length.
     pub embedding: Vec<f32>,
@@ -42,21 +44,15 @@ pub struct Projection {
 /// When there is no neighbour, a similarity is not finite, rows differ in length, τ is not positive, or the weighted
 /// embeddings cancel out.
 pub fn project(neighbours: &[Scored<'_>], rest: u64, temperature: f32) -> Result<Projection> {
-    let tau = check_temperature(temperature)?;
-    let counted = || neighbours.iter().filter(|n| n.multiplicity > 0);
-    let best = best_of(neighbours)?;
-    let dim = best.embedding.len();
+    let softmax = Softmax::over(neighbours, temperature)?;
+    let dim = softmax.dim;
     if let Some(odd) = neighbours.iter().find(|n| n.embedding.len() != dim) {
         return Err(Error::Internal(format!("an embedding of {} among embeddings of {dim}", odd.embedding.len())));
     }
-    // All exponents are taken relative to the best similarity: the largest term is 1 and nothing overflows.
-    let top = f64::from(best.similarity);
-    let term = |n: &Scored<'_>| f64::from(n.multiplicity) * ((f64::from(n.similarity) - top) / tau).exp();
-    let total: f64 = neighbours.iter().map(term).sum();
     let mut sum = vec![0f64; dim];
     let mut weights = Vec::with_capacity(neighbours.len());
     for neighbour in neighbours {
-        let weight = term(neighbour) / total;
+        let weight = softmax.term(neighbour) / softmax.total;
         weights.push(weight as f32);
         if weight > 0.0 {
             for (sum, x) in sum.iter_mut().zip(neighbour.embedding) {
@@ -64,9 +60,45 @@ pub fn project(neighbours: &[Scored<'_>], rest: u64, temperature: f32) -> Result
             }
         }
     }
-    let least = counted().map(|n| f64::from(n.similarity)).fold(top, f64::min);
-    let left_out = rest as f64 * ((least - top) / tau).exp();
-    Ok(Projection { embedding: unit(&sum)?, weights, lost_mass: rounded_up(left_out / (total + left_out)) })
+    Ok(Projection { embedding: unit(&sum)?, weights, lost_mass: softmax.lost_mass(neighbours, rest) })
+}
+
+/// What [`project`] would report as [`Projection::lost_mass`], without projecting.
+///
+/// # Errors
+/// As [`project`].
+pub fn lost_mass(neighbours: &[Scored<'_>], rest: u64, temperature: f32) -> Result<f32> {
+    Ok(Softmax::over(neighbours, temperature)?.lost_mass(neighbours, rest))
+}
+
+/// The softmax over some neighbours. All exponents are taken relative to the best similarity: the largest term is 1 and nothing overflows.
+struct Softmax {
+    tau: f64,
+    top: f64,
+    total: f64,
+    /// Components of the best neighbour.
+    dim: usize,
+}
+
+impl Softmax {
+    fn over(neighbours: &[Scored<'_>], temperature: f32) -> Result<Self> {
+        let tau = check_temperature(temperature)?;
+        let best = best_of(neighbours)?;
+        let mut softmax = Self { tau, top: f64::from(best.similarity), total: 0.0, dim: best.embedding.len() };
+        softmax.total = neighbours.iter().map(|neighbour| softmax.term(neighbour)).sum();
+        Ok(softmax)
+    }
+
+    fn term(&self, neighbour: &Scored<'_>) -> f64 {
+        f64::from(neighbour.multiplicity) * ((f64::from(neighbour.similarity) - self.top) / self.tau).exp()
+    }
+
+    fn lost_mass(&self, neighbours: &[Scored<'_>], rest: u64) -> f32 {
+        let counted = neighbours.iter().filter(|neighbour| neighbour.multiplicity > 0);
+        let least = counted.map(|neighbour| f64::from(neighbour.similarity)).fold(self.top, f64::min);
+        let left_out = rest as f64 * ((least - self.top) / self.tau).exp();
+        rounded_up(left_out / (self.total + left_out))
+    }
 }
 
 /// The index of the nearest neighbour (WSAC's "NND"): the highest similarity, the first of equals.
@@ -87,7 +119,7 @@ fn best_of<'a>(neighbours: &'a [Scored<'a>]) -> Result<&'a Scored<'a>> {
     let counted = neighbours.iter().filter(|n| n.multiplicity > 0);
     counted.reduce(|best, n| if n.similarity > best.similarity { n } else { best }).ok_or_else(|| {
         Error::input("memory", "no stored text to project onto", "at least one")
-            .with_hint("ingest captions first with `echoic ingest`, or name another domain")
+            .with_hint(Hint::about(Topic::Ingest, "ingest captions first, or name another domain"))
     })
 }
 

@@ -9,6 +9,7 @@ use crate::Error;
 /// How an audio embedding becomes the embedding that the decoder reads (WSAC, section 2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Strategy {
     /// The audio embedding itself; fits a decoder that was trained with noise or shift.
     Direct,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::Result;
-use echoic::align::{AlignOptions, AlignReport, align};
+use echoic::align::{AlignOptions, AlignReport, Alignment};
 use echoic::corpus::Rejected;
 use echoic::towers::Clap;
 use echoic::towers::features::Features;
@@ -61,18 +61,18 @@ fn kind(name: &str) -> Result<Pooling, String> {
 
 /// Trains and writes the adapter.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let options = AlignOptions {
-        epochs: arguments.epochs,
-        batch: arguments.batch,
-        learning_rate: arguments.learning_rate,
-        hidden: arguments.hidden,
-        temperature: arguments.temperature,
-        seed: arguments.seed,
-        features: arguments.features.map(Features::Maps),
-        cache: arguments.cache.clone(),
-    };
+    let options = AlignOptions::default()
+        .epochs(arguments.epochs)
+        .batch(arguments.batch)
+        .learning_rate(arguments.learning_rate)
+        .hidden(arguments.hidden)
+        .temperature(arguments.temperature)
+        .seed(arguments.seed)
+        .features(arguments.features.map(Features::Maps))
+        .cache(arguments.cache.clone());
     let clap = Clap::load(&arguments.model)?;
-    let report = align(&clap, &arguments.pairs, &arguments.out, &options, &context.bars, context.stop)?;
+    let alignment = Alignment::new(&clap).options(options).control(context.control());
+    let report = alignment.learn(&arguments.pairs, &arguments.out)?;
     complain(&arguments.pairs, &report.rejected);
     context.out.item(&report, describe)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use echoic::Result;
-use echoic::memory::backup;
+use echoic::memory::BackupMode;
 
 use super::context::Context;
 use super::output::{bytes, counted, number};
@@ -22,7 +22,8 @@ pub struct Arguments {
 
 /// Makes the backup; a writer may go on meanwhile.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let taken = backup(&context.global.store, &arguments.target, arguments.copy, &context.bars, context.stop)?;
+    let mode = if arguments.copy { BackupMode::Copy } else { BackupMode::Link };
+    let taken = context.store()?.backup(&arguments.target, mode, &context.control())?;
     context.out.item(&taken, |t| {
         let (linked, copied) = (counted(t.linked, "file"), number(t.copied));
         format!("commit {}: {linked} linked, {copied} copied, {}", t.commit, bytes(t.bytes))

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::bridge::Strategy;
-use echoic::captioner::{CaptionOptions, Captioned, Captioner, RetrievalOptions};
+use echoic::captioner::{CaptionOptions, Captioned, Captioner};
 use echoic::decoder::GenerateOptions;
-use echoic::progress::{Phase, Progress};
+use echoic::retrieval::RetrievalOptions;
 use echoic::{Error, Result};
 
 use super::context::Context;
 use super::folders::audio_files;
-use super::search::{Effort, chosen, describe, each_row, span};
+use super::search::{Effort, describe, each_row, scope, span};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
@@ -80,23 +80,21 @@ impl Writing {
             ));
         }
         let temperature = sample.unwrap_or(0.0);
-        Ok(GenerateOptions { beam, temperature, top_p, seed, max_tokens, ..GenerateOptions::default() })
+        let options = GenerateOptions::default().beam(beam).temperature(temperature).top_p(top_p).seed(seed);
+        Ok(options.max_tokens(max_tokens))
     }
 }
 
 /// Captions everything that was named; a file that fails does not stop the others.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let options = CaptionOptions {
-        strategy: arguments.strategy,
-        retrieval: RetrievalOptions {
-            k: arguments.k,
-            mass: arguments.mass,
-            temperature: arguments.temperature,
-            domains: chosen(&arguments.domains),
-            ..arguments.effort.retrieval()
-        },
-        generate: arguments.writing.options()?,
-    };
+    let retrieval = RetrievalOptions::default()
+        .k(arguments.k)
+        .mass(arguments.mass)
+        .temperature(arguments.temperature)
+        .scope(scope(&arguments.domains))
+        .effort(arguments.effort.chosen());
+    let generate = arguments.writing.options()?;
+    let options = CaptionOptions::default().strategy(arguments.strategy).retrieval(retrieval).generate(generate);
     let captioner = Captioner::open(&context.global.store, arguments.decoder.as_deref())?;
     if let Some(file) = &arguments.embedding {
         return rows(context, &captioner, file, &options);
@@ -114,21 +112,21 @@ pub fn each_file(
     files: &[PathBuf],
     caption: impl Fn(&Path) -> Result<Vec<Captioned>>,
 ) -> Result<()> {
-    let _phase = Phase::begin(&context.bars, "captioning", Some(files.len() as u64));
+    let _phase = context.control().begin("captioning", Some(files.len() as u64));
     for file in files {
-        context.stop.check()?;
-        context.bars.note(&file.file_name().unwrap_or_default().to_string_lossy());
+        context.control().check()?;
+        context.control().note(&file.file_name().unwrap_or_default().to_string_lossy());
         match caption(file) {
             Ok(all) => context.bars.aside(|| all.iter().try_for_each(|captioned| print(context, captioned)))?,
             Err(error) => context.bars.aside(|| context.out.failure(file, None, &error))?,
         }
-        context.bars.advance(1);
+        context.control().advance(1);
     }
     Ok(())
 }
 
 fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &CaptionOptions) -> Result<()> {
-    each_row(context, file, captioner.memory().space().dim, |row, embedding| {
+    each_row(context, file, captioner.store().space().dim, |row, embedding| {
         let mut captioned = captioner.caption_embedding(&file.display().to_string(), embedding, options)?;
         captioned.row = row;
         print(context, &captioned)

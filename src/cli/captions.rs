@@ -1,12 +1,14 @@
 //! `echoic captions`: the stored captions, one by one.
 
 use clap::{Args, Subcommand};
-use echoic::memory::{Caption, Memory};
+use echoic::error::Missing;
+use echoic::memory::Caption;
 use echoic::{Error, Result};
 use serde::Serialize;
 
 use super::context::Context;
 use super::output::counted;
+use super::search::scope;
 
 /// Arguments of `captions`.
 #[derive(Debug, Args)]
@@ -54,16 +56,17 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn list(context: &Context, domains: &[String]) -> Result<()> {
-    let memory = Memory::open(&context.global.store)?;
-    let domains = if domains.is_empty() { None } else { Some(domains) };
-    memory.for_each_caption(domains, |caption, _| {
-        context.out.item(&caption, |c| format!("{} {}  {}", c.domain, c.id, c.text))
-    })
+    let memory = context.snapshot()?;
+    for stored in memory.captions(&scope(domains))? {
+        let (caption, _) = stored?;
+        context.out.item(&caption, |c| format!("{} {}  {}", c.domain, c.id, c.text))?;
+    }
+    Ok(())
 }
 
 fn show(context: &Context, id: u64) -> Result<()> {
-    let memory = Memory::open(&context.global.store)?;
-    let unknown = || Error::NotFound { kind: "caption", name: id.to_string(), known: Vec::new() };
+    let memory = context.snapshot()?;
+    let unknown = || Error::NotFound { kind: Missing::Caption, name: id.to_string(), known: Vec::new() };
     let caption = memory.caption(id)?.ok_or_else(unknown)?;
     let shown = Shown { clips: memory.clips(id)?, caption };
     context.out.item(&shown, |shown| {
@@ -74,7 +77,7 @@ fn show(context: &Context, id: u64) -> Result<()> {
 }
 
 fn remove(context: &Context, ids: &[u64]) -> Result<()> {
-    let mut writer = Memory::writer(&context.global.store)?;
+    let mut writer = context.store()?.writer()?;
     let removed = writer.remove_captions(ids)?;
     context.out.item(&removed, |removed| {
         let (captions, rows) = (counted(removed.captions, "caption"), counted(removed.occurrences, "row"));

@@ -1,7 +1,7 @@
 //! `echoic check`: is the store as it was written? And mending what is derived.
 
 use clap::Args;
-use echoic::memory::{CatalogueState, CheckReport, Damage, check, repair};
+use echoic::memory::{CatalogueState, CheckReport, Damage};
 use echoic::{Error, Result};
 
 use super::context::Context;
@@ -17,9 +17,8 @@ pub struct Arguments {
 
 /// Checks, prints the report, and fails if something is damaged.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let store = &context.global.store;
-    let look = if arguments.repair { repair } else { check };
-    let report = look(store, &context.bars, context.stop)?;
+    let (store, control) = (context.store()?, context.control());
+    let report = if arguments.repair { store.repair(&control)? } else { store.check(&control)? };
     context.out.item(&report, describe)?;
     // Damage of truth comes first: it is what cannot be built again.
     match report.damage.iter().min_by_key(|damage| damage.derived) {
@@ -29,7 +28,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn failure(damage: &Damage) -> Error {
-    let Damage { file, offset, found, expected, derived } = damage;
+    let Damage { file, offset, found, expected, derived, .. } = damage;
     match derived {
         false => Error::damaged(file, *offset, found, expected),
         true => Error::input(file.display(), found, expected)
@@ -55,6 +54,7 @@ fn describe(report: &CheckReport) -> String {
         CatalogueState::Outdated(reason) => format!("the next writer builds the catalogue again: {reason}"),
         CatalogueState::NotChecked(reason) => format!("the catalogue was not looked at: {reason}"),
         CatalogueState::Wrong(reason) => format!("the catalogue is wrong: {reason}"),
+        other => format!("the catalogue: {other:?}"),
     });
     lines.extend(report.damage.iter().map(|d| {
         let Damage { file, offset, found, expected, .. } = d;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use echoic::Result;
 use echoic::models::ModelCache;
-use echoic::progress::Stop;
+use echoic::progress::{Control, Stop};
+use echoic::{Result, Snapshot, Store};
 
 use super::bars::Bars;
 use super::output::Output;
@@ -42,6 +42,21 @@ pub struct Context {
 }
 
 impl Context {
+    /// Where long work reports, and what stops it.
+    pub fn control(&self) -> Control<'_> {
+        Control::new(&self.bars, self.stop)
+    }
+
+    /// The store that the command works on.
+    pub fn store(&self) -> Result<Store> {
+        Store::open(&self.global.store)
+    }
+
+    /// Its newest commit.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.store()?.snapshot()
+    }
+
     /// The cache of models, which stays off the network with `--offline`.
     pub fn models(&self) -> Result<ModelCache> {
         Ok(ModelCache::from_env()?.offline(self.global.offline))

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use echoic::clock::utc;
-use echoic::memory::{DecoderEntry, Memory};
-use echoic::training::{DecoderSummary, decoders, remove_decoder};
+use echoic::decoders::{self, DecoderSummary};
+use echoic::memory::DecoderEntry;
 use echoic::{Error, Result};
 use serde::Serialize;
 
@@ -51,7 +51,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         None | Some(Action::List) => list(context),
         Some(Action::Show { name }) => show(context, name),
         Some(Action::Remove { name }) => {
-            let removed = remove_decoder(&context.global.store, name)?;
+            let removed = decoders::remove(&context.store()?, name)?;
             let what = if removed.published { "the decoder" } else { "the unfinished training of" };
             let result = serde_json::json!({ "decoder": name, "published": removed.published, "bytes": removed.bytes });
             context.out.item(&result, |_| format!("removed {what} {name}, {}", bytes(removed.bytes)))
@@ -60,7 +60,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn list(context: &Context) -> Result<()> {
-    let all = decoders(&Memory::open(&context.global.store)?);
+    let all = decoders::summaries(&context.snapshot()?);
     context.out.item(&all, |all| {
         if all.is_empty() {
             return "no decoder yet; train one from the stored texts with: echoic train".into();
@@ -83,9 +83,9 @@ fn list(context: &Context) -> Result<()> {
 }
 
 fn show(context: &Context, name: &str) -> Result<()> {
-    let memory = Memory::open(&context.global.store)?;
+    let memory = context.snapshot()?;
     let path = memory.decoder_path(name)?;
-    let all = decoders(&memory);
+    let all = decoders::summaries(&memory);
     let found = all.iter().zip(memory.decoders()).find(|(summary, _)| summary.name == name);
     let (summary, DecoderEntry { sha256, details, .. }) =
         found.ok_or_else(|| Error::Internal(format!("the decoder {name} has a path and no entry")))?;

@@ -6,11 +6,12 @@ use clap::Args;
 use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::corpus::{self, Format, shipped};
 use echoic::decoder::TrainOptions;
-use echoic::ingest::{Mode, Source};
-use echoic::memory::Memory;
+use echoic::decoders::{is_finished, work_folder};
+use echoic::ingest::Mode;
+use echoic::memory::Scope;
 use echoic::towers::Clap;
-use echoic::training::{is_finished, train_decoder, work_folder};
-use echoic::{Error, Result};
+use echoic::training::Training;
+use echoic::{Error, Result, Snapshot, Store};
 
 use super::caption::each_file;
 use super::context::Context;
@@ -40,7 +41,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let memory = create(path)?;
     out.remark(&format!("2. The store: {} for {}", path.display(), memory.space()))?;
     ingest_shipped(context, &memory)?;
-    let memory = Memory::open(path)?;
+    let memory = Store::open(path)?.snapshot()?;
     train(context, &memory)?;
     let audio = match arguments.audio.is_empty() {
         true => recordings(&fetched(context, SAMPLES)?)?,
@@ -54,15 +55,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn fetched(context: &Context, model: &str) -> Result<PathBuf> {
-    context.models()?.pull(model, &context.bars)
+    context.models()?.pull(model, &context.control())
 }
 
-fn create(path: &Path) -> Result<Memory> {
-    match Memory::open(path) {
-        Err(Error::NoStore { .. }) => {
-            Memory::create(path, Clap::load(MODEL)?.space().clone())?;
-            Memory::open(path)
-        }
+fn create(path: &Path) -> Result<Snapshot> {
+    match Store::open(path).and_then(|store| store.snapshot()) {
+        Err(Error::NoStore { .. }) => Store::create_for(path, &Clap::load(MODEL)?)?.snapshot(),
         Ok(memory) if memory.space().model != MODEL => {
             Err(Error::input(path.display(), format!("a store for {}", memory.space()), format!("one for {MODEL}"))
                 .with_hint("give the demo a folder of its own: --store DIR"))
@@ -72,7 +70,7 @@ fn create(path: &Path) -> Result<Memory> {
 }
 
 /// Ingests each shipped corpus whose domain does not hold all of it yet.
-fn ingest_shipped(context: &Context, memory: &Memory) -> Result<()> {
+fn ingest_shipped(context: &Context, memory: &Snapshot) -> Result<()> {
     let stored = memory.domains();
     let missing = |corpus: &&corpus::Shipped| {
         let lines = corpus.text.lines().count() as u64;
@@ -84,37 +82,39 @@ fn ingest_shipped(context: &Context, memory: &Memory) -> Result<()> {
         return Ok(());
     }
     // One writer and one tower for all: loading the tower costs as much as embedding a hundred captions.
-    let mut writer = Memory::writer(memory.dir())?;
-    let clap = Clap::for_space(memory.space())?;
+    let mut writer = Store::open(memory.dir())?.writer()?;
+    let clap = Clap::for_store(memory)?;
     for corpus in corpora {
-        let options = corpus::Options { format: Format::Text, column: None };
+        let options = corpus::Options::default().format(Format::Text);
         let rows = corpus::parse(corpus.domain, corpus.text.as_bytes(), &options)?;
         let lines = corpus.text.lines().count() as u64;
-        let report = store(context, &mut writer, corpus.domain, rows, Source::Tower(&clap), Mode::Add, Some(lines))?;
-        context.stop.check()?;
+        let report = store(context, &mut writer, corpus.domain, rows, &clap, Mode::Add, Some(lines))?;
+        context.control().check()?;
         context.out.remark(&format!("   {}", describe(corpus.domain, &report)))?;
     }
     Ok(())
 }
 
 /// Trains the small decoder on the shipped domains, unless it is there.
-fn train(context: &Context, memory: &Memory) -> Result<()> {
+fn train(context: &Context, memory: &Snapshot) -> Result<()> {
     if memory.decoders().iter().any(|d| d.name == DECODER && is_finished(d)) {
         return context.out.remark("4. The decoder: trained by an earlier demo");
     }
     context.out.remark("4. The decoder: training the small preset on the stored texts, about two minutes")?;
     let domains: Vec<String> = shipped().iter().map(|corpus| corpus.domain.to_owned()).collect();
     let fresh = TrainOptions::for_projection(memory.space().dim);
-    let resuming = TrainOptions { resume: work_folder(memory, DECODER).exists(), ..fresh.clone() };
-    let tokenizer = Clap::tokenizer_for(memory.space())?;
-    let (bars, stop) = (&context.bars, context.stop);
-    let train = |options| train_decoder(memory, Some(&domains), DECODER, &tokenizer, options, bars, stop);
-    let report = match train(&resuming) {
+    let resume = work_folder(memory.dir(), DECODER).exists();
+    let tokenizer = Clap::tokenizer_for_store(memory)?;
+    let train = |resume| {
+        let training = Training::new(memory, DECODER).scope(Scope::domains(&domains));
+        training.options(fresh.clone().resume(resume)).control(context.control()).run(&tokenizer)
+    };
+    let report = match train(resume) {
         // The texts are others than those of the training that was interrupted.
-        Err(Error::Input { .. }) if resuming.resume => train(&fresh)?,
+        Err(Error::Input { .. }) if resume => train(false)?,
         outcome => outcome?,
     };
-    context.stop.check()?;
+    context.control().check()?;
     let loss = report.validation_loss.unwrap_or(f64::NAN);
     context
         .out

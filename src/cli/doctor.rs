@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use echoic::Result;
-use echoic::memory::Memory;
+use super::advice::hint;
 use echoic::models::{Hub, ModelCache, ModelInfo};
+use echoic::{Result, Store};
 use serde::Serialize;
 
 use super::context::Context;
@@ -67,7 +67,7 @@ fn python() -> Finding {
 fn cache() -> Finding {
     match ModelCache::from_env() {
         Ok(cache) => good("model cache", cache.root().display().to_string()),
-        Err(e) => bad("model cache", e.to_string(), e.hint().unwrap_or_default()),
+        Err(e) => bad("model cache", e.to_string(), hint(&e).unwrap_or_default()),
     }
 }
 
@@ -90,12 +90,13 @@ fn models() -> Vec<Finding> {
 }
 
 fn store(path: &Path) -> Finding {
-    match Memory::open(path) {
+    match Store::open(path).and_then(|store| store.snapshot()) {
         Ok(memory) => {
             let found = format!("{} captions in {} at {}", memory.len(), memory.space(), path.display());
+            let advice = memory.compaction_advice().map(|advice| format!("{advice}: {}", super::compact::COMMAND));
             // A store that is due for compacting is in order.
-            Finding { what: "store", ok: true, found, hint: memory.compaction_advice() }
+            Finding { what: "store", ok: true, found, hint: advice }
         }
-        Err(e) => bad("store", e.to_string(), e.hint().unwrap_or_default()),
+        Err(e) => bad("store", e.to_string(), hint(&e).unwrap_or_default()),
     }
 }

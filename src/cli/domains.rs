@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use echoic::Result;
-use echoic::memory::Memory;
 
 use super::context::Context;
 use super::output::{bytes, counted, number, table};
@@ -30,7 +29,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         None | Some(Action::List) => list(context),
         Some(Action::Remove { name }) => {
-            let mut writer = Memory::writer(&context.global.store)?;
+            let mut writer = context.store()?.writer()?;
             let removed = writer.remove_domain(name)?;
             let result = serde_json::json!({ "domain": name, "removed": removed });
             context.out.item(&result, |_| format!("removed the domain {name} with {}", counted(removed, "caption")))
@@ -39,7 +38,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 fn list(context: &Context) -> Result<()> {
-    let domains = Memory::open(&context.global.store)?.domains();
+    let domains = context.snapshot()?.domains();
     context.out.item(&domains, |domains| {
         if domains.is_empty() {
             return "no domain yet; add one with: echoic ingest FILE --domain NAME".into();

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use echoic::Result;
-use echoic::export::{Format, export};
-use echoic::memory::Memory;
+use echoic::export::{Export, Format};
 
 use super::context::Context;
 use super::output::counted;
+use super::search::scope;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -26,9 +26,9 @@ pub struct Arguments {
 
 /// Writes the export.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let memory = Memory::open(&context.global.store)?;
-    let domains = Some(&arguments.domain[..]).filter(|domains| !domains.is_empty());
-    let exported = export(&memory, domains, arguments.format, &arguments.file, &context.bars, context.stop)?;
+    let memory = context.snapshot()?;
+    let export = Export::new(&memory).scope(scope(&arguments.domain)).format(arguments.format);
+    let exported = export.control(context.control()).write(&arguments.file)?;
     context.out.item(&exported, |e| {
         let files: Vec<String> = e.files.iter().map(|file| file.display().to_string()).collect();
         format!("{} in {}: {}", counted(e.captions, "caption"), counted(e.rows, "row"), files.join(", "))

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use echoic::binding::keep_model;
 use echoic::corpus::{self, Corpus, Format};
 use echoic::formats::npy::NpyRows;
 use echoic::formats::parquet::ParquetRows;
-use echoic::ingest::{IngestReport, Mode, Source, ingest};
-use echoic::memory::{Memory, Writer};
-use echoic::progress::Phase;
+use echoic::ingest::{Ingest, IngestReport, Mode, Source};
 use echoic::towers::Clap;
-use echoic::{Error, Result};
+use echoic::{Error, Result, Writer};
 use serde::Serialize;
 
 use super::context::Context;
@@ -53,7 +52,7 @@ struct Ingested<'a> {
 /// Ingests the corpus.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let start = std::time::Instant::now();
-    let options = corpus::Options { format: arguments.format, column: arguments.column.clone() };
+    let options = corpus::Options::default().format(arguments.format).column(arguments.column.clone());
     // Counted before it is opened to be stored, so that it is held in memory once. A pipe can be read but once.
     let from_stdin = arguments.file.as_os_str() == "-";
     let is_file = !from_stdin && std::fs::metadata(&arguments.file).is_ok_and(|meta| meta.is_file());
@@ -64,7 +63,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     };
     let format = corpus.format().to_string();
 
-    let mut writer = Memory::writer(&context.global.store)?;
+    let mut writer = context.store()?.writer()?;
     let clap;
     let carried = match corpus.format() {
         Format::Parquet if arguments.embeddings.is_none() => ParquetRows::open(&arguments.file)?,
@@ -73,14 +72,16 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     // Embeddings of another space, or of none that the file names, are of no use to a store with a model.
     let carried = carried.filter(|rows| writer.space().is_external() || rows.space().as_ref() == Some(writer.space()));
     let source = match (&arguments.embeddings, carried) {
-        (Some(file), _) => Source::Rows(matching_rows(file, captions)?),
-        (None, Some(rows)) => Source::Parquet(Box::new(rows)),
+        (Some(file), _) => Source::rows(matching_rows(file, captions)?),
+        (None, Some(rows)) => Source::rows(rows),
         (None, None) if writer.space().is_external() => {
             return Err(Error::input("ingest", "a store of external embeddings", "--embeddings FILE.npy")
                 .with_hint("compute the embeddings of the captions with your model, one row a caption"));
         }
         (None, None) => {
-            clap = Clap::for_space(writer.space())?;
+            clap = Clap::for_store(&writer.snapshot()?)?;
+            // Stores from before 0.2 did not keep their adapter themselves.
+            keep_model(&mut writer, &clap)?;
             Source::Tower(&clap)
         }
     };
@@ -105,24 +106,18 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Stores a corpus with a progress bar, then merges small segments and indexes large ones.
-pub fn store(
+/// Stores a corpus with a progress bar, merges small segments and indexes large ones, and says what is worth saying.
+pub fn store<'s>(
     context: &Context,
     writer: &mut Writer,
     domain: &str,
     corpus: Corpus,
-    source: Source<'_>,
+    source: impl Into<Source<'s>>,
     mode: Mode,
     captions: Option<u64>,
 ) -> Result<IngestReport> {
-    let (bars, stop) = (&context.bars, context.stop);
-    let phase = Phase::begin(bars, &format!("ingesting {domain}"), captions);
-    let report = ingest(writer, domain, corpus, source, mode, bars, stop)?;
-    phase.end();
-    if !report.interrupted {
-        writer.merge(bars, stop)?;
-        writer.index(bars, stop)?;
-    }
+    let ingest = Ingest::new(writer, domain).mode(mode).expecting(captions).control(context.control());
+    let report = ingest.run(corpus, source)?;
     for rejected in &report.rejections {
         tracing::warn!("line {}: {}", rejected.line, rejected.reason);
     }

@@ -1,11 +1,10 @@
 //! `echoic init`: an empty store bound to an embedding space.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use echoic::memory::Memory;
 use echoic::towers::Clap;
-use echoic::{EmbeddingSpace, Error, Result, models};
+use echoic::{EmbeddingSpace, Error, Result, Store};
 
 use super::context::Context;
 
@@ -26,15 +25,19 @@ pub struct Arguments {
 /// Creates the store.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let store = &context.global.store;
-    let space = space(arguments)?;
-    Memory::create(store, space.clone())?;
+    let space = create(store, arguments)?;
     let result = serde_json::json!({ "store": store, "space": space });
     context.out.item(&result, |_| format!("created an empty store at {} for {space}", store.display()))
 }
 
-fn space(arguments: &Arguments) -> Result<EmbeddingSpace> {
+/// Creates the store; returns the space that it is bound to.
+fn create(store: &Path, arguments: &Arguments) -> Result<EmbeddingSpace> {
     match (arguments.model.as_str(), arguments.dim) {
-        (EmbeddingSpace::EXTERNAL, Some(dim)) => Ok(EmbeddingSpace::external(dim)),
+        (EmbeddingSpace::EXTERNAL, Some(dim)) => {
+            let space = EmbeddingSpace::external(dim);
+            Store::create(store, space.clone())?;
+            Ok(space)
+        }
         (EmbeddingSpace::EXTERNAL, None) => Err(Error::input("--model external", "no --dim", "--dim D")
             .with_hint("give the dimension of your embeddings, such as --dim 512")),
         (_, Some(_)) => {
@@ -43,12 +46,9 @@ fn space(arguments: &Arguments) -> Result<EmbeddingSpace> {
         (model, None) => {
             let clap = match &arguments.adapter {
                 None => Clap::load(model)?,
-                Some(file) => {
-                    let clap = Clap::load_with_adapter(model, file)?;
-                    models::keep_adapter(file)?;
-                    clap
-                }
+                Some(file) => Clap::load_with_adapter(model, file)?,
             };
+            Store::create_for(store, &clap)?;
             Ok(clap.space().clone())
         }
     }

@@ -3,6 +3,7 @@
 //! Contract: results on stdout (text, or JSON with `--json`), progress and remarks on stderr; exit code 0 for success,
 //! 1 for what the user can mend (wrong option, unreadable file, missing model), 2 for the unexpected.
 
+mod advice;
 mod align;
 mod backup;
 mod bars;
@@ -110,7 +111,7 @@ pub fn main() -> ExitCode {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);
-            ExitCode::from(output::exit_code(&error))
+            ExitCode::from(advice::exit_code(&error))
         }
     }
 }

@@ -95,14 +95,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 /// Pulls from wherever the source is; the name that it has then, and its folder.
 fn pull(context: &Context, arguments: &Pull) -> Result<(String, PathBuf)> {
     let (cache, source) = (context.models()?, &arguments.source);
-    let options = PullOptions {
-        name: arguments.name.clone(),
-        file: arguments.file.clone(),
-        tokenizer: arguments.tokenizer.clone(),
-    };
+    let options = PullOptions::default()
+        .name(arguments.name.clone())
+        .file(arguments.file.clone())
+        .tokenizer(arguments.tokenizer.clone());
     if cache.knows(source) {
         refuse(arguments, &["--as", "--revision", "--file", "--tokenizer"], "a listed model")?;
-        return Ok((source.clone(), cache.pull(source, &context.bars)?));
+        return Ok((source.clone(), cache.pull(source, &context.control())?));
     }
     let (path, whole) = (
         Path::new(source),
@@ -114,7 +113,7 @@ fn pull(context: &Context, arguments: &Pull) -> Result<(String, PathBuf)> {
     let reference = Reference::parse(&whole);
     if path.exists() && (arguments.name.is_some() || reference.is_none()) {
         refuse(arguments, &["--revision", "--file"], "a file of this machine")?;
-        let folder = cache.pull_local(path, &options, &context.bars, context.stop)?;
+        let folder = cache.pull_local(path, &options, &context.control())?;
         return Ok((options.name.unwrap_or_default(), folder));
     }
     let Some(reference) = reference else {
@@ -125,7 +124,7 @@ fn pull(context: &Context, arguments: &Pull) -> Result<(String, PathBuf)> {
         )
         .with_hint("`echoic models list` lists what is known"));
     };
-    let folder = cache.pull_from_hub(&reference, &options, &context.bars, context.stop)?;
+    let folder = cache.pull_from_hub(&reference, &options, &context.control())?;
     Ok((options.name.unwrap_or(reference.repository), folder))
 }
 

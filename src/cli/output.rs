@@ -7,6 +7,8 @@ use std::path::Path;
 use echoic::{Error, Result};
 use serde::Serialize;
 
+use super::advice::{exit_code, hint};
+
 /// Where results go: plain text for people, or JSON for programs.
 pub struct Output {
     json: bool,
@@ -54,7 +56,7 @@ impl Output {
         let mut item = serde_json::json!({
             "path": path.to_string_lossy(),
             "error": error.to_string(),
-            "hint": error.hint(),
+            "hint": hint(error),
         });
         if let Some(row) = row {
             item["row"] = row.into();
@@ -73,17 +75,12 @@ impl Output {
     }
 }
 
-/// 1 for what the user can mend, 2 for the unexpected.
-pub fn exit_code(error: &Error) -> u8 {
-    if error.is_user() { 1 } else { 2 }
-}
-
 /// Prints an error and what to do about it on stderr.
 pub fn complain(error: &Error) {
     let mut stderr = std::io::stderr().lock();
     // Nobody is left to tell when stderr is closed.
     let _ = writeln!(stderr, "error: {error}");
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint(error) {
         let _ = writeln!(stderr, "hint: {hint}");
     }
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use echoic::captioner::{Provenance, RetrievalOptions, Timings, no_tower, retrieve};
+use echoic::captioner::{Timings, no_tower};
 use echoic::embedding::normalize;
 use echoic::formats::npy::NpyRows;
-use echoic::memory::Memory;
-use echoic::progress::Phase;
+use echoic::memory::{self, Scope};
+use echoic::retrieval::{Provenance, RetrievalOptions, retrieve};
 use echoic::towers::{Clap, WindowEmbedding};
-use echoic::{Error, Result};
+use echoic::{Error, Result, Snapshot};
 use serde::Serialize;
 
 use super::context::Context;
@@ -52,10 +52,14 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Retrieval with this effort, and defaults else.
-    pub fn retrieval(&self) -> RetrievalOptions {
-        let Self { exact, recall, ef } = *self;
-        RetrievalOptions { exact, recall, ef, ..RetrievalOptions::default() }
+    /// As the library takes it.
+    pub fn chosen(&self) -> memory::Effort {
+        match *self {
+            Self { exact: true, .. } => memory::Effort::EXACT,
+            Self { recall: Some(recall), .. } => memory::Effort::recall(recall),
+            Self { ef: Some(ef), .. } => memory::Effort::ef(ef),
+            _ => memory::Effort::default(),
+        }
     }
 }
 
@@ -96,22 +100,21 @@ struct Found {
 
 /// Searches.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let memory = Memory::open(&context.global.store)?;
-    let options = RetrievalOptions {
-        k: Some(arguments.k),
-        temperature: arguments.temperature,
-        domains: chosen(&arguments.domains),
-        ..arguments.effort.retrieval()
-    };
+    let memory = context.snapshot()?;
+    let options = RetrievalOptions::default()
+        .k(arguments.k)
+        .temperature(arguments.temperature)
+        .scope(scope(&arguments.domains))
+        .effort(arguments.effort.chosen());
     let Query { text, audio, embedding } = &arguments.query;
     if let Some(file) = embedding {
         return by_rows(context, &memory, file, &options);
     }
     if memory.space().is_external() {
-        return Err(no_tower(&memory));
+        return Err(no_tower(memory.space()));
     }
-    let phase = Phase::begin(&context.bars, "embedding the query", None);
-    let clap = Clap::for_space(memory.space())?;
+    let phase = context.control().begin("embedding the query", None);
+    let clap = Clap::for_store(&memory)?;
     if let (Some(audio), true) = (audio, arguments.windows) {
         let windows = clap.embed_windows(audio)?;
         phase.end();
@@ -134,7 +137,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 
 fn by_windows(
     context: &Context,
-    memory: &Memory,
+    memory: &Snapshot,
     audio: &Path,
     windows: Vec<WindowEmbedding>,
     options: &RetrievalOptions,
@@ -148,7 +151,7 @@ fn by_windows(
     Ok(())
 }
 
-fn by_rows(context: &Context, memory: &Memory, file: &Path, options: &RetrievalOptions) -> Result<()> {
+fn by_rows(context: &Context, memory: &Snapshot, file: &Path, options: &RetrievalOptions) -> Result<()> {
     each_row(context, file, memory.space().dim, |row, query| {
         let mut found = answer(memory, query, options)?;
         found.path = Some(file.display().to_string());
@@ -173,7 +176,7 @@ pub fn each_row(
     let many = rows.rows() > 1;
     let (mut row, mut number) = (Vec::new(), 0);
     while rows.next_into(&mut row)? {
-        context.stop.check()?;
+        context.control().check()?;
         if normalize(&mut row.clone()) > 0.0 {
             answer(many.then_some(number), &row)?;
         } else {
@@ -186,10 +189,11 @@ pub fn each_row(
     Ok(())
 }
 
-fn answer(memory: &Memory, query: &[f32], options: &RetrievalOptions) -> Result<Found> {
+fn answer(memory: &Snapshot, query: &[f32], options: &RetrievalOptions) -> Result<Found> {
     let start = Instant::now();
     let retrieved = retrieve(memory, query, options)?;
-    let timings = Timings { search_ms: start.elapsed().as_secs_f64() * 1e3, ..Timings::default() };
+    let mut timings = Timings::default();
+    timings.search_ms = start.elapsed().as_secs_f64() * 1e3;
     let (neighbours, lost_mass) = (retrieved.neighbours, retrieved.lost_mass);
     Ok(Found { path: None, query: None, row: None, start: None, end: None, neighbours, lost_mass, timings })
 }
@@ -208,9 +212,9 @@ pub fn span(start: Option<f64>, end: Option<f64>) -> String {
     start.zip(end).map(|(start, end)| format!(" [{start:.1} to {end:.1} s]")).unwrap_or_default()
 }
 
-/// `None` where no domain was named: all of them.
-pub fn chosen(domains: &[String]) -> Option<Vec<String>> {
-    (!domains.is_empty()).then(|| domains.to_vec())
+/// The domains that were named; all where none was.
+pub fn scope(domains: &[String]) -> Scope {
+    if domains.is_empty() { Scope::all() } else { Scope::domains(domains) }
 }
 
 /// Neighbours in lines for people.

@@ -1,14 +1,15 @@
 //! `echoic stats`: what the store holds.
 
 use echoic::Result;
-use echoic::memory::Memory;
 
 use super::context::Context;
 use super::output::{bytes, number, table};
 
 /// Prints the figures of the store.
 pub fn run(context: &Context) -> Result<()> {
-    let stats = Memory::open(&context.global.store)?.stats();
+    let mut stats = context.snapshot()?.stats();
+    // What the library advises, the command line knows how to do.
+    stats.advice = stats.advice.map(|advice| format!("{advice}: {}", super::compact::COMMAND));
     context.out.item(&stats, |s| {
         let mut rows = vec![
             ("store".to_owned(), context.global.store.display().to_string()),

@@ -5,16 +5,17 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge, default_noise_variance};
+use echoic::decoders::work_folder;
 use echoic::formats::npy::NpyRows;
-use echoic::memory::Memory;
+use echoic::memory::Scope;
 use echoic::towers::Clap;
-use echoic::training::{estimate_noise, train_decoder, work_folder};
-use echoic::{Error, Result};
+use echoic::training::{Training, estimate_noise};
+use echoic::{Error, Result, Snapshot};
 use serde::Serialize;
 
 use super::context::Context;
 use super::output::number;
-use super::search::chosen;
+use super::search::scope;
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -101,30 +102,29 @@ struct Trained<'a> {
 
 /// Trains and keeps the best checkpoint in the store.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let memory = Memory::open(&context.global.store)?;
-    let domains = chosen(&arguments.domains);
-    let bridge = bridge(arguments, &memory, domains.as_deref())?;
+    let memory = context.snapshot()?;
+    let scope = scope(&arguments.domains);
+    let bridge = bridge(arguments, &memory, &scope)?;
     let noise_variance = bridge.noise_variance;
-    let options = TrainOptions {
-        preset: arguments.preset,
-        epochs: arguments.epochs,
-        batch: arguments.batch,
-        learning_rate: arguments.learning_rate,
-        bridge,
-        validation: arguments.validation,
-        seed: arguments.seed,
-        resume: arguments.resume,
-    };
-    let (bars, stop) = (&context.bars, context.stop);
-    let tokenizer = Clap::tokenizer_for(memory.space())?;
-    let report = train_decoder(&memory, domains.as_deref(), &arguments.name, &tokenizer, &options, bars, stop)?;
-    let log = work_folder(&memory, &arguments.name).join("log.jsonl");
+    let options = TrainOptions::default()
+        .preset(arguments.preset)
+        .epochs(arguments.epochs)
+        .batch(arguments.batch)
+        .learning_rate(arguments.learning_rate)
+        .bridge(bridge)
+        .validation(arguments.validation)
+        .seed(arguments.seed)
+        .resume(arguments.resume);
+    let tokenizer = Clap::tokenizer_for_store(&memory)?;
+    let training = Training::new(&memory, &arguments.name).scope(scope).options(options);
+    let report = training.control(context.control()).run(&tokenizer)?;
+    let log = work_folder(memory.dir(), &arguments.name).join("log.jsonl");
     let trained = Trained { decoder: &arguments.name, noise_variance, report: &report, log };
     context.out.item(&trained, describe)?;
     if report.interrupted { Err(Error::Interrupted) } else { Ok(()) }
 }
 
-fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) -> Result<TrainingBridge> {
+fn bridge(arguments: &Arguments, memory: &Snapshot, scope: &Scope) -> Result<TrainingBridge> {
     let (noisy, shifted) = match arguments.bridge {
         BridgeKind::None => (false, false),
         BridgeKind::Noise => (true, false),
@@ -140,7 +140,7 @@ fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) ->
         (false, Some(_)) => return unused("--noise", "--bridge noise or --bridge both"),
         (true, None) => Some(default_noise_variance(memory.space().dim)),
         (true, Some(Noise::Given(variance))) => Some(variance),
-        (true, Some(Noise::Estimate)) => Some(estimate_noise(memory, domains)?.ok_or_else(|| {
+        (true, Some(Noise::Estimate)) => Some(estimate_noise(memory, scope)?.ok_or_else(|| {
             Error::input(memory.dir().display(), "no clip with several captions", "some, to estimate the noise from")
                 .with_hint("give the variance as a number, such as the paper's --noise 0.013")
         })?),
@@ -154,7 +154,7 @@ fn bridge(arguments: &Arguments, memory: &Memory, domains: Option<&[String]>) ->
                 .with_hint("give mean(audio embeddings) - mean(text embeddings) as a .npy file of one row"));
         }
     };
-    Ok(TrainingBridge { noise_variance, shift })
+    Ok(TrainingBridge::default().noise_variance(noise_variance).shift(shift))
 }
 
 fn one_row(file: &Path, dim: usize) -> Result<Vec<f32>> {

@@ -10,6 +10,7 @@ use std::io::BufRead;
 use super::format::Format;
 use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, MAX_ROW_BYTES, Rejected, row, utf8};
 use super::text::{Lines, too_long};
+use crate::error::{Hint, Topic};
 use crate::{Error, Result};
 
 /// A quoted field may run over this many lines; a quote open for longer is taken for unbalanced.
@@ -123,7 +124,7 @@ impl Columns {
                 (None, _) => format!("a caption column ({})", CAPTION_NAMES.join(", ")),
             };
             return Err(Error::input(file, format!("the columns {}", names.join(", ")), wanted)
-                .with_hint("name the column that holds the captions with --column"));
+                .with_hint(Hint::about(Topic::CaptionColumn, "name the column that holds the captions")));
         }
         let clip = match format {
             // One AudioCaps clip is a stretch of a video: the video's id alone would join different clips only where

@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
+use crate::error::Missing;
 use crate::{Error, Result};
 
 /// The layout of a corpus file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Format {
     /// Decide from the beginning of the file.
     #[default]
@@ -45,7 +47,7 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format).ok_or_else(|| Error::NotFound {
-            kind: "corpus format",
+            kind: Missing::CorpusFormat,
             name: name.to_owned(),
             known: Self::NAMES.iter().map(|(known, _)| (*known).to_owned()).collect(),
         })
@@ -60,9 +62,24 @@ impl std::fmt::Display for Format {
 
 /// How to read a corpus.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// The layout.
     pub format: Format,
     /// The column (CSV) or key (JSON) that holds the caption, where it has an unusual name.
     pub column: Option<String>,
+}
+
+impl Options {
+    /// The layout.
+    #[must_use]
+    pub fn format(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    /// The column or key that holds the caption.
+    #[must_use]
+    pub fn column(self, column: impl Into<Option<String>>) -> Self {
+        Self { column: column.into(), ..self }
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
 use super::text::Lines;
+use crate::error::{Hint, Topic};
 use crate::{Error, Result};
 
 /// One JSON object a line; blank lines are skipped.
@@ -31,7 +32,7 @@ pub(super) fn wavcaps<R: BufRead>(
     let expected = "a JSON document with an array `data` of objects that have a `caption`";
     let mut document: Value = serde_json::from_reader(reader).map_err(|e| {
         Error::input(name, format!("text that is no JSON ({e})"), expected)
-            .with_hint("for one JSON object a line give --format jsonl")
+            .with_hint(Hint::about(Topic::CorpusFormat, "if it has one JSON object a line, name the layout jsonl"))
     })?;
     let entries = match document.get_mut("data").map(Value::take) {
         Some(Value::Array(entries)) => entries,

@@ -19,11 +19,13 @@ mod detect;
 mod format;
 mod json;
 mod open;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod row;
 mod shipped;
 mod text;
 
+#[cfg(feature = "train")]
 pub(crate) use csv::table;
 pub use format::{Format, Options};
 pub use open::{Corpus, open, parse};

@@ -5,8 +5,11 @@ use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use super::format::{Format, Options};
-use super::row::Item;
-use super::{csv, detect, json, parquet, text};
+#[cfg(feature = "parquet")]
+use super::parquet;
+use super::row::{Item, row};
+use super::{csv, detect, json, text};
+use crate::error::{Hint, Topic};
 use crate::{Error, Result};
 
 /// How much of the beginning of a file detection sees, in bytes.
@@ -25,6 +28,21 @@ impl std::fmt::Debug for Corpus {
 }
 
 impl Corpus {
+    /// Captions that are in memory already, numbered from 1; white space around and inside them is folded.
+    ///
+    /// ```
+    /// let corpus = echoic::corpus::Corpus::of(["Rain falls on a roof.", "  A tram   rings. "]);
+    /// let texts: Vec<String> = corpus.map(|row| row.unwrap().text).collect();
+    /// assert_eq!(texts, ["Rain falls on a roof.", "A tram rings."]);
+    /// ```
+    pub fn of<I>(captions: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>, IntoIter: 'static>,
+    {
+        let rows = captions.into_iter().zip(1..).map(|(text, line)| row(text.as_ref(), None, line));
+        Self { format: Format::Text, items: Box::new(rows) }
+    }
+
     /// The layout in use: the one asked for, or the one detected.
     pub fn format(&self) -> Format {
         self.format
@@ -43,7 +61,8 @@ impl Iterator for Corpus {
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::Input`] when it is empty, or lacks the columns of its layout.
-pub fn open(path: &Path, options: &Options) -> Result<Corpus> {
+pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Corpus> {
+    let path = path.as_ref();
     let mut file = File::open(path).map_err(Error::io("read", path))?;
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
         return Err(Error::input(path.display(), "a folder", "a caption corpus file"));
@@ -54,11 +73,25 @@ pub fn open(path: &Path, options: &Options) -> Result<Corpus> {
         given => given == Format::Parquet,
     };
     if is_parquet {
-        let items = Box::new(parquet::rows(path, options.column.as_deref())?);
-        return Ok(Corpus { format: Format::Parquet, items });
+        return open_parquet(path, options);
     }
     parse(&path.display().to_string(), file, options)
 }
+
+#[cfg(feature = "parquet")]
+fn open_parquet(path: &Path, options: &Options) -> Result<Corpus> {
+    let items = Box::new(parquet::rows(path, options.column.as_deref())?);
+    Ok(Corpus { format: Format::Parquet, items })
+}
+
+#[cfg(not(feature = "parquet"))]
+fn open_parquet(path: &Path, _options: &Options) -> Result<Corpus> {
+    Err(Error::input(path.display(), "a Parquet file, which this build does not read", "text")
+        .with_hint("build Echoic with the feature `parquet`"))
+}
+
+/// What Parquet files begin with.
+const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// True for a file that begins as Parquet files do; it is read from its beginning afterwards.
 fn has_magic(file: &mut File) -> std::io::Result<bool> {
@@ -66,9 +99,9 @@ fn has_magic(file: &mut File) -> std::io::Result<bool> {
     if !file.metadata()?.is_file() {
         return Ok(false);
     }
-    file.take(crate::formats::parquet::MAGIC.len() as u64).read_to_end(&mut head)?;
+    file.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut head)?;
     file.rewind()?;
-    Ok(head == crate::formats::parquet::MAGIC)
+    Ok(head == PARQUET_MAGIC)
 }
 
 /// Reads a corpus from any source; `name` stands for it in errors.
@@ -113,11 +146,13 @@ fn refuse_binary(name: &str, head: &[u8]) -> Result<()> {
         _ if head.contains(&0) => "bytes of 0, as in a binary file",
         _ => return Ok(()),
     };
-    Err(Error::input(name, found, "a caption corpus in UTF-8")
-        .with_hint("save it as UTF-8, or name its layout with --format to read what can be read of it"))
+    Err(Error::input(name, found, "a caption corpus in UTF-8").with_hint(Hint::about(
+        Topic::CorpusFormat,
+        "save it as UTF-8, or name its layout to read what can be read of it",
+    )))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "parquet"))]
 mod tests {
     use super::*;
     use crate::formats::parquet::ParquetRows;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{iter, vec};
 
 use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
+use crate::error::{Hint, Topic};
 use crate::formats::parquet::{Table, Text, Texts};
 use crate::{Error, Result};
 
@@ -24,9 +25,10 @@ pub(super) fn rows(path: &Path, column: Option<&str>) -> Result<impl Iterator<It
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let wanted = column.map_or(CAPTION_NAMES.join(", "), |wanted| format!("'{wanted}'"));
         let error = Error::input(path.display(), format!("the columns {}", names.join(", ")), "a column of captions");
-        return Err(
-            error.with_hint(format!("a column of texts named {wanted} is looked for; name yours with --column"))
-        );
+        return Err(error.with_hint(Hint::about(
+            Topic::CaptionColumn,
+            format!("a column of texts named {wanted} is looked for; name yours"),
+        )));
     };
     let clips = CLIP_NAMES.iter().find_map(|name| position(name)).filter(|clips| *clips != captions);
     Ok(Rows { table, captions, clips, group: 0, open: None, ready: Vec::new().into_iter(), line: 0, failed: false })

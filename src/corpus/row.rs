@@ -7,6 +7,7 @@ pub const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// One caption of a corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Row {
     /// The caption: trimmed, runs of white space folded to one space, never empty.
     pub text: String,
@@ -18,6 +19,7 @@ pub struct Row {
 
 /// A row that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Rejected {
     /// Line of the file where the row begins, from 1.
     pub line: u64,

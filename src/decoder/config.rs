@@ -9,6 +9,7 @@ use crate::{Error, Result};
 /// A ready-made shape and training recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Preset {
     /// Learns grammatical captions from some 5,000 texts in about two minutes on two CPU cores.
     #[default]

@@ -10,6 +10,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{config::DecoderConfig, model, options::TrainingFacts, vocabulary::Vocabulary};
+use crate::error::{Hint, Topic};
 use crate::{EmbeddingSpace, Error, Result};
 
 /// Named blocks of numbers with their shapes.
@@ -53,8 +54,8 @@ pub(super) fn write_decoder(path: &Path, header: &Header, tensors: &Tensors) -> 
 pub(super) fn read_decoder(path: &Path) -> Result<(Header, Tensors)> {
     let (metadata, mut tensors) = read_tensors(path)?;
     let wrong = |what: &str| {
-        Error::input(path.display(), what, "a decoder written by `echoic train`")
-            .with_hint("train one with `echoic train`, or restore the file from a backup")
+        Error::input(path.display(), what, "a decoder file")
+            .with_hint(Hint::about(Topic::Train, "train one, or restore the file from a backup"))
     };
     if !metadata.contains_key(ENTRY) {
         return Err(wrong("a safetensors file of another kind"));

@@ -16,7 +16,7 @@ use super::{
     packing::rng,
     vocabulary::{END, START, UNKNOWN, Vocabulary},
 };
-use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding::normalize};
+use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding::normalize, tensor::Fault};
 
 /// A trained decoder, ready to write captions. Cheap to share between threads.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Decoder {
 
 /// What a decoder's file says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct DecoderInfo {
     /// Its shape.
     pub config: DecoderConfig,
@@ -42,6 +43,7 @@ pub struct DecoderInfo {
 /// How captions are searched for. The paper decodes greedily: `beam` 1 and `no_repeat` 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct GenerateOptions {
     /// Most tokens of a caption, without markers; the decoder's own limit where `None`.
     pub max_tokens: Option<usize>,
@@ -61,6 +63,44 @@ pub struct GenerateOptions {
     pub no_repeat: usize,
 }
 
+impl GenerateOptions {
+    /// Most tokens of a caption.
+    #[must_use]
+    pub fn max_tokens(self, max_tokens: impl Into<Option<usize>>) -> Self {
+        Self { max_tokens: max_tokens.into(), ..self }
+    }
+
+    /// Captions kept in parallel.
+    #[must_use]
+    pub fn beam(self, beam: usize) -> Self {
+        Self { beam, ..self }
+    }
+
+    /// 0 takes the likeliest token; above, tokens are drawn.
+    #[must_use]
+    pub fn temperature(self, temperature: f32) -> Self {
+        Self { temperature, ..self }
+    }
+
+    /// Draws among the likeliest tokens that together hold this probability.
+    #[must_use]
+    pub fn top_p(self, top_p: f32) -> Self {
+        Self { top_p, ..self }
+    }
+
+    /// Seed of drawing.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The repetition guard.
+    #[must_use]
+    pub fn no_repeat(self, no_repeat: usize) -> Self {
+        Self { no_repeat, ..self }
+    }
+}
+
 impl Default for GenerateOptions {
     fn default() -> Self {
         Self { max_tokens: None, beam: 4, temperature: 0.0, top_p: 1.0, seed: 0, no_repeat: 2 }
@@ -69,6 +109,7 @@ impl Default for GenerateOptions {
 
 /// A caption.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Generated {
     /// The caption as a sentence.
     pub text: String,
@@ -94,7 +135,8 @@ impl Decoder {
     ///
     /// # Errors
     /// When the file cannot be read, is damaged, or is no decoder of this version.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let (header, tensors) = read_decoder(path)?;
         let parameters = tensors.values().map(|(_, data)| data.len()).sum();
         let Header { config, vocabulary, space, facts } = header;
@@ -279,7 +321,9 @@ fn sample<'a>(mut draft: Draft<'a>, limit: usize, options: &GenerateOptions, ind
             break; // no token is left: keep what there is
         }
         let count = logits.len();
-        let token = processor.sample(&Tensor::from_vec(logits, count, &Device::Cpu)?)?;
+        let token = Tensor::from_vec(logits, count, &Device::Cpu)
+            .and_then(|logits| processor.sample(&logits))
+            .map_err(Fault::from)?;
         draft.take(token, limit);
     }
     Ok(draft)

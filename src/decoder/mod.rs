@@ -16,7 +16,7 @@ mod generate;
 mod inference;
 mod model;
 mod network;
-pub mod ops;
+pub(crate) mod ops;
 mod options;
 mod packing;
 mod state;

@@ -12,8 +12,9 @@ use super::{
     packing::{Example, rng},
 };
 use crate::{
-    Error, Result,
+    Error,
     embedding::{dot, normalize},
+    tensor::Result,
 };
 
 /// Every parameter by name, in a fixed order.
@@ -85,7 +86,7 @@ impl Parameters {
     pub(super) fn load(&self, data: &BTreeMap<String, Vec<f32>>) -> Result<()> {
         for (name, var) in &self.vars {
             let Some(data) = data.get(name).filter(|d| d.len() == var.elem_count()) else {
-                return Err(Error::Internal(format!("no parameter {name} of shape {:?}", var.shape())));
+                return Err(Error::Internal(format!("no parameter {name} of shape {:?}", var.shape())).into());
             };
             var.set(&Tensor::from_slice(data, var.shape(), &Device::Cpu)?)?;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 
 use super::{config::DecoderConfig, model::Parameters, ops, packing::Packed};
-use crate::Result;
+use crate::tensor::Result;
 
 /// The gradient of every parameter by name.
 pub(super) type Gradients = BTreeMap<String, Tensor>;

@@ -79,6 +79,7 @@ impl<'a> Material<'a> {
 
 /// How the modality gap is bridged while the decoder trains (WSAC, section 2.2): shift first, then noise, then unit length.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TrainingBridge {
     /// Variance σ² of the noise added to every component, drawn anew at every step; `None` or 0 for no noise.
     pub noise_variance: Option<f32>,
@@ -86,8 +87,23 @@ pub struct TrainingBridge {
     pub shift: Option<Vec<f32>>,
 }
 
+impl TrainingBridge {
+    /// Variance of the noise.
+    #[must_use]
+    pub fn noise_variance(self, noise_variance: impl Into<Option<f32>>) -> Self {
+        Self { noise_variance: noise_variance.into(), ..self }
+    }
+
+    /// The vector added to every text embedding.
+    #[must_use]
+    pub fn shift(self, shift: impl Into<Option<Vec<f32>>>) -> Self {
+        Self { shift: shift.into(), ..self }
+    }
+}
+
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TrainOptions {
     /// Shape and recipe.
     pub preset: Preset,
@@ -105,6 +121,56 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Continue from the state in the work folder, if there is one.
     pub resume: bool,
+}
+
+impl TrainOptions {
+    /// Shape and recipe.
+    #[must_use]
+    pub fn preset(self, preset: Preset) -> Self {
+        Self { preset, ..self }
+    }
+
+    /// Passes over the texts.
+    #[must_use]
+    pub fn epochs(self, epochs: impl Into<Option<usize>>) -> Self {
+        Self { epochs: epochs.into(), ..self }
+    }
+
+    /// Captions a step.
+    #[must_use]
+    pub fn batch(self, batch: impl Into<Option<usize>>) -> Self {
+        Self { batch: batch.into(), ..self }
+    }
+
+    /// The highest learning rate.
+    #[must_use]
+    pub fn learning_rate(self, learning_rate: impl Into<Option<f64>>) -> Self {
+        Self { learning_rate: learning_rate.into(), ..self }
+    }
+
+    /// Noise and shift.
+    #[must_use]
+    pub fn bridge(self, bridge: TrainingBridge) -> Self {
+        Self { bridge, ..self }
+    }
+
+    /// Share of the texts held out.
+    #[must_use]
+    pub fn validation(self, validation: f32) -> Self {
+        Self { validation, ..self }
+    }
+
+    /// Seed of everything random.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Whether to continue from the state in the work folder.
+    #[must_use]
+    pub fn resume(self, resume: bool) -> Self {
+        Self { resume, ..self }
+    }
 }
 
 impl TrainOptions {
@@ -133,6 +199,7 @@ impl Default for TrainOptions {
 
 /// What a training did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TrainReport {
     /// The decoder's file: the checkpoint with the lowest validation loss.
     pub best: PathBuf,
@@ -158,6 +225,7 @@ pub struct TrainReport {
 
 /// How a decoder came to be; part of its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TrainingFacts {
     /// The preset that it was trained with.
     pub preset: Preset,

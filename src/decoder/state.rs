@@ -12,6 +12,7 @@ use super::{
     model::Parameters,
     ops::{Moments, floats},
 };
+use crate::tensor::Fault;
 use crate::{Error, Result};
 
 /// One line of `log.jsonl`, written after each epoch.
@@ -109,8 +110,8 @@ pub(super) fn load(
 
 /// The weights as they stand.
 pub(super) fn weights(parameters: &Parameters) -> Result<Tensors> {
-    let all = parameters
-        .iter()
-        .map(|(name, var)| Ok((name.clone(), (var.dims().to_vec(), floats(var.as_tensor())?.to_vec()))));
+    let all = parameters.iter().map(|(name, var)| {
+        Ok((name.clone(), (var.dims().to_vec(), floats(var.as_tensor()).map_err(Fault::from)?.to_vec())))
+    });
     all.collect()
 }

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use sha2::{Digest, Sha256};
-use tokenizers::Tokenizer;
 
 use super::{
     config::{DecoderConfig, Recipe},
@@ -19,8 +18,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    bridge::{self, inject_noise},
-    progress::{Phase, Progress, Stop},
+    bridge::{self, inject_noise_from},
+    progress::Control,
+    tensor::Fault,
+    tokenizer::Tokenizer,
 };
 
 /// Trains a decoder on texts and their embeddings.
@@ -39,10 +40,9 @@ pub fn train<E: Rows>(
     tokenizer: &Tokenizer,
     options: &TrainOptions,
     dir: &Path,
-    progress: &dyn Progress,
-    stop: &Stop,
+    control: &Control<'_>,
 ) -> Result<TrainReport> {
-    train_in(&WorkFolder::take(dir)?, set, tokenizer, options, progress, stop)
+    train_in(&WorkFolder::take(dir)?, set, tokenizer, options, control)
 }
 
 /// [`train`] in a folder that is taken already.
@@ -51,14 +51,13 @@ pub(crate) fn train_in<E: Rows>(
     set: &TrainingSet<E>,
     tokenizer: &Tokenizer,
     options: &TrainOptions,
-    progress: &dyn Progress,
-    stop: &Stop,
+    control: &Control<'_>,
 ) -> Result<TrainReport> {
     keep_freed_memory();
     let mut trainer = Trainer::new(set.material(), tokenizer, options, folder)?;
-    let phase = Phase::begin(progress, "training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
-    progress.advance(trainer.state.updates);
-    trainer.run(progress, stop)?;
+    let phase = control.begin("training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
+    control.advance(trainer.state.updates);
+    trainer.run(control)?;
     phase.end();
     trainer.report()
 }
@@ -149,9 +148,9 @@ impl<'a> Trainer<'a> {
         self.seconds_before + self.begun.elapsed().as_secs_f64()
     }
 
-    fn run(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<()> {
+    fn run(&mut self, control: &Control<'_>) -> Result<()> {
         while self.state.epoch < self.recipe.epochs {
-            if !self.epoch(progress, stop)? {
+            if !self.epoch(control)? {
                 self.interrupted = true;
                 if self.state.best.is_none() {
                     self.keep_as_best(None)?;
@@ -163,12 +162,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains to the end of the epoch; false when stopped before.
-    fn epoch(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<bool> {
+    fn epoch(&mut self, control: &Control<'_>) -> Result<bool> {
         let (number, total) = (self.state.epoch + 1, self.recipe.epochs);
         let order = epoch_order(&self.split.training, self.recipe.batch, self.options.seed, self.state.epoch);
         let mut rate = 0.0;
         for batch in order.iter().skip(self.state.step) {
-            if stop.requested() {
+            if control.is_stopped() {
                 return Ok(false);
             }
             let begun = Instant::now();
@@ -180,10 +179,10 @@ impl<'a> Trainer<'a> {
             state.step += 1;
             state.updates += 1;
             state.epoch_seconds += begun.elapsed().as_secs_f64();
-            progress.advance(1);
+            control.advance(1);
             if state.step.is_multiple_of(10) {
                 let mean = state.loss_sum / state.tokens.max(1) as f64;
-                progress.note(&format!("epoch {number} of {total}, loss {mean:.2}{}", self.best_note()));
+                control.note(&format!("epoch {number} of {total}, loss {mean:.2}{}", self.best_note()));
             }
         }
         self.finish_epoch(rate)?;
@@ -206,7 +205,7 @@ impl<'a> Trainer<'a> {
             Dropout { rate: self.recipe.dropout, seed: rand::RngCore::next_u64(&mut rng(seed, 4, epoch, step)) };
         let (value, gradients) =
             self.network(&packed, dropout).loss_and_gradients(embeddings, self.recipe.smoothing)?;
-        let squares = gradients.values().map(squared_norm).sum::<Result<f64, _>>()?;
+        let squares = gradients.values().map(squared_norm).sum::<Result<f64, _>>().map_err(Fault::from)?;
         let norm = squares.sqrt();
         if !value.is_finite() || !norm.is_finite() {
             return Err(Error::input("training", "a loss that is not finite", "a finite loss")
@@ -218,7 +217,7 @@ impl<'a> Trainer<'a> {
             let decay = if name.ends_with(".weight") { self.recipe.weight_decay } else { 0.0 };
             let (beta2, step) = (self.recipe.beta2, self.state.updates + 1);
             let adam = AdamW { rate, beta1: 0.9, beta2, epsilon: 1e-8, decay, scale, step };
-            adam.apply(var.as_tensor(), gradient, moments)?;
+            adam.apply(var.as_tensor(), gradient, moments).map_err(Fault::from)?;
         }
         Ok((value, packed.targets.len()))
     }
@@ -238,7 +237,7 @@ impl<'a> Trainer<'a> {
             if let Some(delta) = &self.options.bridge.shift {
                 bridge::shift(embedding, delta);
             }
-            inject_noise(embedding, self.options.bridge.noise_variance.unwrap_or(0.0), rng);
+            inject_noise_from(embedding, self.options.bridge.noise_variance.unwrap_or(0.0), rng);
         }
         Ok(all)
     }

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use tokenizers::Tokenizer;
 
+use crate::error::{Hint, Topic};
+use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
 /// Marks the start of a caption.
@@ -76,8 +77,9 @@ impl Vocabulary {
         texts: impl IntoIterator<Item = &'a str>,
         least: u32,
     ) -> Result<(Self, Vec<Tokens>)> {
-        let cut = Cut::new(&plain(tokenizer)?, texts)?;
-        let unknown: Vec<u32> = ["[UNK]", "<unk>"].into_iter().filter_map(|t| tokenizer.token_to_id(t)).collect();
+        let cut = Cut::new(&plain(tokenizer.inner())?, texts)?;
+        let unknown: Vec<u32> =
+            ["[UNK]", "<unk>"].into_iter().filter_map(|t| tokenizer.inner().token_to_id(t)).collect();
         let mut words: HashMap<&[u32], u32> = HashMap::new();
         for text in cut.texts() {
             cut.words(text.pieces).for_each(|word| *words.entry(word).or_default() += 1);
@@ -92,9 +94,9 @@ impl Vocabulary {
         let seen: BTreeMap<String, Seen> = observed.into_iter().filter_map(named).collect();
         if seen.is_empty() {
             return Err(Error::input("training texts", "no words", "captions")
-                .with_hint("ingest a caption corpus first: echoic ingest FILE --domain NAME"));
+                .with_hint(Hint::about(Topic::Ingest, "ingest a caption corpus first")));
         }
-        let joining = if tokenizer.token_to_id("Ġa").is_some() { Joining::Bytes } else { Joining::Wordpiece };
+        let joining = if tokenizer.inner().token_to_id("Ġa").is_some() { Joining::Bytes } else { Joining::Wordpiece };
         let mut order: Vec<(String, Seen)> = seen.into_iter().collect();
         order.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
         let mut tokens: Vec<Token> = ["[CLS]", "[SEP]", "[UNK]"].map(marker).into();
@@ -180,7 +182,7 @@ struct Text<'a> {
 }
 
 impl<'a> Cut<'a> {
-    fn new(tokenizer: &Tokenizer, texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    fn new(tokenizer: &tokenizers::Tokenizer, texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let mut cut = Self::default();
         for text in texts {
             let text = text.trim();
@@ -219,7 +221,7 @@ impl<'a> Cut<'a> {
 }
 
 /// The tokenizer without the padding and truncation of the text tower.
-fn plain(tokenizer: &Tokenizer) -> Result<Tokenizer> {
+fn plain(tokenizer: &tokenizers::Tokenizer) -> Result<tokenizers::Tokenizer> {
     let mut tokenizer = tokenizer.clone();
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(|e| Error::Internal(format!("the tokenizer failed: {e}")))?;

@@ -11,6 +11,7 @@ use safetensors::SafeTensors;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{Id, Pickle, Value};
+use crate::error::{Hint, Topic};
 use crate::nn::tensors::Tensors;
 use crate::{Error, Result};
 
@@ -36,7 +37,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Tensors>> {
 const CHECKPOINT: &str = "a checkpoint in the format of safetensors or of PyTorch";
 
 /// What to do about a damaged file of the cache.
-const AGAIN: &str = "run `echoic models verify`, then remove the model and pull it again";
+const AGAIN: &str = "verify the model; if it is damaged, remove it and pull it again";
 
 /// A file of weights, mapped: a tensor is read from the page cache when it is asked for.
 #[derive(Debug)]
@@ -87,7 +88,9 @@ impl Checkpoint {
         // gets SIGBUS, not wrong memory: the bytes are only ever read as plain numbers.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        let damaged = |found: String| Error::input(path.display(), found, CHECKPOINT).with_hint(AGAIN);
+        let damaged = |found: String| {
+            Error::input(path.display(), found, CHECKPOINT).with_hint(Hint::about(Topic::VerifyModel, AGAIN))
+        };
         let tensors = match &map[..] {
             [b'P', b'K', ..] => from_pytorch(&map).map_err(damaged)?,
             [_, _, _, _, _, _, _, _, b'{', ..] => from_safetensors(&map).map_err(damaged)?,
@@ -113,7 +116,7 @@ fn other_kind(path: &Path, bytes: &[u8]) -> Error {
             .with_hint("save it again with a newer PyTorch: torch.save(torch.load(OLD, weights_only=True), NEW)")
     } else if bytes.starts_with(b"version https://") {
         Error::input(path.display(), "a Git LFS pointer, not the file itself", CHECKPOINT)
-            .with_hint("run `git lfs pull` in its folder, or fetch it with `echoic models pull`")
+            .with_hint("run `git lfs pull` in its folder, or pull the model from its hub")
     } else {
         Error::input(path.display(), "another kind of file", CHECKPOINT)
     }

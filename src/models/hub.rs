@@ -10,6 +10,7 @@ pub const HUGGING_FACE: &str = "https://huggingface.co";
 
 /// Which hub, and how it is spoken to.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Hub {
     /// Its address, without a slash at the end.
     pub endpoint: String,
@@ -23,6 +24,44 @@ pub struct Hub {
     pub retries: u32,
     /// The pause before the first of these tries.
     pub backoff: Duration,
+}
+
+impl Hub {
+    /// Its address.
+    #[must_use]
+    pub fn endpoint(self, endpoint: impl Into<String>) -> Self {
+        Self { endpoint: endpoint.into(), ..self }
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn token(self, token: impl Into<Option<String>>) -> Self {
+        Self { token: token.into(), ..self }
+    }
+
+    /// The folder in which other programs keep what they have pulled.
+    #[must_use]
+    pub fn shared(self, shared: impl Into<Option<PathBuf>>) -> Self {
+        Self { shared: shared.into(), ..self }
+    }
+
+    /// Whether the network may not be used.
+    #[must_use]
+    pub fn offline(self, offline: bool) -> Self {
+        Self { offline, ..self }
+    }
+
+    /// How often a request is tried again.
+    #[must_use]
+    pub fn retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// The pause before the first of these tries.
+    #[must_use]
+    pub fn backoff(self, backoff: Duration) -> Self {
+        Self { backoff, ..self }
+    }
 }
 
 impl std::fmt::Debug for Hub {

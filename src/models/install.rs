@@ -8,19 +8,22 @@ use std::path::{Path, PathBuf};
 
 use super::cache::ModelCache;
 use super::checksum::{self, Checksum};
+use super::environment::OFFLINE;
 use super::hub::{Hub, Reference};
 use super::place::folder_name;
 use super::record::{Files, Kept, Record, Source};
 use super::registry::STARTER;
 use super::repository::{Snapshot, tokenizer_files};
 use super::transfer::{Client, Remote};
+use crate::error::{Hint, Topic};
 use crate::file::sha256;
-use crate::progress::{Phase, Progress, Stop};
+use crate::progress::Control;
 use crate::towers::{self, Family};
 use crate::{Error, Result};
 
 /// What may be said about a pull beside its source.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct PullOptions {
     /// The name under which the model is kept; a repository's own where none is given.
     pub name: Option<String>,
@@ -28,6 +31,26 @@ pub struct PullOptions {
     pub file: Option<String>,
     /// Where the tokenizer comes from, if not from beside the weights: a file, a folder, or `OWNER/NAME` of a hub.
     pub tokenizer: Option<String>,
+}
+
+impl PullOptions {
+    /// The name under which the model is kept.
+    #[must_use]
+    pub fn name(self, name: impl Into<Option<String>>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Which checkpoint of a repository is meant.
+    #[must_use]
+    pub fn file(self, file: impl Into<Option<String>>) -> Self {
+        Self { file: file.into(), ..self }
+    }
+
+    /// Where the tokenizer comes from.
+    #[must_use]
+    pub fn tokenizer(self, tokenizer: impl Into<Option<String>>) -> Self {
+        Self { tokenizer: tokenizer.into(), ..self }
+    }
 }
 
 impl ModelCache {
@@ -42,8 +65,7 @@ impl ModelCache {
         &self,
         reference: &Reference,
         options: &PullOptions,
-        progress: &dyn Progress,
-        stop: &Stop,
+        control: &Control<'_>,
     ) -> Result<PathBuf> {
         let name = match &options.name {
             Some(name) => self.free_name(name)?,
@@ -53,11 +75,11 @@ impl ModelCache {
             Begun::Work(work) => work,
             Begun::Installed(folder) => return Ok(folder),
         };
-        let phase = Phase::begin(progress, &format!("fetching {name}"), None);
-        let (snapshot, weights) = work.bring_from_hub(reference, options, progress, stop)?;
+        let phase = control.begin(&format!("fetching {name}"), None);
+        let (snapshot, weights) = work.bring_from_hub(reference, options, control)?;
         phase.end();
         let found = work.detect(&weights).inspect_err(|_| work.forget())?;
-        work.tokenizer(found.family, options.tokenizer.as_deref(), progress, stop)?;
+        work.tokenizer(found.family, options.tokenizer.as_deref(), control)?;
         let source = Source::Hub {
             endpoint: self.hub().endpoint.clone(),
             repository: reference.repository.clone(),
@@ -74,15 +96,11 @@ impl ModelCache {
     /// # Errors
     /// [`Error::Input`] when no name is given, or it is no model of a known family: nothing is kept then. [`Error::Io`] when the checkpoint
     /// cannot be read or the cache cannot be written.
-    pub fn pull_local(
-        &self,
-        path: &Path,
-        options: &PullOptions,
-        progress: &dyn Progress,
-        stop: &Stop,
-    ) -> Result<PathBuf> {
+    pub fn pull_local(&self, path: impl AsRef<Path>, options: &PullOptions, control: &Control<'_>) -> Result<PathBuf> {
+        let path = path.as_ref();
         let asked = options.name.as_deref().ok_or_else(|| {
-            Error::input(path.display(), "a file of this machine", "a name to keep it under").with_hint("add --as NAME")
+            Error::input(path.display(), "a file of this machine", "a name to keep it under")
+                .with_hint(Hint::about(Topic::ModelName, "name what it is to be kept under"))
         })?;
         let name = self.free_name(asked)?;
         let found = towers::detect(path)?;
@@ -99,14 +117,14 @@ impl ModelCache {
             sources.extend(configurations.map(|file| beside.join(file)));
         }
         sources.extend(tokenizer_files(has).iter().map(|file| beside.join(file)));
-        let phase = Phase::begin(progress, &format!("copying {name}"), Some(sources.len() as u64));
+        let phase = control.begin(&format!("copying {name}"), Some(sources.len() as u64));
         for file in &sources {
-            stop.check()?;
+            control.check()?;
             work.copy(file)?;
-            progress.advance(1);
+            control.advance(1);
         }
         phase.end();
-        work.tokenizer(found.family, options.tokenizer.as_deref(), progress, stop)?;
+        work.tokenizer(found.family, options.tokenizer.as_deref(), control)?;
         let licence = found.family.licence().to_owned();
         work.finish(found, licence, Source::Local { path: at.display().to_string() })
     }
@@ -173,8 +191,7 @@ impl<'a> Work<'a> {
         &mut self,
         reference: &Reference,
         options: &PullOptions,
-        progress: &dyn Progress,
-        stop: &Stop,
+        control: &Control<'_>,
     ) -> Result<(Snapshot, String)> {
         let mut weights = String::new();
         let configured = options.file.is_none();
@@ -184,7 +201,7 @@ impl<'a> Work<'a> {
             Ok(files)
         };
         let hub = self.cache.hub();
-        let snapshot = self.gather(hub, reference, choose, progress, stop, |file, path| {
+        let snapshot = self.gather(hub, reference, choose, control, |file, path| {
             if file == "config.json" && configured {
                 // Another kind of model shows before its weights are fetched.
                 let json = std::fs::read(path).map_err(Error::io("read", path))?;
@@ -201,27 +218,26 @@ impl<'a> Work<'a> {
         hub: &Hub,
         reference: &Reference,
         choose: impl FnOnce(&Snapshot) -> Result<Vec<String>>,
-        progress: &dyn Progress,
-        stop: &Stop,
+        control: &Control<'_>,
         inspect: impl Fn(&str, &Path) -> Result<()>,
     ) -> Result<Snapshot> {
-        let client = Client::new(hub, self.name, &reference.repository, stop);
+        let client = Client::new(hub, self.name, &reference.repository, control);
         if hub.offline {
             return self.bring_from_shared(&client, reference, choose, inspect);
         }
         let snapshot = Snapshot::ask(&client, reference)?;
         let files = choose(&snapshot)?;
         let look_up = |file: &String| {
-            stop.check()?;
+            control.check()?;
             client.look_up(&reference.file_url(&hub.endpoint, &snapshot.commit, file), &snapshot.commit)
         };
         let remotes = files.iter().map(look_up).collect::<Result<Vec<_>>>()?;
         self.room_for(&remotes)?;
         let bytes = remotes.iter().map(|remote| remote.bytes).sum();
-        let _phase = Phase::begin(progress, &format!("fetching {}", self.name), Some(bytes));
+        let _phase = control.begin(&format!("fetching {}", self.name), Some(bytes));
         for (file, remote) in files.iter().zip(&remotes) {
-            progress.note(base(file));
-            let (path, sha256) = self.obtain(&client, reference, remote, progress)?;
+            control.note(base(file));
+            let (path, sha256) = self.obtain(&client, reference, remote, control)?;
             inspect(file, &path).inspect_err(|_| self.forget())?;
             self.keep(&path, base(file), sha256)?;
         }
@@ -238,8 +254,11 @@ impl<'a> Work<'a> {
     ) -> Result<Snapshot> {
         let Some((folder, commit)) = client.hub.shared_snapshot(reference) else {
             return Err(client.failed(
-                "it would have to be downloaded, and the network may not be used (--offline, ECHOIC_OFFLINE or HF_HUB_OFFLINE)".into(),
-                "pull it with the network once, or fetch the files elsewhere and run `echoic models pull FOLDER --as NAME`",
+                OFFLINE.into(),
+                Hint::about(
+                    Topic::Pull { from: "FOLDER".into(), keep_as: Some(self.name.to_owned()) },
+                    "pull it with the network once, or fetch the files elsewhere and pull their folder",
+                ),
             ));
         };
         let snapshot = Snapshot::of_folder(&folder, commit)?;
@@ -288,7 +307,7 @@ impl<'a> Work<'a> {
         client: &Client<'_>,
         reference: &Reference,
         remote: &Remote,
-        progress: &dyn Progress,
+        control: &Control<'_>,
     ) -> Result<(PathBuf, String)> {
         let tag = remote.checksum.tag();
         let done = self.downloads.join(tag);
@@ -296,7 +315,7 @@ impl<'a> Work<'a> {
         for path in earlier.filter(|path| path.is_file()) {
             match checksum::check(&path, &remote.checksum) {
                 Ok(sha256) => {
-                    progress.advance(remote.bytes);
+                    control.advance(remote.bytes);
                     return Ok((path, sha256));
                 }
                 Err(damaged) => tracing::warn!("{damaged}; fetching it"),
@@ -305,7 +324,7 @@ impl<'a> Work<'a> {
         let part = self.downloads.join(format!("{tag}.part"));
         let mut resumed = part.exists();
         loop {
-            client.download(remote, &part, progress)?;
+            client.download(remote, &part, control)?;
             match checksum::check(&part, &remote.checksum) {
                 Ok(sha256) => {
                     std::fs::rename(&part, &done).map_err(Error::io("create", &done))?;
@@ -368,7 +387,7 @@ impl<'a> Work<'a> {
     }
 
     /// Sees to a tokenizer. One that was asked for must be there; the usual one of the family is fetched where that is possible.
-    fn tokenizer(&mut self, of: Family, asked: Option<&str>, progress: &dyn Progress, stop: &Stop) -> Result<()> {
+    fn tokenizer(&mut self, of: Family, asked: Option<&str>, control: &Control<'_>) -> Result<()> {
         if let Some(asked) = asked {
             for name in ["tokenizer.json", "vocab.json", "merges.txt", "vocab.txt"] {
                 self.vacant(name)?;
@@ -381,7 +400,7 @@ impl<'a> Work<'a> {
                 Error::input("the tokenizer", format!("'{asked}'"), "a file, a folder, or OWNER/NAME of a hub")
             })?;
             let hub = self.cache.hub().clone();
-            return self.hub_tokenizer(&hub, &reference, progress, stop);
+            return self.hub_tokenizer(&hub, &reference, control);
         }
         if !tokenizer_files(|name| self.kept.iter().any(|kept| kept.name == name)).is_empty() {
             return Ok(());
@@ -393,7 +412,7 @@ impl<'a> Work<'a> {
         }
         let Some(reference) = Reference::parse(of.tokenizer()) else { return Ok(()) };
         let hub = Hub { retries: 1, ..self.cache.hub().clone() };
-        match self.hub_tokenizer(&hub, &reference, progress, stop) {
+        match self.hub_tokenizer(&hub, &reference, control) {
             Err(Error::Interrupted) => Err(Error::Interrupted),
             Err(cause) => {
                 let usual = of.tokenizer();
@@ -418,12 +437,12 @@ impl<'a> Work<'a> {
         files.iter().try_for_each(|name| self.copy(&folder.join(name)))
     }
 
-    fn hub_tokenizer(&mut self, hub: &Hub, reference: &Reference, progress: &dyn Progress, stop: &Stop) -> Result<()> {
+    fn hub_tokenizer(&mut self, hub: &Hub, reference: &Reference, control: &Control<'_>) -> Result<()> {
         let choose = |snapshot: &Snapshot| match tokenizer_files(|name| snapshot.files.contains(name)) {
             [] => Err(Error::input(&reference.repository, "no tokenizer", "tokenizer.json, or a vocabulary")),
             files => Ok(files.iter().map(|name| (*name).to_owned()).collect()),
         };
-        self.gather(hub, reference, choose, progress, stop, |_, _| Ok(())).map(drop)
+        self.gather(hub, reference, choose, control, |_, _| Ok(())).map(drop)
     }
 
     /// Deletes what was downloaded: it is of no use.

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use tokenizers::Tokenizer;
-
 use super::adapters::kept_adapters;
+use super::record::Record;
 use super::registry::STARTER;
-use super::usual::path;
+use super::usual::{list, path, record};
 use super::weights::{starter_weights, weights_sha256};
+use crate::tokenizer::Tokenizer;
 use crate::towers::adapter::Adapter;
 use crate::towers::families::starter::{self, Starter};
 use crate::towers::model::Parts;
@@ -16,30 +16,27 @@ use crate::towers::{Clap, detect, tokens};
 use crate::{EmbeddingSpace, Error, Result};
 
 impl Clap {
-    /// Loads a model: one that `echoic models list` names, or a folder or file with a checkpoint of a known family. The starter comes with the
+    /// Loads a model: one that [`list`](super::list) names, or a folder or file with a checkpoint of a known family. The starter comes with the
     /// adapter that it ships with; the families of CLAP need none.
     ///
     /// # Errors
     /// [`Error::NotFound`] for what is neither a model nor a folder, [`Error::ModelMissing`] when it is not installed, [`Error::Input`] that
     /// says what is wrong with a checkpoint.
     pub fn load(model: &str) -> Result<Self> {
-        let shipped = model == STARTER && !starter::SHIPPED_ADAPTER.is_empty();
-        let adapter =
-            shipped.then(|| Adapter::from_bytes(starter::SHIPPED_ADAPTER, "the shipped adapter")).transpose()?;
-        Self::join(parts(model)?, adapter)
+        Self::join(parts(model)?, shipped_adapter(model)?)
     }
 
-    /// Loads a model with an adapter of one's own, written by `echoic align`.
+    /// Loads a model with an adapter of one's own, written by [`Alignment`](crate::align::Alignment).
     ///
     /// # Errors
     /// As [`Clap::load`], and [`Error::Io`] or [`Error::Input`] about the adapter file.
-    pub fn load_with_adapter(model: &str, adapter: &Path) -> Result<Self> {
+    pub fn load_with_adapter(model: &str, adapter: impl AsRef<Path>) -> Result<Self> {
         Self::join(parts(model)?, Some(Adapter::load(adapter)?))
     }
 
-    /// Loads the model that makes embeddings of `space`: the one that a store is bound to.
+    /// Loads the model that makes embeddings of `space`. For the model of a store see [`Clap::for_store`].
     ///
-    /// An adapter of the user's own is found among those that [`keep_adapter`](super::keep_adapter) has kept.
+    /// Adapters of the user's own that the cache holds are tried, too: stores from before 0.2 keep none themselves.
     ///
     /// # Errors
     /// As [`Clap::load`]; [`Error::SpaceMismatch`] when the installed model makes embeddings of another space.
@@ -68,6 +65,28 @@ impl Clap {
         }
         Pair::open(detect(&located(&space.model)?.0)?)?.tokenizer(&word_pieces)
     }
+}
+
+/// The adapter that a model comes with, if it needs one.
+pub(crate) fn shipped_adapter(model: &str) -> Result<Option<Adapter>> {
+    let shipped = model == STARTER && !starter::SHIPPED_ADAPTER.is_empty();
+    shipped.then(|| Adapter::from_bytes(starter::SHIPPED_ADAPTER, "the shipped adapter")).transpose()
+}
+
+/// A model before an adapter is put to it; where it is not found, any that is installed and has the same `weights`, by their SHA-256.
+pub(crate) fn parts_by_name_or_weights(model: &str, weights: &[String]) -> Result<Parts> {
+    let missing = match parts(model) {
+        Err(missing @ (Error::ModelMissing { .. } | Error::NotFound { .. })) => missing,
+        outcome => return outcome,
+    };
+    for installed in list()?.into_iter().filter(|installed| installed.installed) {
+        let record = record(&installed.name)?;
+        let hash = record.as_ref().and_then(Record::weights_sha256);
+        if hash.is_some_and(|hash| weights == [hash]) {
+            return Ok(Parts { name: model.to_owned(), ..parts(&installed.name)? });
+        }
+    }
+    Err(missing)
 }
 
 /// A model before an adapter is put to it.

@@ -17,25 +17,40 @@
 
 mod adapters;
 mod cache;
+#[cfg(feature = "hub")]
 mod checksum;
+#[cfg(feature = "hub")]
 mod environment;
+#[cfg(feature = "hub")]
 mod fetch;
+#[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hub")]
 mod install;
 mod load;
 mod place;
+#[cfg(feature = "hub")]
+mod pull;
 mod record;
 mod registry;
+#[cfg(feature = "hub")]
 mod repository;
+#[cfg(feature = "hub")]
 mod transfer;
 mod usual;
 mod weights;
 
-pub use adapters::{keep_adapter, kept_adapters};
+pub use adapters::kept_adapters;
 pub use cache::{ModelCache, ModelInfo};
+#[cfg(feature = "hub")]
 pub use fetch::Fetch;
+#[cfg(feature = "hub")]
 pub use hub::{HUGGING_FACE, Hub, Reference};
+#[cfg(feature = "hub")]
 pub use install::PullOptions;
+pub(crate) use load::{parts_by_name_or_weights, shipped_adapter};
 pub use record::{Kept, Record, Source};
 pub use registry::{AMBIENCE, Entry, Kind, Member, STARTER, Wheel, known};
-pub use usual::{list, path, pull, record, remove, verify};
+#[cfg(feature = "hub")]
+pub use usual::pull;
+pub use usual::{list, path, record, remove, verify};

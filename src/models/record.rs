@@ -17,6 +17,7 @@ const FORMAT: u32 = 1;
 
 /// What is known of an installed model. It is written last: a folder without it is no model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Record {
     /// The version of this format.
     format: u32,
@@ -39,6 +40,7 @@ pub struct Record {
 /// Where a model came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Source {
     /// A repository of a hub.
     Hub {
@@ -60,6 +62,7 @@ pub enum Source {
 
 /// A file of an installed model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Kept {
     /// Its name in the model's folder.
     pub name: String,

@@ -26,6 +26,7 @@ pub struct Entry {
 /// What an [`Entry`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Kind {
     /// A model that embeds texts and audio.
     Model,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::hub::Reference;
 use super::transfer::Client;
+use crate::error::{Hint, Missing, Topic};
 use crate::towers;
 use crate::{Error, Result};
 
@@ -68,7 +69,7 @@ impl Snapshot {
             Some(asked) if self.files.contains(asked) => asked.to_owned(),
             Some(asked) => {
                 let known: Vec<String> = self.checkpoints().map(str::to_owned).collect();
-                return Err(Error::NotFound { kind: "checkpoint in the repository", name: asked.to_owned(), known });
+                return Err(Error::NotFound { kind: Missing::Checkpoint, name: asked.to_owned(), known });
             }
             None => self.weights(subject)?,
         };
@@ -94,10 +95,10 @@ impl Snapshot {
                 let shards = self.files.contains("model.safetensors.index.json");
                 let found = if shards { "weights in several pieces" } else { "no checkpoint" };
                 Err(Error::input(subject, found, format!("one of {}", towers::WEIGHTS.join(", ")))
-                    .with_hint("it is another kind of model; `--embeddings` brings the embeddings of any model"))
+                    .with_hint(towers::other_kind()))
             }
             several => Err(Error::input(subject, format!("{} checkpoints", several.len()), "one")
-                .with_hint(format!("choose with --file: {}", several.join(", ")))),
+                .with_hint(Hint::about(Topic::CheckpointFile, format!("choose one of {}", several.join(", "))))),
         }
     }
 

@@ -16,7 +16,8 @@ use ureq::{Agent, Body};
 
 use super::checksum::Checksum;
 use super::hub::Hub;
-use crate::progress::{Progress, Stop};
+use crate::error::Hint;
+use crate::progress::Control;
 use crate::{Error, Result};
 
 /// Redirects that are followed for one request.
@@ -58,12 +59,12 @@ pub(crate) struct Client<'a> {
     pub model: &'a str,
     /// The repository that is spoken of, whose page hints name.
     pub repository: &'a str,
-    pub stop: &'a Stop,
+    pub control: Control<'a>,
     agent: Agent,
 }
 
 impl<'a> Client<'a> {
-    pub fn new(hub: &'a Hub, model: &'a str, repository: &'a str, stop: &'a Stop) -> Self {
+    pub fn new(hub: &'a Hub, model: &'a str, repository: &'a str, control: &Control<'a>) -> Self {
         let config = Agent::config_builder()
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -72,7 +73,7 @@ impl<'a> Client<'a> {
             .timeout_connect(Some(Duration::from_secs(30)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_per_read(Some(Duration::from_secs(60)));
-        Self { hub, model, repository, stop, agent: config.build().into() }
+        Self { hub, model, repository, control: *control, agent: config.build().into() }
     }
 
     /// The JSON document at `url`.
@@ -107,18 +108,18 @@ impl<'a> Client<'a> {
     }
 
     /// Fetches `remote` into the file `part`, from where an earlier try broke off.
-    pub fn download(&self, remote: &Remote, part: &Path, progress: &dyn Progress) -> Result<()> {
+    pub fn download(&self, remote: &Remote, part: &Path, control: &Control<'_>) -> Result<()> {
         let opened = OpenOptions::new().write(true).create(true).truncate(false).open(part);
         let mut file = opened.map_err(Error::io("create", part))?;
         let mut have = file.metadata().map_err(Error::io("read", part))?.len();
         if have > remote.bytes {
             have = 0;
         }
-        progress.advance(have);
+        control.advance(have);
         let (mut failures, mut since) = (0, have);
         while have < remote.bytes {
-            self.stop.check()?;
-            let failure = match self.append(remote, &mut file, part, have, progress) {
+            self.control.check()?;
+            let failure = match self.append(remote, &mut file, part, have, control) {
                 Ok(()) => None,
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Again { reason, after }) => Some((reason, after)),
@@ -140,7 +141,7 @@ impl<'a> Client<'a> {
         file: &mut File,
         part: &Path,
         have: u64,
-        progress: &dyn Progress,
+        control: &Control<'_>,
     ) -> Result<(), Failure> {
         let response = self.follow(&remote.url, Some(have))?;
         self.expect(&response, &remote.url, &[200, 206, 416])?;
@@ -156,7 +157,7 @@ impl<'a> Client<'a> {
         let mut buffer = vec![0; 1 << 16];
         let mut at = start;
         while at < remote.bytes {
-            self.stop.check()?;
+            self.control.check()?;
             let room = usize::try_from(remote.bytes - at).unwrap_or(usize::MAX).min(buffer.len());
             let read = body.read(&mut buffer[..room]).map_err(|cause| {
                 again(format!("{} broke off after {at} of {} bytes: {cause}", remote.url, remote.bytes))
@@ -166,7 +167,7 @@ impl<'a> Client<'a> {
             }
             file.write_all(&buffer[..read]).map_err(Error::io("write", part))?;
             at += read as u64;
-            progress.advance(read as u64);
+            control.advance(read as u64);
         }
         Ok(())
     }
@@ -202,7 +203,7 @@ impl<'a> Client<'a> {
         let mut rest = after.unwrap_or_else(|| growing.mul_f64(rand::rng().random_range(0.75..1.25)));
         tracing::info!("{reason}; trying again in {:.1} s", rest.as_secs_f64());
         while !rest.is_zero() {
-            self.stop.check()?;
+            self.control.check()?;
             let nap = rest.min(Duration::from_millis(100));
             std::thread::sleep(nap);
             rest -= nap;
@@ -313,7 +314,7 @@ impl<'a> Client<'a> {
     }
 
     /// The error that names the model.
-    pub fn failed(&self, reason: String, hint: impl Into<String>) -> Error {
+    pub fn failed(&self, reason: String, hint: impl Into<Hint>) -> Error {
         Error::ModelMissing { model: self.model.to_owned(), reason, hint: hint.into() }
     }
 }

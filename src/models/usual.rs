@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::cache::{ModelCache, ModelInfo};
 use super::record::Record;
 use crate::Result;
-use crate::progress::Progress;
+#[cfg(feature = "hub")]
+use crate::progress::Control;
 
 /// Every known model and sample set, installed or not.
 ///
@@ -13,14 +14,6 @@ use crate::progress::Progress;
 /// [`crate::Error::Io`] when the cache cannot be read.
 pub fn list() -> Result<Vec<ModelInfo>> {
     ModelCache::from_env()?.list()
-}
-
-/// Fetches `name` if it is not installed, and returns its folder.
-///
-/// # Errors
-/// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::ModelMissing`] when fetching fails, with a hint.
-pub fn pull(name: &str, progress: &dyn Progress) -> Result<PathBuf> {
-    ModelCache::from_env()?.pull(name, progress)
 }
 
 /// The folder of an installed model.
@@ -53,4 +46,13 @@ pub fn verify(name: &str) -> Result<ModelInfo> {
 /// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::Io`] when it cannot be removed.
 pub fn remove(name: &str) -> Result<bool> {
     ModelCache::from_env()?.remove(name)
+}
+
+/// Fetches `name` if it is not installed, and returns its folder.
+///
+/// # Errors
+/// [`crate::Error::NotFound`] for an unknown name, [`crate::Error::ModelMissing`] when fetching fails, with a hint.
+#[cfg(feature = "hub")]
+pub fn pull(name: &str, control: &Control<'_>) -> Result<PathBuf> {
+    ModelCache::from_env()?.pull(name, control)
 }

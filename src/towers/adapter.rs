@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::features::Features;
 use crate::digest::hex;
+use crate::error::{Hint, Topic};
 use crate::file;
 use crate::formats::checkpoint::tensor_of;
 use crate::nn::gemm::{Packed, multiply};
@@ -101,6 +102,8 @@ pub struct Adapter {
     scale: Vec<f32>,
     layers: Vec<(Packed, Vec<f32>)>,
     sha256: String,
+    /// The file as it was read, so that a store can keep it.
+    file: Vec<u8>,
 }
 
 impl Adapter {
@@ -108,7 +111,8 @@ impl Adapter {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Input`] that says what does not fit.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::from_bytes(&bytes, &path.display().to_string())
     }
@@ -119,8 +123,7 @@ impl Adapter {
     /// [`Error::Input`] that says what does not fit.
     pub fn from_bytes(bytes: &[u8], subject: &str) -> Result<Self> {
         let wrong = |found: String| {
-            Error::input(subject, found, "an adapter file of `echoic align`")
-                .with_hint("write it anew with `echoic align`")
+            Error::input(subject, found, "an adapter file").with_hint(Hint::about(Topic::Align, "learn it anew"))
         };
         let table = SafeTensors::deserialize(bytes).map_err(|e| wrong(format!("no safetensors file ({e})")))?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| wrong(e.to_string()))?;
@@ -160,7 +163,7 @@ impl Adapter {
         let scale = tensor_of(&table, "scale", &[facts.inputs], subject)?;
         finite(&mean)?;
         finite(&scale)?;
-        Ok(Self { facts, features, mean, scale, layers, sha256: hex(&Sha256::digest(bytes)) })
+        Ok(Self { facts, features, mean, scale, layers, sha256: hex(&Sha256::digest(bytes)), file: bytes.to_vec() })
     }
 
     /// What the file says about itself.
@@ -171,6 +174,11 @@ impl Adapter {
     /// The features it takes.
     pub fn features(&self) -> Features {
         self.features
+    }
+
+    /// The bytes of the file.
+    pub fn file(&self) -> &[u8] {
+        &self.file
     }
 
     /// SHA-256 of the file.

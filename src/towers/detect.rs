@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::families::spec::{Family, Layout};
 use super::families::{list, starter};
+use crate::error::{Hint, Topic};
 use crate::formats::checkpoint;
 use crate::{Error, Result};
 
@@ -19,6 +20,7 @@ pub const WEIGHTS: [&str; 6] =
 
 /// What a checkpoint was found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Detected {
     /// Its family.
     pub family: Family,
@@ -32,7 +34,8 @@ pub struct Detected {
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read, [`Error::Input`] that names the file, the tensors that it has and the families that are known.
-pub fn detect(path: &Path) -> Result<Detected> {
+pub fn detect(path: impl AsRef<Path>) -> Result<Detected> {
+    let path = path.as_ref();
     let starter = path.join(starter::TEXT);
     if starter.is_file() && path.join(starter::AUDIO).is_file() {
         return Ok(Detected { family: Family::Starter, dim: starter::MINILM.width, weights: starter });
@@ -48,7 +51,8 @@ pub fn detect(path: &Path) -> Result<Detected> {
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read, [`Error::Input`] when it holds none, or several of unknown names.
-pub fn weights(path: &Path) -> Result<PathBuf> {
+pub fn weights(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref();
     if !std::fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
         return Ok(path.to_path_buf());
     }
@@ -78,11 +82,11 @@ pub fn weights(path: &Path) -> Result<PathBuf> {
 /// The family that has these tensors, and the dimension of its embeddings.
 fn classify(tensors: &BTreeMap<String, Vec<usize>>, file: &Path) -> Result<(Family, usize)> {
     let known = Family::all().map(Family::name).collect::<Vec<_>>().join(", ");
-    let refused = |found: String, hint: &str| {
+    let refused = |found: String, hint: Hint| {
         Error::input(file.display(), found, format!("a model of a known family: {known}")).with_hint(hint)
     };
     if let Some(relative) = list::relatives().find(|relative| tensors.contains_key(relative.tensor)) {
-        return Err(refused(relative.what.to_owned(), relative.instead));
+        return Err(refused(relative.what.to_owned(), relative.instead.into()));
     }
     let missing = |layout: &Layout| -> Vec<&'static str> {
         layout.signature.iter().chain([&layout.dim]).filter(|name| !tensors.contains_key(**name)).copied().collect()
@@ -106,10 +110,10 @@ fn classify(tensors: &BTreeMap<String, Vec<usize>>, file: &Path) -> Result<(Fami
         let found = format!("{near} without {}", lacks.join(" and "));
         return Err(refused(
             found,
-            "the checkpoint is incomplete: use one that holds both towers and their projections",
+            "the checkpoint is incomplete: use one that holds both towers and their projections".into(),
         ));
     }
-    let hint = "it is another kind of model; `--embeddings` brings the embeddings of any model";
+    let hint = other_kind();
     Err(refused(format!("{} tensors named {}", tensors.len(), prefixes(tensors)), hint))
 }
 
@@ -151,7 +155,7 @@ pub fn from_config(json: &[u8], file: &Path) -> Result<Family> {
             format!("a model of type {}", other.map_or("unknown".to_owned(), |other| format!("'{other}'"))),
             "a model of type 'clap'",
         )
-        .with_hint("it is another kind of model; `--embeddings` brings the embeddings of any model")),
+        .with_hint(other_kind())),
     }
 }
 
@@ -168,4 +172,10 @@ fn agree(family: Family, weights: &Path) -> Result<()> {
     }
     Err(Error::input(config.display(), format!("the family {named}"), format!("{family}, as the tensors tell"))
         .with_hint("take configuration and weights from the same model"))
+}
+
+/// What to do with a model of no family that is known.
+pub(crate) fn other_kind() -> Hint {
+    let words = "it is another kind of model; a store of external embeddings takes those of any model";
+    Hint::about(Topic::Embeddings, words)
 }

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Debug;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use super::features::Features;
 use crate::Result;
-use crate::audio::Clip;
+use crate::audio::{Audio, Facts};
 
 /// The two towers of a model. Each is loaded when it is first used.
 pub(crate) trait Towers: Debug + Send + Sync {
@@ -22,8 +21,13 @@ pub(crate) trait Towers: Debug + Send + Sync {
     /// The kind of features that the audio side gives where no other is asked for.
     fn features(&self) -> Features;
 
-    /// Gives `take` the features of each window of an audio file in turn. Memory holds one window at a time.
-    fn hear(&self, path: &Path, kind: Features, take: &mut dyn FnMut(Heard) -> Result<()>) -> Result<Clip>;
+    /// Gives `take` the features of each window of a sound in turn. Memory holds one window at a time.
+    fn for_each_window(
+        &self,
+        audio: Audio<'_>,
+        kind: Features,
+        take: &mut dyn FnMut(Window) -> Result<()>,
+    ) -> Result<Facts>;
 
     /// Loads the audio tower, so that threads that are about to use it do not each load it.
     fn load_audio(&self) -> Result<()>;
@@ -31,7 +35,7 @@ pub(crate) trait Towers: Debug + Send + Sync {
 
 /// A window of sound.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct Window {
     /// Where it begins, in seconds.
     pub start: f64,
     /// Where it ends, in seconds.

@@ -94,7 +94,7 @@ impl Framing {
     ///
     /// # Errors
     /// What reading the clip or `take` returns.
-    pub fn for_each(&self, clip: &Clip, mut take: impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
+    pub fn for_each(&self, clip: &Clip<'_>, mut take: impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
         let mut windows = self.windows(clip.len()).peekable();
         // The samples from `start` on that a coming window may need.
         let (mut pending, mut start) = (Vec::new(), 0);

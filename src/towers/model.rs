@@ -1,18 +1,17 @@
 //! A loaded model: two towers, the adapter between them if there is one, and the identity of the space that they make.
 
-use std::path::Path;
-
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokenizers::Tokenizer;
 
 use super::adapter::Adapter;
-use super::dual_encoder::{Heard, Towers};
+use super::dual_encoder::{Towers, Window};
 use super::features::Features;
-use crate::audio::Clip;
+use crate::audio::{Audio, Facts};
 use crate::digest::hex;
-use crate::progress::{Progress, Stop};
+use crate::error::{Hint, Topic};
+use crate::progress::Control;
+use crate::tokenizer::Tokenizer;
 use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding};
 
 /// Texts embedded between two reports of progress.
@@ -31,6 +30,7 @@ pub struct Clap {
 
 /// The embedding of a stretch of sound, and what file it is from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct AudioEmbedding {
     /// Unit vector; `dim` of the space.
     pub embedding: Vec<f32>,
@@ -46,6 +46,7 @@ pub struct AudioEmbedding {
 
 /// The embedding of one window of an audio file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct WindowEmbedding {
     /// Where the window begins, in seconds.
     pub start: f64,
@@ -114,10 +115,7 @@ impl Clap {
     /// # Errors
     /// [`Error::Internal`] when the tokenizer fails.
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
-        match self.tokenizer.encode_fast(self.towers.prompt(text).as_ref(), true) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(cause) => Err(Error::Internal(format!("cannot tokenise {text:?}: {cause}"))),
-        }
+        self.tokenizer.tokens(&self.towers.prompt(text))
     }
 
     /// Embeds texts: unit rows `[texts, dim]`, in order.
@@ -127,64 +125,61 @@ impl Clap {
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] when the weights cannot be read.
     pub fn embed_texts(&self, texts: &[impl AsRef<str> + Sync]) -> Result<Embeddings> {
-        self.embed_texts_with(texts, &(), &Stop::new())
+        self.embed_texts_with(texts, &Control::default())
     }
 
     /// [`Clap::embed_texts`] that advances `progress` by one a text and stops on request.
     ///
     /// # Errors
     /// As [`Clap::embed_texts`], and [`Error::Interrupted`].
-    pub fn embed_texts_with(
-        &self,
-        texts: &[impl AsRef<str> + Sync],
-        progress: &dyn Progress,
-        stop: &Stop,
-    ) -> Result<Embeddings> {
+    pub fn embed_texts_with(&self, texts: &[impl AsRef<str> + Sync], control: &Control<'_>) -> Result<Embeddings> {
         let mut data = Vec::with_capacity(texts.len() * self.space.dim);
         for batch in texts.chunks(BATCH) {
-            stop.check()?;
+            control.check()?;
             let tokens = batch.par_iter().map(|text| self.tokens(text.as_ref())).collect::<Result<Vec<_>>>()?;
             let ids: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
             data.extend(self.towers.embed_tokens(&ids)?);
-            progress.advance(batch.len() as u64);
+            control.advance(batch.len() as u64);
         }
         Embeddings::from_vec(self.space.dim, data)
     }
 
-    /// Embeds an audio file. A long one is divided into windows of the model's length, whose embeddings are averaged and scaled to unit length.
+    /// Embeds a sound: a file by its path, or what [`Audio`] has. A long one is divided into windows of the model's length, whose embeddings are averaged and scaled to unit length.
     ///
     /// The result has the same bits in every run, however many threads work.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] about the file, [`Error::ModelMissing`] when this build has no adapter.
-    pub fn embed_audio(&self, path: &Path) -> Result<AudioEmbedding> {
+    pub fn embed_audio<'a>(&self, audio: impl Into<Audio<'a>>) -> Result<AudioEmbedding> {
+        let audio = audio.into();
+        let name = audio.name();
         let mut sum = vec![0f64; self.space.dim];
         let mut count = 0;
-        let clip = self.hear(path, |window| {
+        let facts = self.for_each_window(audio, |window| {
             sum.iter_mut().zip(&window.embedding).for_each(|(sum, x)| *sum += f64::from(*x));
             count += 1;
             Ok(())
         })?;
         let mut mean: Vec<f32> = sum.iter().map(|sum| (sum / f64::from(count.max(1u32))) as f32).collect();
         if embedding::normalize(&mut mean) == 0.0 {
-            return Err(Error::Internal(format!("{}: an embedding without direction", path.display())));
+            return Err(Error::Internal(format!("{name}: an embedding without direction")));
         }
         Ok(AudioEmbedding {
             embedding: mean,
-            seconds: clip.seconds(),
-            sample_rate: clip.sample_rate(),
-            channels: clip.channels(),
+            seconds: facts.seconds,
+            sample_rate: facts.sample_rate,
+            channels: facts.channels,
             windows: count as usize,
         })
     }
 
-    /// Embeds an audio file window by window: what [`Clap::embed_audio`] averages, kept apart.
+    /// Embeds a sound window by window: what [`Clap::embed_audio`] averages, kept apart.
     ///
     /// # Errors
     /// As [`Clap::embed_audio`].
-    pub fn embed_windows(&self, path: &Path) -> Result<Vec<WindowEmbedding>> {
+    pub fn embed_windows<'a>(&self, audio: impl Into<Audio<'a>>) -> Result<Vec<WindowEmbedding>> {
         let mut windows = Vec::new();
-        self.hear(path, |window| {
+        self.for_each_window(audio.into(), |window| {
             windows.push(window);
             Ok(())
         })?;
@@ -192,40 +187,42 @@ impl Clap {
     }
 
     /// Gives `take` the embedding of each window in turn.
-    fn hear(&self, path: &Path, mut take: impl FnMut(WindowEmbedding) -> Result<()>) -> Result<Clip> {
+    fn for_each_window(&self, audio: Audio<'_>, mut take: impl FnMut(WindowEmbedding) -> Result<()>) -> Result<Facts> {
         let adapter = self.adapter.as_ref();
         let kind = self.features();
         if adapter.is_none() && matches!(kind, Features::Maps(_)) {
             return Err(Error::ModelMissing {
                 model: self.space.model.clone(),
                 reason: "this build ships no adapter from audio to text".into(),
-                hint: "train one with `echoic align PAIRS.csv --out FILE` and give it to `echoic init --adapter FILE`"
-                    .into(),
+                hint: Hint::about(
+                    Topic::Align,
+                    "learn one from pairs of audio and captions, and create the store with it",
+                ),
             });
         }
-        self.towers.hear(path, kind, &mut |Heard { start, end, features }| {
+        self.towers.for_each_window(audio, kind, &mut |Window { start, end, features }| {
             let embedding = adapter.map_or(Ok(None), |adapter| adapter.apply(&features).map(Some))?.unwrap_or(features);
             take(WindowEmbedding { start, end, embedding })
         })
     }
 
-    /// Features of each window of an audio file, before the adapter, as `echoic align` trains on them: of the kind that the adapter
+    /// Features of each window of a sound, before the adapter, as `echoic align` trains on them: of the kind that the adapter
     /// takes, or of the default kind where there is none.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] about the file.
-    pub fn audio_features(&self, path: &Path) -> Result<Vec<Vec<f32>>> {
-        self.audio_features_of(path, self.features())
+    pub fn audio_features<'a>(&self, audio: impl Into<Audio<'a>>) -> Result<Vec<Vec<f32>>> {
+        self.audio_features_of(audio, self.features())
     }
 
     /// [`Clap::audio_features`] of a given kind.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] about the file.
-    pub fn audio_features_of(&self, path: &Path, kind: Features) -> Result<Vec<Vec<f32>>> {
+    pub fn audio_features_of<'a>(&self, audio: impl Into<Audio<'a>>, kind: Features) -> Result<Vec<Vec<f32>>> {
         let mut out = Vec::new();
-        self.towers.hear(path, kind, &mut |heard| {
-            out.push(heard.features);
+        self.towers.for_each_window(audio.into(), kind, &mut |window| {
+            out.push(window.features);
             Ok(())
         })?;
         Ok(out)
@@ -275,5 +272,5 @@ fn fits(adapter: &Adapter, features: Features, dim: usize) -> Result<()> {
     }
     let found = format!("one from {} {} to {gives} components", takes.dim(), takes.name());
     let expected = format!("one from {} {} to {dim}, as the model needs", features.dim(), features.name());
-    Err(Error::input("the adapter", found, expected).with_hint("learn one for this model: `echoic align --model`"))
+    Err(Error::input("the adapter", found, expected).with_hint(Hint::about(Topic::Align, "learn one for this model")))
 }

@@ -2,20 +2,19 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
-
-use tokenizers::Tokenizer;
 
 use super::audio_tower::AudioTower;
 use super::detect::Detected;
-use super::dual_encoder::{Heard, Towers, get_or_load};
+use super::dual_encoder::{Towers, Window, get_or_load};
 use super::families::spec::{Layout, Source};
 use super::features::Features;
 use super::text::TextTower;
 use super::tokens;
-use crate::audio::Clip;
+use crate::audio::{Audio, Clip, Facts};
 use crate::nn::tensors::Tensors;
+use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
 /// The towers of a checkpoint.
@@ -57,7 +56,7 @@ impl Pair {
         let limit = (layout.token_limit)(source)?;
         let tokenizer = tokens::load(&source.folder, layout.tokenizer, limit, word_pieces)?;
         let known = source.file.shape(layout.words).and_then(|shape| shape.first().copied()).unwrap_or_default();
-        match tokenizer.get_vocab_size(true) {
+        match tokenizer.inner().get_vocab_size(true) {
             tokens if tokens <= known => Ok(tokenizer),
             tokens => Err(Error::input(
                 format!("the tokenizer for {}", source.file.path().display()),
@@ -90,21 +89,26 @@ impl Towers for Pair {
         Features::Embedding(self.dim)
     }
 
-    fn hear(&self, path: &Path, kind: Features, take: &mut dyn FnMut(Heard) -> Result<()>) -> Result<Clip> {
+    fn for_each_window(
+        &self,
+        audio: Audio<'_>,
+        kind: Features,
+        take: &mut dyn FnMut(Window) -> Result<()>,
+    ) -> Result<Facts> {
         if kind != self.features() {
             return Err(Error::Internal(format!("features of kind {} from a CLAP", kind.name())));
         }
         let AudioTower { encoder, framing, projection } = self.audio()?;
         let rate = framing.mel.sample_rate;
-        let clip = Clip::open(path, rate)?;
+        let clip = Clip::open(audio, rate)?;
         let mut spans = framing.windows(clip.len());
         framing.for_each(&clip, |mel| {
             let features = projection.apply(&encoder.forward(&mel)?)?;
             let span = spans.next().ok_or_else(|| Error::Internal("more windows than announced".into()))?;
             let seconds = |sample: u64| (sample as f64 / f64::from(rate)).min(clip.seconds());
-            take(Heard { start: seconds(span.start), end: seconds(span.end), features })
+            take(Window { start: seconds(span.start), end: seconds(span.end), features })
         })?;
-        Ok(clip)
+        Ok(clip.facts())
     }
 
     fn load_audio(&self) -> Result<()> {

@@ -11,6 +11,7 @@ use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer, TruncationParams, decoders};
 
+use crate::error::{Hint, Topic};
 use crate::{Error, Result};
 
 /// What cuts texts into tokens.
@@ -49,7 +50,7 @@ pub(crate) fn load(
     kind: Kind,
     limit: usize,
     word_pieces: &dyn Fn() -> Result<PathBuf>,
-) -> Result<Tokenizer> {
+) -> Result<crate::Tokenizer> {
     let at = |name: &str| folder.join(name);
     let (json, words) = (at("tokenizer.json"), at("vocab.txt"));
     let pairs = (at("vocab.json"), at("merges.txt"));
@@ -70,7 +71,7 @@ pub(crate) fn load(
 ///
 /// # Errors
 /// [`Error::Input`] when the file is damaged.
-pub(crate) fn from_json(path: &Path, limit: usize) -> Result<Tokenizer> {
+pub(crate) fn from_json(path: &Path, limit: usize) -> Result<crate::Tokenizer> {
     cut(read(path)?, limit, &path.display().to_string())
 }
 
@@ -80,16 +81,16 @@ fn read(path: &Path) -> Result<Tokenizer> {
 
 fn damaged(path: &Path, cause: &tokenizers::Error) -> Error {
     Error::input(path.display(), format!("a damaged file ({cause})"), "a tokenizer in Hugging Face's format")
-        .with_hint("run `echoic models verify`, then remove the model and pull it again")
+        .with_hint(Hint::about(Topic::VerifyModel, "verify the model; if it is damaged, remove it and pull it again"))
 }
 
-fn cut(mut tokenizer: Tokenizer, limit: usize, subject: &str) -> Result<Tokenizer> {
+fn cut(mut tokenizer: Tokenizer, limit: usize, subject: &str) -> Result<crate::Tokenizer> {
     let truncation = TruncationParams { max_length: limit, ..TruncationParams::default() };
     let unfit =
         |cause: tokenizers::Error| Error::input(subject, cause, format!("a tokenizer that cuts at {limit} tokens"));
     tokenizer.with_truncation(Some(truncation)).map_err(unfit)?;
     tokenizer.with_padding(None);
-    Ok(tokenizer)
+    Ok(crate::Tokenizer::new(tokenizer))
 }
 
 /// One of pairs of bytes, of `vocab.json` and `merges.txt`, without special tokens.

@@ -36,7 +36,11 @@ fn start(index: u64, count: u64, frames: u64) -> u64 {
 ///
 /// # Errors
 /// What reading the clip or `take` returns.
-pub fn for_each(clip: &Clip, tower: &Sfx, mut take: impl FnMut(Range<u64>, &WindowMaps) -> Result<()>) -> Result<()> {
+pub fn for_each(
+    clip: &Clip<'_>,
+    tower: &Sfx,
+    mut take: impl FnMut(Range<u64>, &WindowMaps) -> Result<()>,
+) -> Result<()> {
     let parameters = MelParameters::SFX;
     let frames = parameters.frames(clip.len());
     let windows = count(frames);

@@ -81,7 +81,7 @@ impl Loopback {
 
     /// The hub as a program sees it that is impatient.
     pub fn hub(&self) -> Hub {
-        Hub { endpoint: self.endpoint(), retries: 3, backoff: Duration::from_millis(5), ..Hub::default() }
+        Hub::default().endpoint(self.endpoint()).retries(3).backoff(Duration::from_millis(5))
     }
 
     /// Bytes of large files that were sent so far.

@@ -6,7 +6,7 @@ pub mod model;
 
 use std::path::{Path, PathBuf};
 
-use echoic::memory::{Appended, Memory, RowKey, Writer};
+use echoic::memory::{Appended, RowKey, Snapshot, Writer};
 use echoic::{EmbeddingSpace, Embeddings};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,7 +23,7 @@ pub fn space(dim: usize) -> EmbeddingSpace {
 pub fn empty_store() -> (TempDir, PathBuf) {
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("store");
-    Memory::create(&dir, space(DIM)).unwrap();
+    Store::create(&dir, space(DIM)).unwrap();
     (guard, dir)
 }
 
@@ -60,7 +60,7 @@ pub fn numbered(prefix: &str, n: usize) -> Vec<RowKey> {
 pub type Seen = (u64, String, String, u32, Vec<String>);
 
 /// Everything that a reader can see, for comparing two stores or two moments.
-pub fn contents(memory: &Memory) -> Vec<Seen> {
+pub fn contents(memory: &Snapshot) -> Vec<Seen> {
     let mut all = Vec::new();
     memory
         .for_each_caption(None, |caption, vector| {

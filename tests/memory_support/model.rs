@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use echoic::Error;
 use echoic::embedding::{dot, normalize};
-use echoic::memory::{Memory, RowKey, SearchOptions, Writer};
+use echoic::memory::{RowKey, SearchOptions, Snapshot, Writer};
 use echoic::progress::Stop;
 
 use super::{DIM, Seen, contents, embed, ingest, row};
@@ -56,9 +56,9 @@ impl Step {
                 Err(Error::NotFound { .. }) => Ok((0, 0, 0)),
                 removed => removed.map(|removed| (removed.captions, removed.occurrences, 0)),
             },
-            Self::Merge => writer.merge(&(), &Stop::new()).map(|_| (0, 0, 0)),
-            Self::Compact => writer.compact(&(), &Stop::new()).map(|_| (0, 0, 0)),
-            Self::Index => writer.index_above(1, &(), &Stop::new()).map(|_| (0, 0, 0)),
+            Self::Merge => writer.merge(&Control::default()).map(|_| (0, 0, 0)),
+            Self::Compact => writer.compact(&Control::default()).map(|_| (0, 0, 0)),
+            Self::Index => writer.index_above(1, &Control::default()).map(|_| (0, 0, 0)),
         }
     }
 
@@ -188,7 +188,7 @@ impl Model {
     }
 
     /// Compares all that a snapshot answers.
-    pub fn check(&self, memory: &Memory) {
+    pub fn check(&self, memory: &Snapshot) {
         assert_eq!(contents(memory), self.contents());
         assert_eq!(memory.len(), self.captions.len() as u64);
         for stats in memory.domains() {
@@ -208,7 +208,7 @@ impl Model {
                     continue;
                 }
                 let domains = domain.map(|name: &str| vec![name.to_owned()]);
-                let options = SearchOptions { k, domains, ..SearchOptions::default() };
+                let options = SearchOptions::default().k(k).scope(FIXME_scope(domains));
                 let found = memory.search(&embed(text, DIM), &options).expect("an answer");
                 let found: Vec<(u64, f32)> = found.iter().map(|n| (n.id, n.similarity)).collect();
                 let expected = self.search(&embed(text, DIM), k, domain);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use echoic::captioner::project_on_all;
 use echoic::formats::npy::NpyRows;
-use echoic::memory::{Memory, Neighbour, RowKey, SearchOptions};
+use echoic::memory::{Neighbour, RowKey, SearchOptions, Snapshot};
 use echoic::progress::Stop;
 use echoic::{EmbeddingSpace, Embeddings, Result};
 use rayon::prelude::*;
@@ -32,14 +32,14 @@ pub fn serve() -> Result<()> {
     Ok(())
 }
 
-fn answer(question: &Value, memory: &mut Option<Memory>, threads: usize) -> Result<Value> {
+fn answer(question: &Value, memory: &mut Option<Snapshot>, threads: usize) -> Result<Value> {
     let text = |key: &str| question[key].as_str().unwrap();
     match text("op") {
         "build" => build(text("store").as_ref(), text("vectors").as_ref(), question["domains"].as_array()),
         "open" => {
             let query = NpyRows::open(text("queries").as_ref())?.read_all()?;
             let (begun, before) = (Instant::now(), memory_use());
-            let opened = memory.insert(Memory::open(text("store").as_ref())?);
+            let opened = memory.insert(Store::open(text("store").as_ref())?.snapshot()?);
             let open = begun.elapsed();
             opened.search(query.row(0).unwrap(), &SearchOptions::default())?;
             let first = begun.elapsed().as_secs_f64();
@@ -57,8 +57,8 @@ fn build(store: &Path, vectors: &Path, domains: Option<&Vec<Value>>) -> Result<V
     let dim = vectors.dim();
     let whole = vec![json!({ "name": "all", "rows": vectors.len() })];
     let begun = Instant::now();
-    Memory::create(store, EmbeddingSpace::external(dim))?;
-    let mut writer = Memory::writer(store)?;
+    Store::create(store, EmbeddingSpace::external(dim))?;
+    let mut writer = Store::open(store)?.writer()?;
     let mut at = 0;
     for domain in domains.unwrap_or(&whole) {
         let (name, rows) = (domain["name"].as_str().unwrap(), domain["rows"].as_u64().unwrap() as usize);
@@ -70,22 +70,23 @@ fn build(store: &Path, vectors: &Path, domains: Option<&Vec<Value>>) -> Result<V
     }
     let ingest = begun.elapsed();
     let begun = Instant::now();
-    writer.index(&(), &Stop::new())?;
+    writer.index(&Control::default())?;
     Ok(json!({ "ingest_s": ingest.as_secs_f64(), "index_s": begun.elapsed().as_secs_f64() }))
 }
 
 fn options(question: &Value) -> SearchOptions {
-    SearchOptions {
-        k: question["k"].as_u64().unwrap_or(10) as usize,
-        domains: question["domain"].as_str().map(|domain| vec![domain.to_owned()]),
-        exact: question["exact"].as_bool().unwrap_or(false),
-        recall: question["recall"].as_f64().map(|recall| recall as f32),
-        ef: question["ef"].as_u64().map(|ef| ef as usize),
-    }
+    SearchOptions::default()
+        .k(question["k"].as_u64().unwrap_or(10) as usize)
+        .scope(FIXME_scope(question["domain"].as_str().map(|domain| vec![domain.to_owned()])))
+        .effort(FIXME(
+            question["exact"].as_bool().unwrap_or(false),
+            question["recall"].as_f64().map(|recall| recall as f32),
+            question["ef"].as_u64().map(|ef| ef as usize),
+        ))
 }
 
 /// With one thread, query after query, each timed; with more, all at once. `batch` gives them to the store in one call.
-fn search(memory: &Memory, question: &Value, threads: usize) -> Result<Value> {
+fn search(memory: &Snapshot, question: &Value, threads: usize) -> Result<Value> {
     let queries = NpyRows::open(question["queries"].as_str().unwrap().as_ref())?.read_all()?;
     let options = options(question);
     let mut times = Vec::new();
@@ -110,7 +111,7 @@ fn search(memory: &Memory, question: &Value, threads: usize) -> Result<Value> {
 }
 
 /// The whole memory's projection of every query, timed one by one.
-fn project(memory: &Memory, question: &Value) -> Result<Value> {
+fn project(memory: &Snapshot, question: &Value) -> Result<Value> {
     let queries = NpyRows::open(question["queries"].as_str().unwrap().as_ref())?.read_all()?;
     let mut times = Vec::new();
     let mut first = Vec::new();

@@ -14,6 +14,7 @@ use ::parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
 use super::footer::{BYTE_ARRAY, FLOAT, Footer};
 use super::pages::Pages;
 use super::{GROUP_ROWS, SPACE};
+use crate::embedding::EmbeddingRows;
 use crate::quiet::quietly;
 use crate::{EmbeddingSpace, Embeddings, Error, Result};
 
@@ -164,7 +165,8 @@ impl ParquetRows {
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Input`] when it cannot be read, or the first list is empty or of more than 8,192 numbers.
-    pub fn open(path: &Path) -> Result<Option<Self>> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Option<Self>> {
+        let path = path.as_ref();
         let table = Table::open(path)?;
         let found = table.footer.columns.iter().position(|column| {
             EMBEDDING_NAMES.contains(&&*column.name) && column.kind == FLOAT && column.repeated == 1
@@ -239,5 +241,19 @@ impl ParquetRows {
                 return Ok(rows);
             }
         })
+    }
+}
+
+impl EmbeddingRows for ParquetRows {
+    fn dim(&self) -> usize {
+        Self::dim(self)
+    }
+
+    fn rows(&self) -> u64 {
+        Self::rows(self)
+    }
+
+    fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
+        Self::next_rows(self, count)
     }
 }

@@ -12,7 +12,7 @@ use super::table::{Catalogue, Trouble};
 use crate::Result;
 use crate::memory::format::captions::Record;
 use crate::memory::read::segment::Segment;
-use crate::memory::read::snapshot::Memory;
+use crate::memory::read::snapshot::Snapshot;
 
 /// Rows of a segment that a merge moved, and the row that the first of them is now.
 pub(crate) type Moved = (Range<usize>, usize);
@@ -21,7 +21,7 @@ impl Catalogue {
     /// The captions of a domain that have these texts, whose hashes are given.
     pub(crate) fn captions(
         &mut self,
-        memory: &Memory,
+        memory: &Snapshot,
         domain: u32,
         texts: &[&str],
         hashes: &[Hash],
@@ -45,7 +45,7 @@ impl Catalogue {
     /// For each of these rows of a domain, whether it is stored as a repeat of its caption.
     pub(crate) fn repeats(
         &mut self,
-        memory: &Memory,
+        memory: &Snapshot,
         domain: u32,
         rows: &[Occurrence<'_>],
     ) -> Result<Vec<bool>, Trouble> {
@@ -64,7 +64,7 @@ impl Catalogue {
     /// says that it has found what was asked for.
     fn look_up(
         &mut self,
-        memory: &Memory,
+        memory: &Snapshot,
         domain: u32,
         kind: Kind,
         hashes: impl Iterator<Item = Hash>,

@@ -20,7 +20,7 @@ use super::pages::{self, Entry, Kind, Page};
 use super::state::CatalogueState;
 use crate::memory::format::layout;
 use crate::memory::read::segment::Segment;
-use crate::memory::read::snapshot::Memory;
+use crate::memory::read::snapshot::Snapshot;
 use crate::{Error, Result};
 
 /// Pages written at once, about 8 KB each.
@@ -37,6 +37,7 @@ const LAYOUT: u8 = 4;
 
 /// One remark in the history of a store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HistoryEntry {
     /// Seconds since 1970.
     pub at: u64,
@@ -59,7 +60,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// Only what reading the segments returns: sled's own failures are worked around.
-    pub(crate) fn open(memory: &Memory) -> Result<Self> {
+    pub(crate) fn open(memory: &Snapshot) -> Result<Self> {
         let path = layout::catalogue(memory.dir());
         let mut history = Vec::new();
         let reason = match Self::resume(&path, memory, &mut history) {
@@ -89,7 +90,7 @@ impl Catalogue {
     }
 
     /// A catalogue that lasts as long as the writer.
-    pub(crate) fn in_memory(memory: &Memory, history: &[HistoryEntry], reason: &str) -> Result<Self> {
+    pub(crate) fn in_memory(memory: &Snapshot, history: &[HistoryEntry], reason: &str) -> Result<Self> {
         tracing::warn!("the catalogue is kept in memory while this writer is open: {reason}");
         Self::build(Ledger::in_memory(), memory, history).map_err(Trouble::into_error)
     }
@@ -103,7 +104,7 @@ impl Catalogue {
         Self { ledger, cache: PageCache::default(), sieves: Sieves::new(), commit: None }
     }
 
-    fn build(ledger: Ledger, memory: &Memory, history: &[HistoryEntry]) -> Result<Self, Trouble> {
+    fn build(ledger: Ledger, memory: &Snapshot, history: &[HistoryEntry]) -> Result<Self, Trouble> {
         let mut catalogue = Self::on(ledger);
         let state = [&memory.0.manifest.store[..], &[LAYOUT]].concat();
         catalogue.ledger.insert([(STATE.to_vec(), state)])?;
@@ -113,7 +114,7 @@ impl Catalogue {
     }
 
     /// What is on disk, as it is.
-    fn resume(path: &Path, memory: &Memory, history: &mut Vec<HistoryEntry>) -> Result<Resumed, Broken> {
+    fn resume(path: &Path, memory: &Snapshot, history: &mut Vec<HistoryEntry>) -> Result<Resumed, Broken> {
         let mut catalogue = Self::on(Ledger::open(path)?);
         let Some(state) = catalogue.ledger.get(STATE)? else { return Ok(Resumed::Empty) };
         let Some(layout) = state.strip_prefix(&memory.0.manifest.store) else {
@@ -139,7 +140,7 @@ impl Catalogue {
     }
 
     /// Compares what is on disk with the segments; the caller holds the writer's lock.
-    pub(crate) fn inspect(memory: &Memory) -> CatalogueState {
+    pub(crate) fn inspect(memory: &Snapshot) -> CatalogueState {
         let catalogue = match Self::resume(&layout::catalogue(memory.dir()), memory, &mut Vec::new()) {
             Ok(Resumed::Ready(catalogue)) => catalogue,
             Ok(Resumed::Empty) => return CatalogueState::Absent,
@@ -178,7 +179,7 @@ impl Catalogue {
 
     /// Takes in the segments of `memory` that are new, and lets go of those that are no more. Removed captions are no matter of the
     /// catalogue: whoever asks it for one also asks the snapshot.
-    pub(crate) fn follow(&mut self, memory: &Memory) -> Result<(), Trouble> {
+    pub(crate) fn follow(&mut self, memory: &Snapshot) -> Result<(), Trouble> {
         if self.commit == Some(memory.commit()) {
             return Ok(());
         }
@@ -255,7 +256,7 @@ impl Catalogue {
     }
 
     /// Makes all that was taken in durable.
-    pub(crate) fn close(&mut self, memory: &Memory) -> Result<(), Trouble> {
+    pub(crate) fn close(&mut self, memory: &Snapshot) -> Result<(), Trouble> {
         self.follow(memory)?;
         self.write_all()?;
         Ok(self.ledger.flush()?)

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::digest::hex;
+
 /// The manifest.
 pub(crate) fn manifest(dir: &Path) -> PathBuf {
     dir.join("manifest")
@@ -25,6 +27,11 @@ pub(crate) fn segments(dir: &Path) -> PathBuf {
 /// The folder of decoders.
 pub(crate) fn decoders(dir: &Path) -> PathBuf {
     dir.join("decoders")
+}
+
+/// The folder of what belongs to the model.
+pub(crate) fn model(dir: &Path) -> PathBuf {
+    dir.join("model")
 }
 
 /// The folder of the sled catalogue.
@@ -61,8 +68,23 @@ pub(crate) fn is_segment_file(name: &str) -> bool {
     id.len() >= 8 && is_number(id) && ours
 }
 
-/// True for a name that a published decoder may have: `NAME-<12 hexadecimal digits>.safetensors`, or the same while it is copied.
+/// True for a name that a published decoder may have, or a copy of one in the making.
 pub(crate) fn is_decoder_file(name: &str) -> bool {
+    is_hashed_name(name)
+}
+
+/// True for a name that a file of the model may have, or a copy of one in the making.
+pub(crate) fn is_model_file(name: &str) -> bool {
+    is_hashed_name(name)
+}
+
+/// `NAME-<12 hexadecimal digits of the content's SHA-256>.safetensors`.
+pub(crate) fn hashed_name(name: &str, sha256: &[u8; 32]) -> String {
+    format!("{name}-{}.safetensors", &hex(sha256)[..12])
+}
+
+/// True for a name of [`hashed_name`], or the same while it is copied.
+fn is_hashed_name(name: &str) -> bool {
     let stem = name.strip_suffix(".new").unwrap_or(name).strip_suffix(".safetensors");
     let Some((_, sha)) = stem.and_then(|stem| stem.rsplit_once('-')) else { return false };
     sha.len() == 12 && sha.bytes().all(|byte| byte.is_ascii_hexdigit())

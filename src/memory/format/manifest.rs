@@ -7,10 +7,14 @@ use bincode::{Decode, Encode};
 
 use super::codec::{self, MANIFEST_LIMIT, u32_at, u64_at};
 use super::{layout, limits};
+use crate::error::Missing;
 use crate::{EmbeddingSpace, Error, Result};
 
-/// The store format version that this build reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest store format version that this build reads and writes. A store stays at version 1 as long as it holds nothing that version 1
+/// cannot say: builds from before go on reading it.
+pub const FORMAT_VERSION: u32 = 2;
+/// The first version, whose manifests name no model.
+const WITHOUT_MODEL: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"ECHOICMF";
 /// Magic, version and header checksum keep these places in every format version, so that any build can name the version it met.
@@ -19,7 +23,7 @@ const HEADER: usize = 32;
 const COUNTS: u64 = 1 << 48;
 
 /// What a store holds.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
     /// Drawn at creation; tells a catalogue of another store from ours.
     pub store: [u8; 16],
@@ -36,6 +40,8 @@ pub(crate) struct Manifest {
     /// Of the segments that have lost rows, in order of their ids.
     pub tombstones: Vec<TombstoneEntry>,
     pub decoders: Vec<DecoderRecord>,
+    /// What belongs to the model; since version 2.
+    pub model: Option<ModelRecord>,
 }
 
 /// A domain. Its id is never given again, so that what the catalogue knows of a removed domain cannot come back to life.
@@ -92,17 +98,95 @@ pub(crate) struct DecoderRecord {
     pub details: String,
 }
 
+/// What belongs to the model that the store is bound to and lies in the store.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(crate) struct ModelRecord {
+    /// JSON: what the model is and how to get it again.
+    pub details: String,
+    /// Files in the folder `model/`.
+    pub files: Vec<ModelFileRecord>,
+}
+
+/// A file that belongs to the model, such as its adapter.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(crate) struct ModelFileRecord {
+    /// What it is to the model.
+    pub role: String,
+    pub file: String,
+    pub sha256: [u8; 32],
+    pub len: u64,
+}
+
+/// The fields of a body in their order, without the model's.
+type Body = (
+    [u8; 16],
+    u64,
+    (String, String, usize),
+    (u64, u64, u32),
+    Vec<DomainEntry>,
+    Vec<SegmentEntry>,
+    Vec<TombstoneEntry>,
+    Vec<DecoderRecord>,
+);
+
 impl Manifest {
+    /// The oldest version that can say what it says.
+    pub(crate) fn version(&self) -> u32 {
+        if self.model.is_some() { FORMAT_VERSION } else { WITHOUT_MODEL }
+    }
+
+    fn encode_body(&self) -> Result<Vec<u8>, String> {
+        let Self { store, commit, space, next_caption, next_segment, next_domain, .. } = self;
+        let fields = (
+            store,
+            commit,
+            (&space.model, &space.sha256, space.dim),
+            (next_caption, next_segment, next_domain),
+            &self.domains,
+            &self.segments,
+            &self.tombstones,
+            &self.decoders,
+        );
+        match &self.model {
+            None => codec::encode(&fields),
+            Some(model) => codec::encode(&(fields, model)),
+        }
+    }
+
+    fn decode_body(body: &[u8], version: u32) -> Result<Self, String> {
+        let (fields, model): (Body, _) = match version {
+            WITHOUT_MODEL => (codec::decode::<_, MANIFEST_LIMIT>(body)?, None),
+            _ => codec::decode::<(Body, ModelRecord), MANIFEST_LIMIT>(body)
+                .map(|(fields, model)| (fields, Some(model)))?,
+        };
+        let (store, commit, (name, sha256, dim), next, domains, segments, tombstones, decoders) = fields;
+        let (next_caption, next_segment, next_domain) = next;
+        let space = EmbeddingSpace { model: name, sha256, dim };
+        Ok(Self {
+            store,
+            commit,
+            space,
+            next_caption,
+            next_segment,
+            next_domain,
+            domains,
+            segments,
+            tombstones,
+            decoders,
+            model,
+        })
+    }
+
     /// The manifest as a file.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        let body = codec::encode(self).map_err(Error::Internal)?;
+        let body = self.encode_body().map_err(Error::Internal)?;
         // What could not be read back must not be committed.
         if body.len() > MANIFEST_LIMIT {
             return Err(Error::Internal(format!("a manifest of {} bytes", body.len())));
         }
         let mut file = Vec::with_capacity(HEADER + body.len());
         file.extend_from_slice(MAGIC);
-        file.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        file.extend_from_slice(&self.version().to_le_bytes());
         file.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
         file.extend_from_slice(&(body.len() as u64).to_le_bytes());
         file.extend_from_slice(&[0; 4]);
@@ -138,7 +222,7 @@ impl Manifest {
         }
         check_crc(path, 0, crc32fast::hash(&header[..28]), u32_at(header, 28))?;
         let version = u32_at(header, 8);
-        if version != FORMAT_VERSION {
+        if !(WITHOUT_MODEL..=FORMAT_VERSION).contains(&version) {
             return Err(Error::Version { path: dir.to_path_buf(), found: version, supported: FORMAT_VERSION });
         }
         let len = u64_at(header, 16);
@@ -146,7 +230,7 @@ impl Manifest {
             return Err(Error::damaged(path, 16, format!("{} bytes of body", body.len()), len));
         }
         check_crc(path, HEADER as u64, crc32fast::hash(body), u32_at(header, 12))?;
-        let manifest: Self = codec::decode::<_, MANIFEST_LIMIT>(body)
+        let manifest = Self::decode_body(body, version)
             .map_err(|reason| Error::damaged(path, HEADER as u64, reason, "a manifest"))?;
         manifest.check().map_err(|reason| Error::damaged(path, HEADER as u64, reason, "a consistent manifest"))?;
         Ok(manifest)
@@ -195,6 +279,12 @@ impl Manifest {
                 return Err(format!("the decoder file name {:?}", decoder.file));
             }
         }
+        for file in self.model.iter().flat_map(|model| &model.files) {
+            limits::check_name("role", &file.role).map_err(|error| error.to_string())?;
+            if !layout::is_model_file(&file.file) || file.file.contains(['/', '\\']) {
+                return Err(format!("the model's file name {:?}", file.file));
+            }
+        }
         Ok(())
     }
 
@@ -203,7 +293,8 @@ impl Manifest {
         let segments = self.segments.iter().flat_map(|segment| [segment.captions.len, segment.vectors.len]);
         let tombstones = self.tombstones.iter().map(|tombstones| tombstones.file.len);
         let decoders = self.decoders.iter().map(|decoder| decoder.len);
-        segments.chain(tombstones).chain(decoders).try_fold(0u64, u64::checked_add)
+        let model = self.model.iter().flat_map(|model| &model.files).map(|file| file.len);
+        segments.chain(tombstones).chain(decoders).chain(model).try_fold(0u64, u64::checked_add)
     }
 
     /// The segment of that id.
@@ -229,6 +320,13 @@ impl Manifest {
         files_of(dir, segments, self.tombstones.iter().filter(|tombstones| !kept(tombstones))).collect()
     }
 
+    /// The paths of decoders and of what belongs to the model, with their checksums.
+    pub(crate) fn other_files(&self, dir: &Path) -> Vec<(PathBuf, [u8; 32])> {
+        let decoders = self.decoders.iter().map(|decoder| (layout::decoders(dir).join(&decoder.file), decoder.sha256));
+        let model = self.model.iter().flat_map(|model| &model.files);
+        decoders.chain(model.map(|file| (layout::model(dir).join(&file.file), file.sha256))).collect()
+    }
+
     /// The domain of that name.
     pub(crate) fn domain(&self, name: &str) -> Option<&DomainEntry> {
         self.domains.iter().find(|domain| domain.name == name)
@@ -237,13 +335,13 @@ impl Manifest {
     /// The error that names the domains there are.
     pub(crate) fn no_domain(&self, name: &str) -> Error {
         let known = self.domains.iter().map(|domain| domain.name.clone()).collect();
-        Error::NotFound { kind: "domain", name: name.to_owned(), known }
+        Error::NotFound { kind: Missing::Domain, name: name.to_owned(), known }
     }
 
     /// The error that names the decoders there are.
     pub(crate) fn no_decoder(&self, name: &str) -> Error {
         let known = self.decoders.iter().map(|decoder| decoder.name.clone()).collect();
-        Error::NotFound { kind: "decoder", name: name.to_owned(), known }
+        Error::NotFound { kind: Missing::Decoder, name: name.to_owned(), known }
     }
 }
 
@@ -290,6 +388,7 @@ mod tests {
             segments: Vec::new(),
             tombstones: Vec::new(),
             decoders: vec![decoder.clone()],
+            model: None,
         };
         assert_eq!(sound.check(), Ok(()));
         let heavy = vec![DecoderRecord { len: u64::MAX / 2 + 1, ..decoder }; 2];

@@ -8,6 +8,6 @@ pub(crate) mod layout;
 pub(crate) mod limits;
 pub(crate) mod manifest;
 pub(crate) mod mapping;
-pub mod storage;
+pub(crate) mod storage;
 pub(crate) mod tombstones;
 pub(crate) mod vectors;

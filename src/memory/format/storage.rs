@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::file;
 use crate::{Error, Result};
 
 /// Everything that changes files on the way to a commit. [`Disk`] is the real one; tests inject failures with their own.
@@ -85,5 +86,47 @@ pub(crate) fn write_durably(path: &Path, parts: &[&[u8]], storage: &dyn Storage)
     written.map_err(|source| {
         let _ = storage.remove(path);
         Error::io("write", path)(source)
+    })
+}
+
+/// Removes a file that nobody refers to; if that fails, the next writer will.
+pub(crate) fn remove_quietly(path: &Path, storage: &dyn Storage) {
+    match storage.remove(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::debug!("cannot remove {}: {error}", path.display()),
+    }
+}
+
+/// Copies a file whose SHA-256 is known to `to`, under another name first, so that what has the name is whole.
+pub(crate) fn copy_durably(from: &Path, to: &Path, sha256: &[u8; 32], storage: &dyn Storage) -> Result<()> {
+    put_in_place(to, storage, |new| {
+        let mut out = storage.create(new).map_err(Error::io("create", new))?;
+        let mut source = File::open(from).map_err(Error::io("open", from))?;
+        let (found, _) = file::copy_hashed(&mut source, &mut out).map_err(Error::io("copy", from))?;
+        if found != *sha256 {
+            return Err(Error::input(from.display(), "a file that changes while it is copied", "a finished file"));
+        }
+        out.sync().map_err(Error::io("write", new))
+    })
+}
+
+/// Writes a file, under another name first, so that what has the name is whole.
+pub(crate) fn write_in_place(to: &Path, bytes: &[u8], storage: &dyn Storage) -> Result<()> {
+    put_in_place(to, storage, |new| write_durably(new, &[bytes], storage))
+}
+
+fn put_in_place(to: &Path, storage: &dyn Storage, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut new = to.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    let folder = to.parent().unwrap_or(to);
+    let written = write(new).and_then(|()| {
+        storage.rename(new, to).map_err(Error::io("replace", to))?;
+        storage.sync_folder(folder).map_err(Error::io("flush", folder))
+    });
+    written.inspect_err(|_| {
+        remove_quietly(new, storage);
+        remove_quietly(to, storage);
     })
 }

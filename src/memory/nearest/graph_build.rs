@@ -14,7 +14,7 @@ use super::graph_refine::{Choice, refine};
 use super::walk::walk;
 use super::width::{Breadth, LEAST_SLACK};
 use crate::memory::format::mapping::bytes_of;
-use crate::progress::{Phase, Progress, Stop};
+use crate::progress::Control;
 use crate::simd::Kernels;
 use crate::{Error, Result};
 
@@ -52,18 +52,18 @@ pub(crate) struct Built {
 ///
 /// # Errors
 /// [`Error::Interrupted`] when stopped; nothing is left behind.
-pub(crate) fn build(vectors: &[f32], dim: usize, progress: &dyn Progress, stop: &Stop) -> Result<Built> {
+pub(crate) fn build(vectors: &[f32], dim: usize, control: &Control<'_>) -> Result<Built> {
     let rows = vectors.len() / dim;
     let (distinct, twins) = split_twins(vectors, dim);
-    let phase = Phase::begin(progress, "building the graph", Some(rows as u64));
+    let phase = control.begin("building the graph", Some(rows as u64));
     let distance = UnitDistance(Kernels::get());
     let hnsw = Hnsw::new(UPPER_DEGREE, distinct.len(), MAX_LEVELS, EF_CONSTRUCTION, distance);
     for batch in distinct.chunks(BATCH) {
-        stop.check()?;
+        control.check()?;
         let batch: Vec<(&[f32], usize)> =
             batch.iter().map(|row| (&vectors[*row as usize * dim..(*row as usize + 1) * dim], *row as usize)).collect();
         hnsw.parallel_insert_slice(&batch);
-        progress.advance(batch.len() as u64);
+        control.advance(batch.len() as u64);
     }
     phase.end();
     let mut graph = flatten(&hnsw, rows)?;
@@ -71,8 +71,8 @@ pub(crate) fn build(vectors: &[f32], dim: usize, progress: &dyn Progress, stop: 
     graph.twins = twins;
     let codes = OwnedCodes::of(vectors, dim);
     let queries = RowQueries::new(codes.view());
-    refine(&mut graph, &queries, &distinct, CHOICE, progress, stop)?;
-    make_findable(&mut graph, codes.view(), vectors, &distinct, progress, stop)?;
+    refine(&mut graph, &queries, &distinct, CHOICE, control)?;
+    make_findable(&mut graph, codes.view(), vectors, &distinct, control)?;
     let calibration = calibrate(&graph, codes.view(), vectors);
     Ok(Built { graph, codes, calibration })
 }
@@ -143,15 +143,14 @@ fn make_findable(
     codes: Codes<'_>,
     vectors: &[f32],
     distinct: &[u32],
-    progress: &dyn Progress,
-    stop: &Stop,
+    control: &Control<'_>,
 ) -> Result<()> {
     // A new link can lead a walk elsewhere than before, so what was found is looked at again; it settles at once or nearly so.
     for round in 0..4 {
-        let _phase = Phase::begin(progress, "probing the graph", Some(distinct.len() as u64));
+        let _phase = control.begin("probing the graph", Some(distinct.len() as u64));
         let mut lost = 0;
         for batch in distinct.chunks(BATCH) {
-            stop.check()?;
+            control.check()?;
             let missing: Vec<_> = batch.par_iter().filter_map(|row| miss(graph, codes, vectors, *row)).collect();
             for (row, found) in &missing {
                 lost += 1;
@@ -159,7 +158,7 @@ fn make_findable(
                     tracing::debug!("row {row} cannot be linked");
                 }
             }
-            progress.advance(batch.len() as u64);
+            control.advance(batch.len() as u64);
         }
         tracing::debug!("round {round}: {lost} of {} rows were not found by a walk", distinct.len());
         if lost == 0 {

@@ -13,7 +13,7 @@ use super::links::Links;
 use super::walk::walk;
 use super::width::Breadth;
 use crate::Result;
-use crate::progress::{Phase, Progress, Stop};
+use crate::progress::Control;
 
 /// How neighbours are chosen.
 #[derive(Debug, Clone, Copy)]
@@ -39,19 +39,18 @@ pub(crate) fn refine(
     queries: &RowQueries<'_>,
     rows: &[u32],
     choice: Choice,
-    progress: &dyn Progress,
-    stop: &Stop,
+    control: &Control<'_>,
 ) -> Result<()> {
-    let _phase = Phase::begin(progress, "refining the graph", Some(rows.len() as u64));
+    let _phase = control.begin("refining the graph", Some(rows.len() as u64));
     for batch in rows.chunks(rows.len().div_ceil(BATCHES).max(1)) {
-        stop.check()?;
+        control.check()?;
         let seen: &FlatGraph = graph;
         let lists: Vec<Vec<Near>> = batch.par_iter().map(|row| neighbours(seen, queries, *row, choice)).collect();
         for (row, list) in batch.iter().zip(&lists) {
             put(graph.slots_mut(*row), list.iter().map(|near| near.1));
         }
         link_back(graph, queries, batch, &lists, choice);
-        progress.advance(batch.len() as u64);
+        control.advance(batch.len() as u64);
     }
     Ok(())
 }

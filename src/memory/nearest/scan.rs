@@ -90,6 +90,44 @@ pub(crate) fn scan(rows: Rows<'_>, queries: &[&[f32]], k: usize) -> Vec<Vec<Scor
     tops.into_iter().map(Top::into_sorted).collect()
 }
 
+/// The similarity of every row to `query`, ranked as far as it is asked for.
+pub(crate) fn rank_all(rows: Rows<'_>, query: &[f32]) -> Ranking {
+    let starts: Vec<usize> = (0..rows.len()).step_by(TASK_ROWS).collect();
+    let task = |start: usize| {
+        let end = (start + TASK_ROWS).min(rows.len());
+        let mut similarities = vec![0f32; end - start];
+        Kernels::get().dots(query, &rows.vectors[start * rows.dim..end * rows.dim], &mut similarities);
+        let scored = (start..end).zip(similarities).filter(|(row, _)| rows.is_live(*row));
+        scored.map(|(row, similarity)| Scored { similarity, row: row as u32 }).collect::<Vec<_>>()
+    };
+    let parts: Vec<Vec<Scored>> = starts.into_par_iter().map(task).collect();
+    Ranking { scored: parts.concat(), sorted: 0 }
+}
+
+/// All rows of a segment with their similarities, the best of them in order.
+pub(crate) struct Ranking {
+    scored: Vec<Scored>,
+    /// So many at the beginning are in order, and none behind them is better.
+    sorted: usize,
+}
+
+impl Ranking {
+    /// The `k` best, best first.
+    pub(crate) fn best(&mut self, k: usize) -> &[Scored] {
+        let k = k.min(self.scored.len());
+        if k > self.sorted {
+            let rest = &mut self.scored[self.sorted..];
+            let wanted = k - self.sorted;
+            if wanted < rest.len() {
+                rest.select_nth_unstable_by(wanted - 1, |a, b| b.cmp(a));
+            }
+            rest[..wanted].sort_unstable_by(|a, b| b.cmp(a));
+            self.sorted = k;
+        }
+        &self.scored[..k]
+    }
+}
+
 fn by_vectors(rows: Rows<'_>, queries: &[&[f32]], stride: std::ops::Range<usize>, tops: &mut [Top]) {
     let mut similarities = [0f32; STRIDE];
     let similarities = &mut similarities[..stride.len()];

@@ -7,6 +7,7 @@ use crate::memory::format::manifest::DecoderRecord;
 
 /// A published decoder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct DecoderEntry {
     /// Its name.
     pub name: String,

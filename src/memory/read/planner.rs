@@ -41,7 +41,7 @@ pub(crate) enum Method {
 /// rows, a scan takes 1.2 to 3 times as long as it, and is exact: past that it is preferred.
 pub(crate) fn choose(options: &SearchOptions, rows: usize, calibration: &[Calibrated]) -> Method {
     let Some((breadth, compared)) = breadth(options, calibration) else { return Method::Scan };
-    match compared <= rows / ROWS_A_COMPARISON && !options.exact {
+    match compared <= rows / ROWS_A_COMPARISON && !options.effort.exact {
         true => Method::Walk(breadth),
         false => Method::Scan,
     }
@@ -50,14 +50,14 @@ pub(crate) fn choose(options: &SearchOptions, rows: usize, calibration: &[Calibr
 /// How far a walk must go, and how many rows it will compare about; `None` where none was calibrated that finds enough, or where it would
 /// have too many to keep in order.
 fn breadth(options: &SearchOptions, calibration: &[Calibrated]) -> Option<(Breadth, usize)> {
-    if let Some(ef) = options.ef {
+    if let Some(ef) = options.effort.ef {
         let ef = ef.max(options.k);
         return (ef <= MOST).then(|| (Breadth::Candidates(ef), ef * COMPARISONS_A_CANDIDATE));
     }
     if options.k > MOST_NEIGHBOURS {
         return None;
     }
-    let slack = match options.recall {
+    let slack = match options.effort.recall {
         Some(recall) => slack_for(calibration, recall)?,
         None => slack_for(calibration, DEFAULT_RECALL)?.max(LEAST_SLACK),
     };
@@ -78,6 +78,7 @@ fn slack_for(calibration: &[Calibrated], recall: f32) -> Option<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::read::options::Effort;
 
     #[test]
     fn the_question_decides() {
@@ -90,21 +91,17 @@ mod tests {
         };
         let default = SearchOptions::default;
         assert_eq!(slack_of(default()), 0.1);
-        assert_eq!(slack_of(SearchOptions { recall: Some(0.5), ..default() }), 0.0);
-        assert_eq!(slack_of(SearchOptions { recall: Some(0.8), ..default() }), 0.02);
-        assert!((slack_of(SearchOptions { recall: Some(0.85), ..default() }) - 0.03).abs() < 1e-6);
-        assert_eq!(choose(SearchOptions { recall: Some(0.999), ..default() }, 100_000), Method::Scan);
+        assert_eq!(slack_of(default().effort(Effort::recall(0.5))), 0.0);
+        assert_eq!(slack_of(default().effort(Effort::recall(0.8))), 0.02);
+        assert!((slack_of(default().effort(Effort::recall(0.85))) - 0.03).abs() < 1e-6);
+        assert_eq!(choose(default().effort(Effort::recall(0.999)), 100_000), Method::Scan);
         assert_eq!(choose(default(), 11_999), Method::Scan);
-        assert_eq!(slack_of(SearchOptions { k: 280, ..default() }), 0.1, "24,500 comparisons");
-        assert_eq!(choose(SearchOptions { k: 300, ..default() }, 100_000), Method::Scan, "25,600 comparisons");
-        assert_eq!(choose(SearchOptions { exact: true, ..default() }, 100_000), Method::Scan);
-        assert_eq!(
-            choose(SearchOptions { k: 1025, ..default() }, 100_000_000),
-            Method::Scan,
-            "too many to keep in order"
-        );
-        assert_eq!(choose(SearchOptions { ef: Some(4097), ..default() }, 100_000_000), Method::Scan, "and so here");
-        let candidates = |ef| choose(SearchOptions { ef: Some(ef), ..default() }, 100_000);
+        assert_eq!(slack_of(default().k(280)), 0.1, "24,500 comparisons");
+        assert_eq!(choose(default().k(300), 100_000), Method::Scan, "25,600 comparisons");
+        assert_eq!(choose(default().effort(Effort::EXACT), 100_000), Method::Scan);
+        assert_eq!(choose(default().k(1025), 100_000_000), Method::Scan, "too many to keep in order");
+        assert_eq!(choose(default().effort(Effort::ef(4097)), 100_000_000), Method::Scan, "and so here");
+        let candidates = |ef| choose(default().effort(Effort::ef(ef)), 100_000);
         assert_eq!(candidates(3), Method::Walk(Breadth::Candidates(10)));
         assert_eq!(candidates(3125), Method::Walk(Breadth::Candidates(3125)));
         assert_eq!(candidates(3126), Method::Scan);

@@ -1,12 +1,12 @@
-//! Search: each segment answers by scan or walk, the answers are merged, and the winners' captions are read.
+//! Search: each segment answers by scan or walk, and the answers are merged. Texts are read for those who ask for them.
 
 use rayon::prelude::*;
 
-use super::options::{Neighbour, SearchOptions};
+use super::options::{Hit, Neighbour, SearchOptions};
 use super::planner::{self, Method};
 use super::segment::Segment;
-use super::snapshot::{Memory, unit_query};
-use crate::memory::nearest::scan::{Rows, scan};
+use super::snapshot::{Snapshot, unit_query};
+use crate::memory::nearest::scan::{Ranking, Rows, rank_all, scan};
 use crate::memory::nearest::top::Scored;
 use crate::memory::nearest::walk;
 use crate::{Embeddings, Error, Result};
@@ -14,91 +14,198 @@ use crate::{Embeddings, Error, Result};
 /// Queries that are answered together.
 const BATCH: usize = 256;
 
-impl Memory {
+/// A row that was found, and where it lies.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    similarity: f32,
+    id: u64,
+    segment: &'a Segment,
+    row: usize,
+}
+
+impl Snapshot {
     /// The captions nearest to `query`, best first; equals come in ascending order of ids. The query need not have unit length.
     ///
     /// # Errors
-    /// [`Error::Input`] for a query of another dimension, of length zero or not finite, or for `k` = 0; [`Error::NotFound`] for an
-    /// unknown domain; [`Error::Damaged`] when the record of a winner is.
+    /// [`Error::Dimension`] for a query of another dimension, [`Error::Input`] for one of length zero or not finite, or for `k` = 0;
+    /// [`Error::NotFound`] for an unknown domain; [`Error::Damaged`] when the record of a winner is.
     pub fn search(&self, query: &[f32], options: &SearchOptions) -> Result<Vec<Neighbour>> {
-        let segments = self.prepare(options)?;
-        let dim = self.space().dim;
-        let query = unit_query(query, dim)?;
-        let live = segments.iter().filter(|segment| segment.live() > 0);
-        let found: Vec<_> =
-            live.map(|segment| (*segment, nearest(segment, dim, &[&query], options).concat())).collect();
-        self.winners(found.iter().map(|(segment, found)| (*segment, found.as_slice())), options.k)
+        let found = self.found(std::iter::once(query), options)?.concat();
+        found.into_iter().map(|found| self.neighbour(found)).collect()
     }
 
-    /// [`Memory::search`] for many queries, in parallel. Where vectors are scanned, each is read once for many queries.
+    /// [`Snapshot::search`] for many queries, in parallel. Where vectors are scanned, each is read once for many queries.
     ///
     /// # Errors
-    /// As [`Memory::search`], for the first query that has one.
+    /// As [`Snapshot::search`], for the first query that has one.
     pub fn search_batch(&self, queries: &Embeddings, options: &SearchOptions) -> Result<Vec<Vec<Neighbour>>> {
+        let found = self.found(queries.rows(), options)?;
+        let neighbours = |found: Vec<Found<'_>>| found.into_iter().map(|found| self.neighbour(found)).collect();
+        found.into_iter().map(neighbours).collect()
+    }
+
+    /// The captions nearest to each of `queries`, whose texts are not read: see [`Snapshot::search`].
+    ///
+    /// # Errors
+    /// As [`Snapshot::search`], but for damaged records.
+    pub fn nearest(&self, queries: &Embeddings, options: &SearchOptions) -> Result<Vec<Vec<Hit<'_>>>> {
+        let found = self.found(queries.rows(), options)?;
+        Ok(found.into_iter().map(|found| found.into_iter().map(|found| self.hit(found)).collect()).collect())
+    }
+
+    /// The same for one query and a `k` that may grow: a segment that is scanned is scanned once. `options.k` counts for nothing.
+    ///
+    /// # Errors
+    /// As [`Snapshot::nearest`].
+    pub fn widening(&self, query: &[f32], options: &SearchOptions) -> Result<Widening<'_>> {
+        let segments = self.prepare(options)?;
+        let query = unit_query(query, self.space().dim)?;
+        let live = segments.into_iter().filter(|segment| segment.live() > 0);
+        let segments = live.map(|segment| Scanned { segment, times: 0, ranking: None }).collect();
+        Ok(Widening { snapshot: self, query, options: options.clone(), segments })
+    }
+
+    fn found<'q>(
+        &self,
+        queries: impl Iterator<Item = &'q [f32]>,
+        options: &SearchOptions,
+    ) -> Result<Vec<Vec<Found<'_>>>> {
         let segments = self.prepare(options)?;
         let dim = self.space().dim;
-        let queries: Vec<Vec<f32>> = queries.rows().map(|query| unit_query(query, dim)).collect::<Result<_>>()?;
-        let answers = queries.chunks(BATCH).map(|queries| {
+        let queries: Vec<Vec<f32>> = queries.map(|query| unit_query(query, dim)).collect::<Result<_>>()?;
+        let mut answers = Vec::with_capacity(queries.len());
+        for queries in queries.chunks(BATCH) {
             let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
-            let live = segments.iter().filter(|segment| segment.live() > 0);
-            let found: Vec<_> = live.map(|segment| (*segment, nearest(segment, dim, &queries, options))).collect();
-            let of_query = |index: usize| found.iter().map(move |(segment, found)| (*segment, found[index].as_slice()));
-            (0..queries.len()).map(|index| self.winners(of_query(index), options.k)).collect::<Result<Vec<_>>>()
-        });
-        Ok(answers.collect::<Result<Vec<_>>>()?.concat())
+            let live = segments.iter().copied().filter(|segment| segment.live() > 0);
+            let found: Vec<_> = live.map(|segment| (segment, nearest(segment, dim, &queries, options))).collect();
+            for index in 0..queries.len() {
+                let of_query = found.iter().map(|(segment, found)| (*segment, found[index].as_slice()));
+                answers.push(winners(of_query, options.k));
+            }
+        }
+        Ok(answers)
     }
 
     fn prepare(&self, options: &SearchOptions) -> Result<Vec<&Segment>> {
         if options.k == 0 {
             return Err(Error::input("the number of neighbours", 0, "at least 1"));
         }
-        if let Some(recall) = options.recall.filter(|recall| !(*recall > 0.0 && *recall <= 1.0)) {
+        if let Some(recall) = options.effort.recall.filter(|recall| !(*recall > 0.0 && *recall <= 1.0)) {
             return Err(Error::input("the recall", recall, "a share above 0 and at most 1, such as 0.99"));
         }
-        self.0.selected(options.domains.as_deref())
+        self.0.selected(&options.scope)
     }
 
-    /// The best of what was found in each segment, with their captions.
-    fn winners<'a>(
-        &'a self,
-        found: impl Iterator<Item = (&'a Segment, &'a [Scored])>,
-        k: usize,
-    ) -> Result<Vec<Neighbour>> {
-        let scored = found.flat_map(|(segment, found)| {
+    fn hit<'a>(&'a self, found: Found<'a>) -> Hit<'a> {
+        let Found { similarity, id, segment, row } = found;
+        Hit {
+            id,
+            similarity: cosine(similarity),
+            multiplicity: self.0.multiplicity(segment, row),
+            embedding: segment.vectors.row(row),
+        }
+    }
+
+    fn neighbour(&self, found: Found<'_>) -> Result<Neighbour> {
+        let Found { similarity, id, segment, row } = found;
+        let (caption, clip) = segment.text(row)?;
+        let multiplicity = self.0.multiplicity(segment, row);
+        let similarity = cosine(similarity);
+        Ok(Neighbour { id, domain: segment.domain.clone(), caption, similarity, multiplicity, clip })
+    }
+}
+
+/// The nearest captions to one query, ever more of them; made by [`Snapshot::widening`].
+pub struct Widening<'a> {
+    snapshot: &'a Snapshot,
+    query: Vec<f32>,
+    options: SearchOptions,
+    segments: Vec<Scanned<'a>>,
+}
+
+/// A segment, and what its scans have found.
+struct Scanned<'a> {
+    segment: &'a Segment,
+    /// How often it was scanned.
+    times: usize,
+    ranking: Option<Ranking>,
+}
+
+impl<'a> Widening<'a> {
+    /// The `k` nearest, best first.
+    pub fn nearest(&mut self, k: usize) -> Vec<Hit<'a>> {
+        self.options.k = k.max(1);
+        let Self { snapshot, query, options, segments } = self;
+        let found: Vec<_> =
+            segments.iter_mut().map(|scanned| (scanned.segment, scanned.nearest(query, options))).collect();
+        let found = found.iter().map(|(segment, found)| (*segment, found.as_slice()));
+        winners(found, options.k).into_iter().map(|found| snapshot.hit(found)).collect()
+    }
+}
+
+impl std::fmt::Debug for Widening<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Widening").field("snapshot", self.snapshot).finish_non_exhaustive()
+    }
+}
+
+impl Scanned<'_> {
+    fn nearest(&mut self, query: &[f32], options: &SearchOptions) -> Vec<Scored> {
+        let Self { segment, times, ranking } = self;
+        let scans = matches!(method(segment, options), Method::Scan);
+        // The first scan by codes reads a quarter of what all similarities take. From the second on they are worth their while.
+        if scans && ranking.is_none() && (*times > 0 || segment.graph().is_none()) {
+            *ranking = Some(rank_all(rows_of(segment, query.len()), query));
+        }
+        *times += usize::from(scans);
+        match ranking {
+            Some(ranking) if scans => ranking.best(options.k).to_vec(),
+            _ => nearest(segment, query.len(), &[query], options).concat(),
+        }
+    }
+}
+
+/// The best of what was found in each segment.
+fn winners<'a, 'f>(found: impl Iterator<Item = (&'a Segment, &'f [Scored])>, k: usize) -> Vec<Found<'a>> {
+    let mut best: Vec<Found<'a>> = found
+        .flat_map(|(segment, found)| {
             found.iter().map(move |scored| {
                 let row = scored.row as usize;
-                (scored.similarity, segment.captions.id(row), segment, row)
+                Found { similarity: scored.similarity, id: segment.captions.id(row), segment, row }
             })
-        });
-        let mut best: Vec<(f32, u64, &Segment, usize)> = scored.collect();
-        best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        best.truncate(k);
-        let neighbour = |(similarity, id, segment, row): (f32, u64, &Segment, usize)| {
-            let (caption, clip) = segment.text(row)?;
-            let multiplicity = self.0.multiplicity(segment, row);
-            // Rounding may carry the cosine of a vector with itself past 1.
-            let similarity = similarity.clamp(-1.0, 1.0);
-            Ok(Neighbour { id, domain: segment.domain.clone(), caption, similarity, multiplicity, clip })
-        };
-        best.into_iter().map(neighbour).collect()
+        })
+        .collect();
+    best.sort_unstable_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.id.cmp(&b.id)));
+    best.truncate(k);
+    best
+}
+
+/// Rounding may carry the cosine of a vector with itself past 1.
+fn cosine(similarity: f32) -> f32 {
+    similarity.clamp(-1.0, 1.0)
+}
+
+fn rows_of(segment: &Segment, dim: usize) -> Rows<'_> {
+    Rows { dead: segment.removed.as_ref(), ..Rows::new(segment.vectors.as_slice(), dim) }
+}
+
+/// How a segment answers.
+fn method(segment: &Segment, options: &SearchOptions) -> Method {
+    match segment.graph() {
+        Some(graph) => planner::choose(options, segment.rows(), graph.calibration()),
+        None => Method::Scan,
     }
 }
 
 /// The nearest rows of a segment to each of `queries`.
 fn nearest(segment: &Segment, dim: usize, queries: &[&[f32]], options: &SearchOptions) -> Vec<Vec<Scored>> {
-    let vectors = segment.vectors.as_slice();
-    let rows = Rows { dead: segment.removed.as_ref(), ..Rows::new(vectors, dim) };
+    let rows = rows_of(segment, dim);
     let graph = segment.graph();
-    let Some((graph, breadth)) =
-        graph.and_then(|graph| match planner::choose(options, segment.rows(), graph.calibration()) {
-            Method::Walk(breadth) => Some((graph, breadth)),
-            Method::Scan => None,
-        })
-    else {
+    let (Some(graph), Method::Walk(breadth)) = (graph, method(segment, options)) else {
         return scan(rows.with_graph(graph), queries, options.k);
     };
     let walk = |query: &&[f32]| {
-        let walked = walk::search(graph, vectors, query, options.k, breadth, rows.dead);
+        let walked = walk::search(graph, rows.vectors, query, options.k, breadth, rows.dead);
         walked.unwrap_or_else(|| scan(rows, &[query], options.k).concat())
     };
     match queries {

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 
 use super::decoders::DecoderEntry;
+use super::model::ModelEntry;
+use super::options::Scope;
 use super::segment::Segment;
 use crate::memory::format::manifest::{DomainEntry, Manifest};
 use crate::memory::format::tombstones::Tombstones;
@@ -18,9 +20,9 @@ const OPEN_ATTEMPTS: usize = 16;
 
 /// A snapshot of a store: what one commit left. It is cheap to clone, and stays readable while a writer goes on.
 #[derive(Clone)]
-pub struct Memory(pub(crate) Arc<Snapshot>);
+pub struct Snapshot(pub(crate) Arc<Inner>);
 
-pub(crate) struct Snapshot {
+pub(crate) struct Inner {
     pub dir: PathBuf,
     pub manifest: Manifest,
     pub segments: Vec<Arc<Segment>>,
@@ -33,6 +35,7 @@ pub(crate) struct Snapshot {
 
 /// A stored caption.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Caption {
     /// Its id, never given to another caption of this store.
     pub id: u64,
@@ -47,15 +50,15 @@ pub struct Caption {
     pub multiplicity: u32,
 }
 
-impl Memory {
+impl Snapshot {
     /// Opens the newest commit for reading. Needs read permission only.
     ///
     /// Checks the manifest and the headers, tables and lengths of all files, not the records and vectors themselves; a record is
-    /// checked when it is read, and [`Memory::verify`] checks everything.
+    /// checked when it is read, and [`Snapshot::verify`] checks everything.
     ///
     /// # Errors
     /// [`Error::NoStore`], [`Error::Version`], [`Error::Damaged`], or [`Error::Io`].
-    pub fn open(dir: &Path) -> Result<Self> {
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
         let mut manifest = Manifest::read(dir)?;
         for _ in 0..OPEN_ATTEMPTS {
             let error = match Self::assemble(dir, manifest.clone(), &[]) {
@@ -93,7 +96,7 @@ impl Memory {
         let decoders = manifest.decoders.iter().map(DecoderEntry::from_record).collect();
         let dir = dir.to_path_buf();
         let (foreign, buried) = (OnceLock::new(), OnceLock::new());
-        Ok(Self(Arc::new(Snapshot { dir, manifest, segments, decoders, foreign, buried })))
+        Ok(Self(Arc::new(Inner { dir, manifest, segments, decoders, foreign, buried })))
     }
 
     /// The store's folder.
@@ -153,13 +156,13 @@ impl Memory {
         Ok(clips)
     }
 
-    /// The stored vectors in contiguous blocks, for sums over the whole memory or over some domains. Rows of removed captions may
+    /// The stored vectors in contiguous blocks, for sums over all that take part. Rows of removed captions may
     /// be among them, with a multiplicity of 0.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown domain.
-    pub fn blocks(&self, domains: Option<&[String]>) -> Result<Vec<Block<'_>>> {
-        let segments = self.0.selected(domains)?;
+    pub fn blocks(&self, scope: &Scope) -> Result<Vec<Block<'_>>> {
+        let segments = self.0.selected(scope)?;
         Ok(segments
             .into_iter()
             .filter(|segment| segment.live() > 0)
@@ -167,29 +170,19 @@ impl Memory {
             .collect())
     }
 
-    /// Calls `f` with every caption and its vector, in ascending order of ids, until it fails.
+    /// Every caption with its vector, in ascending order of ids. After an error the iterator ends.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown domain, [`Error::Damaged`] for a damaged record, and whatever `f` returns.
-    pub fn for_each_caption<'a>(
-        &'a self,
-        domains: Option<&[String]>,
-        mut f: impl FnMut(Caption, &'a [f32]) -> Result<()>,
-    ) -> Result<()> {
-        let segments = self.0.selected(domains)?;
-        let mut rows: Vec<_> = segments.iter().map(|segment| segment.live_rows().peekable()).collect();
-        // Segments are few, so the lowest id is found by looking at each.
-        loop {
-            let heads = segments.iter().zip(&mut rows).enumerate();
-            let heads = heads.filter_map(|(index, (segment, rows))| Some((index, segment.captions.id(*rows.peek()?))));
-            let Some((index, id)) = heads.min_by_key(|head| head.1) else { return Ok(()) };
-            let segment = segments[index];
-            let Some(row) = rows[index].next() else { return Ok(()) };
-            let (text, clip) = segment.text(row)?;
-            let multiplicity = self.0.multiplicity(segment, row);
-            let caption = Caption { id, domain: segment.domain.clone(), text, clip, multiplicity };
-            f(caption, segment.vectors.row(row))?;
-        }
+    /// [`Error::NotFound`] for an unknown domain; each item may be [`Error::Damaged`].
+    pub fn captions(&self, scope: &Scope) -> Result<Captions<'_>> {
+        let segments = self.0.selected(scope)?;
+        let rows = segments.into_iter().map(|segment| Live { segment, row: 0 }).collect();
+        Ok(Captions { snapshot: &self.0, segments: rows, failed: false })
+    }
+
+    /// What belongs to the model and lies in the store; `None` where nothing does.
+    pub fn model(&self) -> Option<ModelEntry> {
+        self.0.manifest.model.as_ref().map(|record| ModelEntry::from_record(self.dir(), record))
     }
 
     /// The published decoders.
@@ -208,13 +201,13 @@ impl Memory {
     }
 }
 
-impl std::fmt::Debug for Memory {
+impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").field("dir", &self.dir()).field("commit", &self.commit()).finish_non_exhaustive()
+        f.debug_struct("Snapshot").field("dir", &self.dir()).field("commit", &self.commit()).finish_non_exhaustive()
     }
 }
 
-impl Snapshot {
+impl Inner {
     /// The segment of that id.
     pub(crate) fn segment(&self, id: u64) -> Option<&Segment> {
         let index = self.segments.binary_search_by_key(&id, |segment| segment.entry.id).ok()?;
@@ -273,9 +266,9 @@ impl Snapshot {
         })
     }
 
-    /// The segments of the named domains, or all.
-    pub(crate) fn selected(&self, domains: Option<&[String]>) -> Result<Vec<&Segment>> {
-        let Some(names) = domains else { return Ok(self.segments.iter().map(|segment| &**segment).collect()) };
+    /// The segments that take part.
+    pub(crate) fn selected(&self, scope: &Scope) -> Result<Vec<&Segment>> {
+        let Some(names) = scope.names() else { return Ok(self.segments.iter().map(|segment| &**segment).collect()) };
         let named: Vec<&DomainEntry> = names
             .iter()
             .map(|name| self.manifest.domain(name).ok_or_else(|| self.manifest.no_domain(name)))
@@ -285,9 +278,60 @@ impl Snapshot {
     }
 }
 
+/// The captions of a snapshot, made by [`Snapshot::captions`].
+pub struct Captions<'a> {
+    snapshot: &'a Inner,
+    segments: Vec<Live<'a>>,
+    failed: bool,
+}
+
+/// What is still to come of a segment.
+struct Live<'a> {
+    segment: &'a Segment,
+    /// No row before this one is to come.
+    row: usize,
+}
+
+impl Live<'_> {
+    /// The id of the next caption, if there is one.
+    fn next_id(&mut self) -> Option<u64> {
+        while self.row < self.segment.rows() && !self.segment.is_live(self.row) {
+            self.row += 1;
+        }
+        (self.row < self.segment.rows()).then(|| self.segment.captions.id(self.row))
+    }
+}
+
+impl<'a> Iterator for Captions<'a> {
+    type Item = Result<(Caption, &'a [f32])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        // Segments are few, so the lowest id is found by looking at each.
+        let heads = self.segments.iter_mut().filter_map(|live| Some((live.next_id()?, live)));
+        let (id, live) = heads.min_by_key(|(id, _)| *id)?;
+        let (segment, row) = (live.segment, live.row);
+        live.row += 1;
+        let caption = segment.text(row).map(|(text, clip)| {
+            let multiplicity = self.snapshot.multiplicity(segment, row);
+            (Caption { id, domain: segment.domain.clone(), text, clip, multiplicity }, segment.vectors.row(row))
+        });
+        self.failed = caption.is_err();
+        Some(caption)
+    }
+}
+
+impl std::fmt::Debug for Captions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Captions").field("segments", &self.segments.len()).finish_non_exhaustive()
+    }
+}
+
 /// Rows of one segment.
 pub struct Block<'a> {
-    snapshot: &'a Snapshot,
+    snapshot: &'a Inner,
     segment: &'a Segment,
 }
 
@@ -353,11 +397,7 @@ pub(crate) fn missing_is_damage(error: Error) -> Error {
 /// Checks a query and returns it with unit length.
 pub(crate) fn unit_query(query: &[f32], dim: usize) -> Result<Vec<f32>> {
     if query.len() != dim {
-        return Err(Error::input(
-            "the query",
-            format!("{} components", query.len()),
-            format!("{dim}, as in the store"),
-        ));
+        return Err(Error::Dimension { subject: "the query".into(), found: query.len(), expected: dim });
     }
     debug_assert!(limits::check_dim(dim).is_ok());
     let mut query = query.to_vec();

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::decoders::DecoderEntry;
 use super::planner;
-use super::snapshot::Memory;
-use crate::EmbeddingSpace;
+use super::snapshot::Snapshot;
 use crate::memory::format::layout;
-use crate::memory::format::manifest::FORMAT_VERSION;
+use crate::memory::read::options::Scope;
+use crate::{EmbeddingSpace, Result};
 
 /// Share of removed captions from which compacting is advised.
 const WORTHWHILE_SHARE: f64 = 0.2;
@@ -18,6 +18,7 @@ const WORTHWHILE_SEGMENTS: usize = 16;
 
 /// A domain in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DomainStats {
     /// Its name.
     pub name: String,
@@ -35,6 +36,7 @@ pub struct DomainStats {
 
 /// Bytes on disk by kind of file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DiskUse {
     /// The manifest.
     pub manifest: u64,
@@ -50,18 +52,21 @@ pub struct DiskUse {
     pub catalogue: u64,
     /// Published decoders.
     pub decoders: u64,
+    /// What belongs to the model.
+    pub model: u64,
 }
 
 impl DiskUse {
     /// All of it.
     pub fn total(&self) -> u64 {
-        let truth = self.manifest + self.captions + self.vectors + self.tombstones + self.decoders;
+        let truth = self.manifest + self.captions + self.vectors + self.tombstones + self.decoders + self.model;
         truth + self.graphs + self.catalogue
     }
 }
 
 /// A store in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct StoreStats {
     /// Version of the format on disk.
     pub format_version: u32,
@@ -90,7 +95,7 @@ pub struct StoreStats {
     pub advice: Option<String>,
 }
 
-impl Memory {
+impl Snapshot {
     /// The domains in the order of their creation.
     pub fn domains(&self) -> Vec<DomainStats> {
         let manifest = &self.0.manifest;
@@ -111,6 +116,16 @@ impl Memory {
         stats.collect()
     }
 
+    /// Distinct captions that take part, and the ingested rows that they stand for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) for an unknown domain.
+    pub fn counts(&self, scope: &Scope) -> Result<(u64, u64)> {
+        self.0.selected(scope)?;
+        let chosen = self.domains().into_iter().filter(|domain| scope.contains(&domain.name));
+        Ok(chosen.fold((0, 0), |(rows, all), domain| (rows + domain.captions, all + domain.occurrences)))
+    }
+
     /// The store in numbers.
     pub fn stats(&self) -> StoreStats {
         let (dir, manifest) = (self.dir(), &self.0.manifest);
@@ -118,7 +133,7 @@ impl Memory {
         let indexed = self.0.segments.iter().filter(|segment| segment.graph().is_some());
         let graphs = manifest.segments.iter().map(|segment| size_of_tree(&layout::graph(dir, segment.id)));
         StoreStats {
-            format_version: FORMAT_VERSION,
+            format_version: manifest.version(),
             commit: manifest.commit,
             space: manifest.space.clone(),
             domains: domains.len() as u64,
@@ -135,6 +150,7 @@ impl Memory {
                 graphs: graphs.sum(),
                 catalogue: size_of_tree(&layout::catalogue(dir)),
                 decoders: manifest.decoders.iter().map(|decoder| decoder.len).sum(),
+                model: manifest.model.iter().flat_map(|model| &model.files).map(|file| file.len).sum(),
             },
             decoders: self.decoders().to_vec(),
             advice: self.compaction_advice(),
@@ -152,9 +168,9 @@ impl Memory {
             let (name, removed, small) = (&domain.name, domain.removed, small(&domain.name));
             let share = removed as f64 / (domain.captions + removed).max(1) as f64;
             if share > WORTHWHILE_SHARE {
-                Some(format!("{:.0} % of the captions in {name} are removed: echoic compact", 100.0 * share))
+                Some(format!("{:.0} % of the captions in {name} are removed", 100.0 * share))
             } else if small > WORTHWHILE_SEGMENTS {
-                Some(format!("{name} has {small} small segments: echoic compact"))
+                Some(format!("{name} has {small} small segments"))
             } else {
                 None
             }

@@ -1,6 +1,6 @@
 //! A backup: the files of one commit, linked or copied to another folder, while a writer may go on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::memory::read::snapshot::missing_is_damage;
 use crate::memory::write::commit::{random_id, refuse_occupied, replace_manifest};
 use crate::memory::write::lock;
 use crate::memory::write::writer::leftovers;
-use crate::progress::{Phase, Progress, Stop};
+use crate::progress::Control;
 use crate::{Error, Result};
 
 /// How often a backup begins anew because a writer unlinked a file that was not linked yet.
@@ -19,6 +19,7 @@ const ATTEMPTS: usize = 16;
 
 /// What a backup took along.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BackedUp {
     /// The commit that the backup shows.
     pub commit: u64,
@@ -30,28 +31,30 @@ pub struct BackedUp {
     pub bytes: u64,
 }
 
-/// Makes a store of its own in `target`, which must not exist or be empty, with all that the newest commit of the store at `dir` holds:
-/// captions, vectors, graphs and decoders. The catalogue, with its history, is left to be built again.
-///
-/// No file of a store ever changes, so files are hard links where both folders are on one file system, and take no time and no space;
-/// elsewhere, or with `copy`, they are copied. Links share the fate of the store's blocks on a failing medium: to be safe from that,
-/// copy to another.
-///
-/// Interrupted, it leaves a folder without a manifest, which is no store, and can be started again.
-///
-/// # Errors
-/// [`Error::Input`] when the target is occupied; what [`crate::memory::Memory::open`] returns; [`Error::Io`]; [`Error::Interrupted`].
-pub fn backup(dir: &Path, target: &Path, copy: bool, progress: &dyn Progress, stop: &Stop) -> Result<BackedUp> {
+/// How the files come into a backup. No file of a store ever changes, so a link is as good as a copy, but for what happens to the medium.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackupMode {
+    /// Hard links where both folders are on one file system, which take no time and no space; copies elsewhere. Links share the fate of the
+    /// store's blocks on a failing medium.
+    #[default]
+    Link,
+    /// Copies, as a backup on another medium needs them.
+    Copy,
+}
+
+/// See [`Store::backup`](crate::Store::backup).
+pub(crate) fn backup(dir: &Path, target: &Path, mode: BackupMode, control: &Control<'_>) -> Result<BackedUp> {
     refuse_occupied(target)?;
     Manifest::read(dir)?;
-    for folder in [layout::segments(target), layout::decoders(target)] {
+    for folder in folders(dir).iter().zip(folders(target)).filter(|(from, _)| from.is_dir()).map(|(_, to)| to) {
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     }
     let _lock = lock::take(target)?;
     refuse_occupied(target)?;
     for _ in 0..ATTEMPTS {
         let manifest = Manifest::read(dir)?;
-        match take_files(dir, target, &manifest, copy, progress, stop) {
+        match take_files(dir, target, &manifest, mode, control) {
             Ok(taken) => {
                 finish(target, manifest)?;
                 return Ok(taken);
@@ -65,21 +68,25 @@ pub fn backup(dir: &Path, target: &Path, copy: bool, progress: &dyn Progress, st
     Err(Error::Internal("the store changed each time it was backed up".into()))
 }
 
+/// The folders of a store whose files a backup takes along.
+fn folders(dir: &Path) -> [PathBuf; 3] {
+    [layout::segments(dir), layout::decoders(dir), layout::model(dir)]
+}
+
 fn take_files(
     dir: &Path,
     target: &Path,
     manifest: &Manifest,
-    copy: bool,
-    progress: &dyn Progress,
-    stop: &Stop,
+    mode: BackupMode,
+    control: &Control<'_>,
 ) -> Result<BackedUp> {
     let mut taken = BackedUp { commit: manifest.commit, ..BackedUp::default() };
-    let decoders = manifest.decoders.iter().map(|decoder| layout::decoders(dir).join(&decoder.file));
-    let files: Vec<_> = manifest.segment_files(dir).into_iter().chain(decoders).collect();
-    let _phase = Phase::begin(progress, "backing up", Some(files.len() as u64));
+    let others = manifest.other_files(dir).into_iter().map(|(path, _)| path);
+    let files: Vec<_> = manifest.segment_files(dir).into_iter().chain(others).collect();
+    let _phase = control.begin("backing up", Some(files.len() as u64));
     for from in files {
-        stop.check()?;
-        progress.advance(1);
+        control.check()?;
+        control.advance(1);
         let is_graph = from.extension().is_some_and(|kind| kind == "graph");
         if is_graph && !from.exists() {
             continue;
@@ -88,7 +95,7 @@ fn take_files(
         // An earlier attempt may have left one.
         let _ = std::fs::remove_file(&to);
         match std::fs::hard_link(&from, &to) {
-            Ok(()) if !copy => taken.linked += 1,
+            Ok(()) if mode != BackupMode::Copy => taken.linked += 1,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::io("link", &from)(error)),
             _ => {
                 copy_durably(&from, &to)?;
@@ -113,8 +120,8 @@ fn finish(target: &Path, mut manifest: Manifest) -> Result<()> {
     for path in leftovers(target, &manifest) {
         std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
     }
-    for folder in [layout::segments(target), layout::decoders(target)] {
-        Disk.sync_folder(&folder).map_err(Error::io("flush", &folder))?;
+    for folder in folders(target).iter().filter(|folder| folder.is_dir()) {
+        Disk.sync_folder(folder).map_err(Error::io("flush", folder))?;
     }
     // From here on it has a history of its own, which no catalogue of the other may be taken for.
     manifest.store = random_id();

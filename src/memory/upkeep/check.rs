@@ -1,6 +1,7 @@
 //! Checking a store: every byte of truth against its checksum, everything derived against the truth.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -12,16 +13,17 @@ use crate::memory::catalogue::table::Catalogue;
 use crate::memory::format::captions::Captions;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::{Manifest, SegmentEntry};
+use crate::memory::format::storage::Disk;
 use crate::memory::format::tombstones::Tombstones;
 use crate::memory::format::vectors::Vectors;
 use crate::memory::nearest::graph::Graph;
 use crate::memory::nearest::walk;
 use crate::memory::nearest::width::{Breadth, LEAST_SLACK};
 use crate::memory::read::segment::Segment;
-use crate::memory::read::snapshot::{Memory, missing_is_damage};
+use crate::memory::read::snapshot::{Snapshot, missing_is_damage};
 use crate::memory::write::lock;
-use crate::memory::write::writer::leftovers;
-use crate::progress::{Phase, Progress, Stop};
+use crate::memory::write::writer::{Writer, leftovers};
+use crate::progress::Control;
 use crate::simd::Kernels;
 use crate::{Error, Result};
 
@@ -30,6 +32,7 @@ const ATTEMPTS: usize = 16;
 
 /// Something in a store that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Damage {
     /// The file.
     pub file: PathBuf,
@@ -55,8 +58,9 @@ impl Damage {
     }
 }
 
-/// What [`check`] found.
+/// What [`Store::check`](crate::Store::check) found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CheckReport {
     /// The commit that was checked; 0 when the manifest cannot be read.
     pub commit: u64,
@@ -78,7 +82,7 @@ pub struct CheckReport {
     pub leftovers: Vec<PathBuf>,
     /// What the catalogue is worth.
     pub catalogue: CatalogueState,
-    /// What [`repair`] did.
+    /// What [`Store::repair`](crate::Store::repair) did.
     pub repaired: Vec<String>,
 }
 
@@ -89,43 +93,34 @@ impl CheckReport {
     }
 }
 
-/// Reads all files of the newest commit and compares checksums, counts and references; looks every vector up through its graph;
-/// compares the catalogue with the segments, under the lock of the writer, unless one is at work. Changes nothing.
-///
-/// # Errors
-/// [`Error::NoStore`] and [`Error::Version`]; [`Error::Io`] when a file cannot be read for another reason than damage;
-/// [`Error::Interrupted`]. Damage is no error but part of the report.
-pub fn check(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckReport> {
-    let mut report = examine(dir, progress, stop)?;
+/// See [`Store::check`](crate::Store::check).
+pub(crate) fn check(dir: &Path, control: &Control<'_>) -> Result<CheckReport> {
+    let mut report = examine(dir, control)?;
     for _ in 1..ATTEMPTS {
         // A writer that went on meanwhile has unlinked files of the commit that we were looking at.
         let newer = Manifest::read(dir).is_ok_and(|manifest| manifest.commit != report.commit);
         if report.is_sound() || !newer {
             break;
         }
-        report = examine(dir, progress, stop)?;
+        report = examine(dir, control)?;
     }
     Ok(report)
 }
 
-/// Checks, then mends what can be mended without touching truth: removes leftovers, builds graphs and the catalogue again where they
-/// are damaged. The report is of a second check. Where truth is damaged nothing is changed.
-///
-/// # Errors
-/// As [`check`] and [`Memory::writer`].
-pub fn repair(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckReport> {
-    let before = check(dir, progress, stop)?;
+/// See [`Store::repair`](crate::Store::repair).
+pub(crate) fn repair(dir: &Path, control: &Control<'_>) -> Result<CheckReport> {
+    let before = check(dir, control)?;
     if before.damage.iter().any(|damage| !damage.derived) {
         return Ok(before);
     }
     let mut repaired: Vec<String> = Vec::new();
-    let mut writer = Memory::writer(dir)?;
+    let mut writer = Writer::open(dir, Arc::new(Disk))?;
     repaired.extend(before.leftovers.iter().map(|path| format!("removed {}", path.display())));
     let manifest = writer.snapshot()?.0.manifest.clone();
     let is_damaged = |path: &Path| before.damage.iter().any(|damage| damage.file == path);
     let graphs: Vec<u64> = manifest.segments.iter().map(|segment| segment.id).collect();
     let graphs: Vec<u64> = graphs.into_iter().filter(|id| is_damaged(&layout::graph(dir, *id))).collect();
-    writer.rebuild_graphs(&graphs, progress, stop)?;
+    writer.rebuild_graphs(&graphs, control)?;
     repaired.extend(graphs.iter().map(|id| format!("built {} again", layout::graph(dir, *id).display())));
     let outdated = matches!(before.catalogue, CatalogueState::Outdated(_) | CatalogueState::Absent);
     if outdated || is_damaged(&layout::catalogue(dir)) {
@@ -133,10 +128,10 @@ pub fn repair(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckR
         repaired.push(format!("built {} again", layout::catalogue(dir).display()));
     }
     drop(writer);
-    Ok(CheckReport { repaired, ..check(dir, progress, stop)? })
+    Ok(CheckReport { repaired, ..check(dir, control)? })
 }
 
-fn examine(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckReport> {
+fn examine(dir: &Path, control: &Control<'_>) -> Result<CheckReport> {
     let mut report = CheckReport {
         commit: 0,
         segments: 0,
@@ -160,25 +155,25 @@ fn examine(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckRepo
     report.commit = manifest.commit;
     report.segments = manifest.segments.len() as u64;
     report.leftovers = leftovers(dir, &manifest);
-    let files = (manifest.segments.len() + manifest.decoders.len()) as u64;
-    let phase = Phase::begin(progress, "checking", Some(files));
+    let others = manifest.other_files(dir);
+    let files = (manifest.segments.len() + others.len()) as u64;
+    let phase = control.begin("checking", Some(files));
     for entry in &manifest.segments {
-        stop.check()?;
+        control.check()?;
         segment_damage(dir, &manifest, entry, &mut report)?;
-        progress.advance(1);
+        control.advance(1);
     }
-    for decoder in &manifest.decoders {
-        stop.check()?;
-        report.bytes += decoder.len;
-        note(verify_decoder(dir, &decoder.file, &decoder.sha256), false, &mut report.damage)?;
-        progress.advance(1);
+    for (path, sha256) in &others {
+        control.check()?;
+        note(verify_hash(path, sha256, &mut report.bytes), false, &mut report.damage)?;
+        control.advance(1);
     }
     phase.end();
     if !report.is_sound() {
         return Ok(report);
     }
     // Each file is as it was written; now, whether they fit each other.
-    let memory = match Memory::assemble(dir, manifest, &[]) {
+    let memory = match Snapshot::assemble(dir, manifest, &[]) {
         Ok(memory) => memory,
         Err(error) => {
             report.damage.push(Damage::of(missing_is_damage(error), false)?);
@@ -190,7 +185,7 @@ fn examine(dir: &Path, progress: &dyn Progress, stop: &Stop) -> Result<CheckRepo
     report.occurrences = memory.domains().iter().map(|domain| domain.occurrences).sum();
     for segment in &memory.0.segments {
         note(memory.verify_repeats(segment), false, &mut report.damage)?;
-        report.walked += verify_graph(dir, segment, progress, stop, &mut report.damage)?;
+        report.walked += verify_graph(dir, segment, control, &mut report.damage)?;
     }
     if report.damage.iter().all(|damage| damage.derived) {
         report.catalogue = catalogue_state(&memory);
@@ -226,13 +221,7 @@ fn segment_damage(dir: &Path, manifest: &Manifest, entry: &SegmentEntry, report:
 }
 
 /// Checks the graph of a segment, if it has one, and looks every vector up through it; returns the number looked up.
-fn verify_graph(
-    dir: &Path,
-    segment: &Segment,
-    progress: &dyn Progress,
-    stop: &Stop,
-    damage: &mut Vec<Damage>,
-) -> Result<u64> {
+fn verify_graph(dir: &Path, segment: &Segment, control: &Control<'_>, damage: &mut Vec<Damage>) -> Result<u64> {
     let path = layout::graph(dir, segment.entry.id);
     let graph = match Graph::open(&path, &segment.vectors, segment.rows()) {
         Ok(Some(graph)) => graph,
@@ -246,7 +235,7 @@ fn verify_graph(
         damage.push(Damage::of(error, true)?);
         return Ok(0);
     }
-    let _phase = Phase::begin(progress, "walking the graph", Some(segment.live() as u64));
+    let _phase = control.begin("walking the graph", Some(segment.live() as u64));
     let vectors = segment.vectors.as_slice();
     let kernels = Kernels::get();
     let is_lost = |row: &usize| {
@@ -258,9 +247,9 @@ fn verify_graph(
     let rows: Vec<usize> = segment.live_rows().collect();
     let mut lost = Vec::new();
     for batch in rows.chunks(4096) {
-        stop.check()?;
+        control.check()?;
         lost.extend(batch.par_iter().copied().filter(is_lost).collect::<Vec<_>>());
-        progress.advance(batch.len() as u64);
+        control.advance(batch.len() as u64);
     }
     if let Some(first) = lost.first() {
         let found = format!("{} vectors that no walk finds, the first in row {first}", lost.len());
@@ -270,7 +259,7 @@ fn verify_graph(
 }
 
 /// Compares the catalogue with the segments. sled is opened under the writer's lock alone.
-fn catalogue_state(memory: &Memory) -> CatalogueState {
+fn catalogue_state(memory: &Snapshot) -> CatalogueState {
     if !layout::catalogue(memory.dir()).exists() {
         return CatalogueState::Absent;
     }
@@ -280,39 +269,41 @@ fn catalogue_state(memory: &Memory) -> CatalogueState {
     }
 }
 
-fn verify_decoder(dir: &Path, file: &str, sha256: &[u8; 32]) -> Result<()> {
-    let path = layout::decoders(dir).join(file);
-    let (found, _) = file::sha256_and_len(&path)?;
+/// Compares a whole file with its checksum, and counts its bytes.
+fn verify_hash(path: &Path, sha256: &[u8; 32], bytes: &mut u64) -> Result<()> {
+    let (found, len) = file::sha256_and_len(path)?;
+    *bytes += len;
     if found == *sha256 {
         return Ok(());
     }
-    Err(Error::damaged(&path, 0, format!("SHA-256 {}", hex(&found)), format!("SHA-256 {}", hex(sha256))))
+    Err(Error::damaged(path, 0, format!("SHA-256 {}", hex(&found)), format!("SHA-256 {}", hex(sha256))))
 }
 
-impl Memory {
+impl Snapshot {
     /// Reads all files of this snapshot and compares every checksum; returns what is damaged, nothing for a sound store. Unlike
-    /// [`check`], it looks at what this snapshot has open, and does not walk graphs.
+    /// [`Store::check`](crate::Store::check), it looks at what this snapshot has open, and does not walk graphs.
     ///
     /// # Errors
     /// [`Error::Io`] when a file cannot be read for another reason than damage.
-    pub fn verify(&self, progress: &dyn Progress) -> Result<Vec<Damage>> {
+    pub fn verify(&self, control: &Control<'_>) -> Result<Vec<Damage>> {
         let mut damage = Vec::new();
         let snapshot = &self.0;
-        let files = (snapshot.segments.len() + snapshot.manifest.decoders.len() + 1) as u64;
-        let _phase = Phase::begin(progress, "checking", Some(files));
+        let others = snapshot.manifest.other_files(self.dir());
+        let files = (snapshot.segments.len() + others.len() + 1) as u64;
+        let _phase = control.begin("checking", Some(files));
         note(Manifest::read(self.dir()).map(|_| ()), false, &mut damage)?;
-        progress.advance(1);
+        control.advance(1);
         for segment in &snapshot.segments {
             note(segment.captions.verify(), false, &mut damage)?;
             note(self.verify_repeats(segment), false, &mut damage)?;
             note(segment.vectors.verify(), false, &mut damage)?;
             let graph = Graph::open(&layout::graph(self.dir(), segment.entry.id), &segment.vectors, segment.rows());
             note(graph.and_then(|graph| graph.map_or(Ok(()), |graph| graph.verify())), true, &mut damage)?;
-            progress.advance(1);
+            control.advance(1);
         }
-        for decoder in &snapshot.manifest.decoders {
-            note(verify_decoder(self.dir(), &decoder.file, &decoder.sha256), false, &mut damage)?;
-            progress.advance(1);
+        for (path, sha256) in &others {
+            note(verify_hash(path, sha256, &mut 0), false, &mut damage)?;
+            control.advance(1);
         }
         Ok(damage)
     }

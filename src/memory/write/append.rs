@@ -8,13 +8,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::plan::{self, Decision, Plan};
-use super::writer::{Writer, remove_quietly};
+use super::writer::Writer;
 use crate::embedding::{is_unit, norm};
 use crate::memory::catalogue::pages;
 use crate::memory::format::captions::Record;
 use crate::memory::format::captions_writer::CaptionsWriter;
 use crate::memory::format::manifest::{DomainEntry, FileEntry, Manifest, SegmentEntry};
-use crate::memory::format::storage::Storage;
+use crate::memory::format::storage::{Storage, remove_quietly};
 use crate::memory::format::{layout, vectors};
 use crate::{Embeddings, Error, Result};
 
@@ -23,6 +23,7 @@ const BUFFER: usize = 64 << 10;
 
 /// What an append changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Appended {
     /// Captions that were not stored in the domain before.
     pub new: u64,

@@ -5,13 +5,20 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::lock;
+use super::model::ModelParts;
+use crate::error::{Hint, Topic};
 use crate::memory::format::manifest::Manifest;
 use crate::memory::format::storage::{Storage, write_durably};
 use crate::memory::format::{layout, limits};
 use crate::{EmbeddingSpace, Error, Result};
 
 /// Creates an empty store.
-pub(crate) fn create(dir: &Path, space: EmbeddingSpace, storage: &dyn Storage) -> Result<()> {
+pub(crate) fn create(
+    dir: &Path,
+    space: EmbeddingSpace,
+    model: Option<&ModelParts>,
+    storage: &dyn Storage,
+) -> Result<()> {
     limits::check_dim(space.dim)?;
     if space.model.is_empty() || space.model.len() > 4096 || space.sha256.len() > 64 {
         return Err(Error::input(
@@ -28,6 +35,7 @@ pub(crate) fn create(dir: &Path, space: EmbeddingSpace, storage: &dyn Storage) -
     // Two that create at once: the second finds the lock taken, or the store made.
     let _lock = lock::take(dir)?;
     refuse_occupied(dir)?;
+    let model = model.map(|parts| parts.write(dir, storage)).transpose()?;
     let manifest = Manifest {
         store: random_id(),
         commit: 0,
@@ -40,6 +48,7 @@ pub(crate) fn create(dir: &Path, space: EmbeddingSpace, storage: &dyn Storage) -
         segments: Vec::new(),
         tombstones: Vec::new(),
         decoders: Vec::new(),
+        model,
     };
     replace_manifest(dir, &manifest, storage)?;
     // The folder itself may be new, too.
@@ -65,7 +74,7 @@ pub(crate) fn refuse_occupied(dir: &Path) -> Result<()> {
     let subject = || dir.display().to_string();
     if layout::manifest(dir).exists() {
         return Err(Error::input(subject(), "a store", "a new or empty folder")
-            .with_hint("use it as it is, or choose another folder (`init` takes --store DIR)"));
+            .with_hint(Hint::about(Topic::StoreFolder, "use it as it is, or choose another folder")));
     }
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -74,13 +83,13 @@ pub(crate) fn refuse_occupied(dir: &Path) -> Result<()> {
     };
     for entry in entries {
         let name = entry.map_err(Error::io("read", dir))?.file_name();
-        if !["segments", "decoders", "lock", "manifest.new"].iter().any(|own| name == *own) {
+        if !["segments", "decoders", "model", "lock", "manifest.new"].iter().any(|own| name == *own) {
             return Err(Error::input(
                 subject(),
                 format!("{:?} in it", name.to_string_lossy()),
                 "a new or empty folder",
             )
-            .with_hint("choose another folder (`init` takes --store DIR)"));
+            .with_hint(Hint::about(Topic::StoreFolder, "choose another folder")));
         }
     }
     Ok(())

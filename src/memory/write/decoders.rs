@@ -1,15 +1,13 @@
 //! Decoders that the store keeps: files named by the manifest.
 
-use std::fs::File;
 use std::path::Path;
 
-use super::writer::{Writer, now, remove_quietly};
-use crate::digest::hex;
-use crate::file;
+use super::writer::{Writer, now};
 use crate::memory::format::manifest::DecoderRecord;
+use crate::memory::format::storage::{copy_durably, remove_quietly};
 use crate::memory::format::{layout, limits};
 use crate::memory::read::decoders::DecoderEntry;
-use crate::{Error, Result};
+use crate::{Error, Result, file};
 
 /// Longest details, as JSON.
 const DETAILS_BYTES: usize = 1024 * 1024;
@@ -19,7 +17,13 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Input`] for a name that is none or details over a megabyte, [`Error::Io`] when reading, writing or the commit fails.
-    pub fn publish_decoder(&mut self, name: &str, from: &Path, details: serde_json::Value) -> Result<DecoderEntry> {
+    pub fn publish_decoder(
+        &mut self,
+        name: &str,
+        from: impl AsRef<Path>,
+        details: serde_json::Value,
+    ) -> Result<DecoderEntry> {
+        let from = from.as_ref();
         self.check_poison()?;
         limits::check_name("decoder", name)?;
         let details = details.to_string();
@@ -31,11 +35,11 @@ impl Writer {
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         // Hashed first, because the name of the copy holds the hash; hashed again while copying, in case the file changes.
         let (sha256, len) = file::sha256_and_len(from)?;
-        let file_name = format!("{name}-{}.safetensors", &hex(&sha256)[..12]);
+        let file_name = layout::hashed_name(name, &sha256);
         let path = folder.join(&file_name);
         let published = self.memory.0.manifest.decoders.iter().any(|decoder| decoder.file == file_name);
         if !published {
-            self.copy_in(from, &path, &sha256)?;
+            copy_durably(from, &path, &sha256, &*self.storage)?;
         }
         let record =
             DecoderRecord { name: name.to_owned(), file: file_name.clone(), sha256, len, created: now(), details };
@@ -67,30 +71,5 @@ impl Writer {
         let folder = layout::decoders(self.memory.dir());
         old.iter().for_each(|file| remove_quietly(&folder.join(file), &*self.storage));
         Ok(())
-    }
-
-    /// Copies under another name first, so that a file with a decoder's name is whole.
-    fn copy_in(&self, from: &Path, to: &Path, sha256: &[u8; 32]) -> Result<()> {
-        let new = to.with_extension("safetensors.new");
-        let copied = (|| {
-            let mut out = self.storage.create(&new).map_err(Error::io("create", &new))?;
-            let mut source = File::open(from).map_err(Error::io("open", from))?;
-            let (found, _) = file::copy_hashed(&mut source, &mut out).map_err(Error::io("copy", from))?;
-            if found != *sha256 {
-                return Err(Error::input(
-                    from.display(),
-                    "a file that changes while it is copied",
-                    "a finished decoder",
-                ));
-            }
-            out.sync().map_err(Error::io("write", &new))?;
-            self.storage.rename(&new, to).map_err(Error::io("replace", to))?;
-            let folder = layout::decoders(self.memory.dir());
-            self.storage.sync_folder(&folder).map_err(Error::io("flush", &folder))
-        })();
-        copied.inspect_err(|_| {
-            remove_quietly(&new, &*self.storage);
-            remove_quietly(to, &*self.storage);
-        })
     }
 }

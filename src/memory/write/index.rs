@@ -9,8 +9,8 @@ use crate::memory::nearest::graph::{Graph, Parts};
 use crate::memory::nearest::graph_build;
 use crate::memory::read::planner;
 use crate::memory::read::segment::Segment;
-use crate::memory::read::snapshot::Memory;
-use crate::progress::{Progress, Stop};
+use crate::memory::read::snapshot::Snapshot;
+use crate::progress::Control;
 use crate::quiet::quietly;
 use crate::{Error, Result};
 
@@ -21,33 +21,30 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Interrupted`], or [`Error::Io`] when a graph cannot be written. The store is as good as before.
-    pub fn index(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
-        self.index_above(planner::GRAPH_ROWS, progress, stop)
+    pub fn index(&mut self, control: &Control<'_>) -> Result<usize> {
+        self.index_above(planner::GRAPH_ROWS, control)
     }
 
     /// [`Writer::index`] for segments of at least `rows` rows.
-    ///
-    /// # Errors
-    /// As [`Writer::index`].
-    pub fn index_above(&mut self, rows: usize, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+    pub(crate) fn index_above(&mut self, rows: usize, control: &Control<'_>) -> Result<usize> {
         self.check_poison()?;
         let wanting = |segment: &&Arc<Segment>| segment.rows() >= rows.max(1) && !segment.graph().is_some_and(is_sound);
         let wanting = self.memory.0.segments.iter().filter(wanting).map(Arc::clone).collect();
-        self.build_graphs(wanting, progress, stop)
+        self.build_graphs(wanting, control)
     }
 
     /// Builds the graphs of these segments again.
-    pub(crate) fn rebuild_graphs(&mut self, ids: &[u64], progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+    pub(crate) fn rebuild_graphs(&mut self, ids: &[u64], control: &Control<'_>) -> Result<usize> {
         self.check_poison()?;
         let named = self.memory.0.segments.iter().filter(|segment| ids.contains(&segment.entry.id));
         let named = named.map(Arc::clone).collect();
-        self.build_graphs(named, progress, stop)
+        self.build_graphs(named, control)
     }
 
-    fn build_graphs(&mut self, of: Vec<Arc<Segment>>, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+    fn build_graphs(&mut self, of: Vec<Arc<Segment>>, control: &Control<'_>) -> Result<usize> {
         let mut built = Vec::new();
         let result = of.iter().try_for_each(|segment| {
-            self.build_graph(segment, progress, stop)?;
+            self.build_graph(segment, control)?;
             built.push(segment.entry.id);
             Ok(())
         });
@@ -55,13 +52,13 @@ impl Writer {
             // Opened anew, the segments find their graphs; snapshots taken before go on as they were.
             let known = self.memory.0.segments.iter().filter(|segment| !built.contains(&segment.entry.id));
             let known: Vec<_> = known.map(Arc::clone).collect();
-            self.memory = Memory::assemble(&self.dir(), self.memory.0.manifest.clone(), &known)?;
+            self.memory = Snapshot::assemble(&self.dir(), self.memory.0.manifest.clone(), &known)?;
         }
         result.map(|()| built.len())
     }
 
-    fn build_graph(&self, segment: &Segment, progress: &dyn Progress, stop: &Stop) -> Result<()> {
-        let build = || graph_build::build(segment.vectors.as_slice(), self.space().dim, progress, stop);
+    fn build_graph(&self, segment: &Segment, control: &Control<'_>) -> Result<()> {
+        let build = || graph_build::build(segment.vectors.as_slice(), self.space().dim, control);
         // hnsw_rs asserts where it is surprised.
         let built =
             quietly(build).map_err(|reason| Error::Internal(format!("building the graph failed: {reason}")))??;

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::append::write_segment;
-use super::writer::{Writer, remove_quietly};
+use super::writer::Writer;
 use crate::memory::catalogue::lookup::Moved;
 use crate::memory::format::captions_writer::CaptionsWriter;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::{SegmentEntry, TombstoneEntry};
+use crate::memory::format::storage::remove_quietly;
 use crate::memory::format::tombstones::Tombstones;
 use crate::memory::format::vectors::Rows;
 use crate::memory::read::planner::GRAPH_ROWS;
 use crate::memory::read::segment::Segment;
-use crate::memory::read::snapshot::Memory;
-use crate::progress::{Phase, Progress, Stop};
+use crate::memory::read::snapshot::Snapshot;
+use crate::progress::Control;
 use crate::{Error, Result};
 
 /// Segments of one size class that are merged into one. A size class spans a factor of 8, so each merge lifts its rows into a higher
@@ -30,6 +31,7 @@ const FAN_IN_AT_APPEND: usize = 64;
 
 /// What [`Writer::compact`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Compacted {
     /// Removed captions whose space is free now.
     pub captions: u64,
@@ -49,14 +51,14 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Interrupted`] between two merges, [`Error::Damaged`] when a segment cannot be read, [`Error::Io`] when writing fails.
-    pub fn merge(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<usize> {
+    pub fn merge(&mut self, control: &Control<'_>) -> Result<usize> {
         self.check_poison()?;
         let mut merged = 0;
         while let Some(group) = self.crowded(FAN_IN) {
-            stop.check()?;
-            let _phase = Phase::begin(progress, "merging segments", Some(group.len() as u64));
+            control.check()?;
+            let _phase = control.begin("merging segments", Some(group.len() as u64));
             self.merge_group(&group)?;
-            progress.advance(group.len() as u64);
+            control.advance(group.len() as u64);
             merged += 1;
         }
         Ok(merged)
@@ -67,17 +69,17 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::merge`].
-    pub fn compact(&mut self, progress: &dyn Progress, stop: &Stop) -> Result<Compacted> {
+    pub fn compact(&mut self, control: &Control<'_>) -> Result<Compacted> {
         self.check_poison()?;
         let before = Size::of(&self.memory);
         let domains: Vec<u32> = self.memory.0.manifest.domains.iter().map(|domain| domain.id).collect();
-        let phase = Phase::begin(progress, "compacting", Some(domains.len() as u64));
+        let phase = control.begin("compacting", Some(domains.len() as u64));
         for domain in domains {
-            stop.check()?;
+            control.check()?;
             for group in self.compactable(domain) {
                 self.merge_group(&group)?;
             }
-            progress.advance(1);
+            control.advance(1);
         }
         phase.end();
         let after = Size::of(&self.memory);
@@ -248,7 +250,7 @@ struct Size {
 }
 
 impl Size {
-    fn of(memory: &Memory) -> Self {
+    fn of(memory: &Snapshot) -> Self {
         let manifest = &memory.0.manifest;
         let segments = manifest.segments.iter().map(|segment| segment.captions.len + segment.vectors.len);
         Self {

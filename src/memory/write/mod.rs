@@ -6,6 +6,7 @@ pub(crate) mod decoders;
 pub(crate) mod index;
 pub(crate) mod lock;
 pub(crate) mod merge;
+pub(crate) mod model;
 pub(crate) mod plan;
 pub(crate) mod remove;
 pub(crate) mod writer;

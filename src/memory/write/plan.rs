@@ -49,6 +49,7 @@ impl Ordinals {
 
 /// What a row changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decision {
     /// A new caption, whose embedding is the given row of the matrix that [`append`](crate::memory::Writer::append) takes.
     New(usize),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::append::write_segment;
 use super::writer::Writer;
+use crate::error::Missing;
 use crate::memory::format::captions::Record;
 use crate::memory::format::captions_writer::CaptionsWriter;
 use crate::memory::format::layout;
@@ -17,6 +18,7 @@ use crate::{Error, Result};
 
 /// What a removal took away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Removed {
     /// Captions that are gone.
     pub captions: u64,
@@ -59,7 +61,7 @@ impl Writer {
         let mut removed = Removed::default();
         for id in ids {
             let found = self.memory.0.find(*id);
-            let unknown = || Error::NotFound { kind: "caption", name: id.to_string(), known: Vec::new() };
+            let unknown = || Error::NotFound { kind: Missing::Caption, name: id.to_string(), known: Vec::new() };
             let (segment, row) = found.ok_or_else(unknown)?;
             if rows.entry(segment.entry.id).or_default().insert(row) {
                 removed.captions += 1;

@@ -13,9 +13,9 @@ use crate::memory::catalogue::stored::{Known, Occurrence, Stored};
 use crate::memory::catalogue::table::{Catalogue, HistoryEntry, Trouble};
 use crate::memory::format::layout;
 use crate::memory::format::manifest::Manifest;
-use crate::memory::format::storage::{Disk, Storage};
+use crate::memory::format::storage::{Storage, remove_quietly};
 use crate::memory::read::segment::Segment;
-use crate::memory::read::snapshot::Memory;
+use crate::memory::read::snapshot::Snapshot;
 use crate::{EmbeddingSpace, Error, Result};
 
 /// Writes to a store. Everything that it acknowledges is durable; [`Writer::snapshot`] shows it.
@@ -23,7 +23,7 @@ use crate::{EmbeddingSpace, Error, Result};
 /// After a commit that failed it refuses further work with [`Error::Poisoned`]: what the disk holds is then one of two commits, both
 /// sound, and opening the store again finds out which.
 pub struct Writer {
-    pub(crate) memory: Memory,
+    pub(crate) memory: Snapshot,
     pub(crate) storage: Arc<dyn Storage>,
     catalogue: Mutex<Catalogue>,
     poisoned: bool,
@@ -33,34 +33,13 @@ pub struct Writer {
     _lock: Lock,
 }
 
-impl Memory {
-    /// Creates an empty store in `dir`, which must not exist or be empty.
-    ///
-    /// # Errors
-    /// [`Error::Input`] when the folder holds something already or the space is not usable, [`Error::Io`] when it cannot be written.
-    pub fn create(dir: &Path, space: EmbeddingSpace) -> Result<()> {
-        commit::create(dir, space, &Disk)
-    }
-
-    /// Opens the store for writing; there can be one writer at a time.
-    ///
-    /// # Errors
-    /// [`Error::Locked`] when there is a writer already, and what [`Memory::open`] returns.
-    pub fn writer(dir: &Path) -> Result<Writer> {
-        Writer::open(dir, Arc::new(Disk))
-    }
-}
-
 impl Writer {
-    /// Opens a store for writing through a storage of your own; see [`Memory::writer`].
-    ///
-    /// # Errors
-    /// As [`Memory::writer`].
-    pub fn open(dir: &Path, storage: Arc<dyn Storage>) -> Result<Self> {
+    /// Opens a store for writing.
+    pub(crate) fn open(dir: &Path, storage: Arc<dyn Storage>) -> Result<Self> {
         // Before the lock file is made: a wrong path must not leave a file behind.
         Manifest::read(dir)?;
         let lock = lock::take(dir)?;
-        let memory = Memory::open(dir)?;
+        let memory = Snapshot::open(dir)?;
         remove_leftovers(&memory, &*storage);
         let catalogue = Mutex::new(Catalogue::open(&memory)?);
         let last_removal = memory.commit();
@@ -76,7 +55,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Poisoned`] after a failed commit.
-    pub fn snapshot(&self) -> Result<Memory> {
+    pub fn snapshot(&self) -> Result<Snapshot> {
         self.check_poison()?;
         Ok(self.memory.clone())
     }
@@ -120,7 +99,7 @@ impl Writer {
         manifest.commit += 1;
         let dir = self.dir();
         let replaced = commit::replace_manifest(&dir, &manifest, &*self.storage);
-        let done = replaced.and_then(|()| Memory::assemble(&dir, manifest, &self.memory.0.segments));
+        let done = replaced.and_then(|()| Snapshot::assemble(&dir, manifest, &self.memory.0.segments));
         match done {
             Ok(memory) => {
                 let old = std::mem::replace(&mut self.memory, memory);
@@ -242,17 +221,8 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// Removes a file that nobody refers to; if that fails, the next writer will.
-pub(crate) fn remove_quietly(path: &Path, storage: &dyn Storage) {
-    match storage.remove(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => tracing::debug!("cannot remove {}: {error}", path.display()),
-    }
-}
-
 /// Removes what a crashed writer left: files of ours that the manifest does not name. Others' files are not touched.
-fn remove_leftovers(memory: &Memory, storage: &dyn Storage) {
+fn remove_leftovers(memory: &Snapshot, storage: &dyn Storage) {
     let (dir, manifest) = (memory.dir(), &memory.0.manifest);
     leftovers(dir, manifest).iter().for_each(|path| remove_quietly(path, storage));
 }
@@ -265,8 +235,11 @@ pub(crate) fn leftovers(dir: &Path, manifest: &Manifest) -> Vec<PathBuf> {
     let decoders = names_in(&layout::decoders(dir)).into_iter().filter(|name| layout::is_decoder_file(name));
     let decoders = decoders.filter(|name| !manifest.decoders.iter().any(|decoder| decoder.file == *name));
     let decoders = decoders.map(|name| layout::decoders(dir).join(name));
+    let is_ours = |path: &PathBuf| manifest.other_files(dir).iter().any(|(named, _)| named == path);
+    let model = names_in(&layout::model(dir)).into_iter().filter(|name| layout::is_model_file(name));
+    let model: Vec<_> = model.map(|name| layout::model(dir).join(name)).filter(|path| !is_ours(path)).collect();
     let manifest = Some(layout::manifest_new(dir)).filter(|path| path.exists());
-    let mut found: Vec<PathBuf> = segments.chain(decoders).chain(manifest).collect();
+    let mut found: Vec<PathBuf> = segments.chain(decoders).chain(model).chain(manifest).collect();
     found.sort();
     found
 }

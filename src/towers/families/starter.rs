@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::spec::{Family, FamilySpec};
-use crate::audio::{Clip, MelParameters};
+use crate::audio::{Audio, Clip, Facts, MelParameters};
 use crate::formats::checkpoint::Checkpoint;
-use crate::towers::dual_encoder::{Heard, Towers, get_or_load};
+use crate::towers::dual_encoder::{Towers, Window, get_or_load};
 use crate::towers::encoders::bert::{Bert, BertConfig, Readout};
 use crate::towers::encoders::sfx::Sfx;
 use crate::towers::features::Features;
@@ -92,20 +92,25 @@ impl Towers for Starter {
         Features::Maps(Pooling::DEFAULT)
     }
 
-    fn hear(&self, path: &Path, kind: Features, take: &mut dyn FnMut(Heard) -> Result<()>) -> Result<Clip> {
+    fn for_each_window(
+        &self,
+        audio: Audio<'_>,
+        kind: Features,
+        take: &mut dyn FnMut(Window) -> Result<()>,
+    ) -> Result<Facts> {
         let Features::Maps(pooling) = kind else {
             return Err(Error::Internal("the starter has no audio embedding of its own".into()));
         };
         let parameters = MelParameters::SFX;
-        let clip = Clip::open_in_band(path, parameters.sample_rate, BAND)?;
+        let clip = Clip::open_in_band(audio, parameters.sample_rate, BAND)?;
         let seconds = |frame: u64| {
             let at = frame as f64 * parameters.hop as f64 / f64::from(parameters.sample_rate);
             at.min(clip.seconds())
         };
         windows::for_each(&clip, self.audio()?, |frames, maps| {
-            take(Heard { start: seconds(frames.start), end: seconds(frames.end), features: pooling.pool(maps) })
+            take(Window { start: seconds(frames.start), end: seconds(frames.end), features: pooling.pool(maps) })
         })?;
-        Ok(clip)
+        Ok(clip.facts())
     }
 
     fn load_audio(&self) -> Result<()> {

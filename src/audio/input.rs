@@ -1,0 +1,64 @@
+//! What can be listened to: files, and sounds in memory.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// A sound to listen to: a file, the bytes of one, or samples.
+///
+/// ```
+/// use echoic::audio::Audio;
+///
+/// let file = Audio::from("rain.flac");
+/// let tone: Vec<f32> = (0..16_000).map(|i| (i as f32 * 0.05).sin()).collect();
+/// let samples = Audio::samples(&tone, 16_000);
+/// # let _ = (file, samples);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Audio<'a>(pub(super) Input<'a>);
+
+#[derive(Debug, Clone)]
+pub(super) enum Input<'a> {
+    File(&'a Path),
+    Bytes { name: String, bytes: Arc<[u8]> },
+    Samples { samples: &'a [f32], rate: u32 },
+}
+
+impl<'a> Audio<'a> {
+    /// Mono samples, full scale 1, at `rate` Hz.
+    pub fn samples(samples: &'a [f32], rate: u32) -> Self {
+        Self(Input::Samples { samples, rate })
+    }
+
+    /// The bytes of an audio file, in any format that files are read in; errors name it `name`.
+    pub fn bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self(Input::Bytes { name: name.into(), bytes: bytes.into() })
+    }
+
+    /// Reads an audio file from anywhere, whole, into memory; errors name it `name`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when reading fails.
+    pub fn read(name: impl Into<String>, mut reader: impl Read) -> Result<Self> {
+        let (name, mut bytes) = (name.into(), Vec::new());
+        reader.read_to_end(&mut bytes).map_err(Error::io("read", &name))?;
+        Ok(Self::bytes(name, bytes))
+    }
+
+    /// What errors and answers call it.
+    pub fn name(&self) -> String {
+        match &self.0 {
+            Input::File(path) => path.display().to_string(),
+            Input::Bytes { name, .. } => name.clone(),
+            Input::Samples { samples, rate } => format!("{} samples at {rate} Hz", samples.len()),
+        }
+    }
+}
+
+impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Audio<'a> {
+    fn from(path: &'a P) -> Self {
+        Self(Input::File(path.as_ref()))
+    }
+}

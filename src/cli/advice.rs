@@ -1,0 +1,51 @@
+//! What the command line adds to an error: how that is done here which the library advises, and the exit code.
+
+use echoic::Error;
+use echoic::error::{Hint, Topic};
+
+/// What to do about an error, in commands and options.
+pub fn hint(error: &Error) -> Option<String> {
+    error.hint().map(|hint| worded(&hint))
+}
+
+/// A hint with the command or option that it speaks of.
+fn worded(hint: &Hint) -> String {
+    let command = match hint.topic() {
+        None => return hint.to_string(),
+        Some(Topic::CreateStore) => "create one with `echoic init`, or name another with --store".to_owned(),
+        Some(Topic::StoreFolder) => format!("{hint} (--store DIR)"),
+        Some(Topic::CreateStoreForModel) => format!("{hint} (`echoic init --model`)"),
+        Some(Topic::Ingest) => format!("{hint}: echoic ingest FILE --domain NAME"),
+        Some(Topic::CorpusFormat) => format!("{hint} (--format FORMAT)"),
+        Some(Topic::CaptionColumn) => format!("{hint} (--column NAME)"),
+        Some(Topic::Train) => format!("{hint}: echoic train"),
+        Some(Topic::TrainingName) => format!("{hint} (--name NAME)"),
+        Some(Topic::ExactProjection) => format!("{hint} (--exact)"),
+        Some(Topic::Embeddings) => format!("{hint} (--embedding FILE.npy; `ingest` takes --embeddings FILE.npy)"),
+        Some(Topic::Align) => format!("{hint}: echoic align PAIRS.csv --out FILE, then echoic init --adapter FILE"),
+        Some(Topic::LearningRate) => format!("{hint} (--learning-rate LR)"),
+        Some(Topic::Pull { from, keep_as }) => format!("{hint}: {}", pull(from, keep_as.as_deref())),
+        Some(Topic::PullAgain { name, from }) => {
+            let keep_as = (name != from).then_some(name.as_str());
+            format!("{hint}: echoic models remove {name}; {}", pull(from, keep_as))
+        }
+        Some(Topic::VerifyModel) => format!("{hint} (`echoic models verify NAME`)"),
+        Some(Topic::CheckpointFile) => format!("{hint} (--file PATH)"),
+        Some(Topic::ModelName) => format!("{hint} (--as NAME)"),
+        Some(Topic::PairColumns) => format!("{hint}; see `echoic align --help`"),
+        Some(_) => hint.to_string(),
+    };
+    command
+}
+
+fn pull(from: &str, keep_as: Option<&str>) -> String {
+    match keep_as {
+        Some(name) => format!("echoic models pull {from} --as {name}"),
+        None => format!("echoic models pull {from}"),
+    }
+}
+
+/// 1 for what the user can mend, 2 for the unexpected.
+pub fn exit_code(error: &Error) -> u8 {
+    if matches!(error, Error::Tensor(_) | Error::Internal(_)) { 2 } else { 1 }
+}

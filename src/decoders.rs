@@ -1,0 +1,133 @@
+//! The decoders that a store keeps: listed, chosen, loaded, removed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::decoder::{Decoder, WorkFolder};
+use crate::error::{Hint, Topic};
+use crate::memory::{DecoderEntry, Snapshot, Store, check_name};
+use crate::{Error, Result};
+
+/// The folder in which a decoder of this name trains: its resumable state and its log.
+pub fn work_folder(store: impl AsRef<Path>, name: &str) -> PathBuf {
+    store.as_ref().join("decoders").join(name)
+}
+
+/// Whether the training that made a decoder came to its end.
+pub fn is_finished(decoder: &DecoderEntry) -> bool {
+    decoder.details["report"]["interrupted"] != true
+}
+
+/// The decoder that captions are written with where none is named: the newest; one whose training was interrupted comes behind all finished
+/// ones. `None` where there is none.
+pub fn default_decoder(snapshot: &Snapshot) -> Option<&DecoderEntry> {
+    snapshot.decoders().iter().max_by_key(|decoder| (is_finished(decoder), decoder.created))
+}
+
+/// Loads a decoder of the store: the named one, or [`default_decoder`]'s. One that was removed, or trained anew, since the snapshot was taken
+/// is looked for in the newest commit.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none of that name; [`Error::Input`] when there is none at all.
+pub fn load(snapshot: &Snapshot, name: Option<&str>) -> Result<Decoder> {
+    match load_committed(snapshot, name) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            load_committed(&Store::open(snapshot.dir())?.snapshot()?, name)
+        }
+        outcome => outcome,
+    }
+}
+
+/// [`load`] from the very commit that was opened.
+fn load_committed(snapshot: &Snapshot, name: Option<&str>) -> Result<Decoder> {
+    let chosen = name.or_else(|| default_decoder(snapshot).map(|decoder| decoder.name.as_str()));
+    let name = chosen.ok_or_else(|| {
+        Error::input(snapshot.dir().display(), "no decoder", "a store with a trained decoder")
+            .with_hint(Hint::about(Topic::Train, "train one from the stored texts"))
+    })?;
+    Decoder::load(snapshot.decoder_path(name)?)
+}
+
+/// A decoder in a few facts, as its training noted them. What it did not note, of a decoder published by other means, is `None`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DecoderSummary {
+    /// Its name.
+    pub name: String,
+    /// True for the one that [`default_decoder`] names.
+    pub default: bool,
+    /// False where its training was stopped before the end.
+    pub finished: bool,
+    /// The domains that it was trained on; `None` for all that there were.
+    pub domains: Option<Vec<String>>,
+    /// Distinct captions that it was trained on, those held out included.
+    pub captions: Option<u64>,
+    /// Shape and recipe.
+    pub preset: Option<String>,
+    /// Tokens that it knows.
+    pub vocabulary: Option<u64>,
+    /// Epochs that were finished.
+    pub epochs: Option<u64>,
+    /// Validation loss of the best of them, in nats a token.
+    pub validation_loss: Option<f64>,
+    /// Length of its file.
+    pub bytes: u64,
+    /// When it was published, in seconds since 1970.
+    pub created: u64,
+}
+
+/// The published decoders in the order in which they were published.
+pub fn summaries(snapshot: &Snapshot) -> Vec<DecoderSummary> {
+    let default = default_decoder(snapshot).map(|decoder| decoder.name.as_str());
+    let summary = |decoder: &DecoderEntry| {
+        let (details, report) = (&decoder.details, &decoder.details["report"]);
+        let names = |all: &Vec<Value>| all.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
+        DecoderSummary {
+            name: decoder.name.clone(),
+            default: default == Some(decoder.name.as_str()),
+            finished: is_finished(decoder),
+            domains: details["domains"].as_array().map(names),
+            captions: details["captions"].as_u64(),
+            preset: details["preset"].as_str().map(str::to_owned),
+            vocabulary: report["vocabulary"].as_u64(),
+            epochs: report["epochs"].as_u64(),
+            validation_loss: report["validation_loss"].as_f64(),
+            bytes: decoder.bytes,
+            created: decoder.created,
+        }
+    };
+    snapshot.decoders().iter().map(summary).collect()
+}
+
+/// What the removal of a decoder took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RemovedDecoder {
+    /// False where there was only the work folder of a training that had never published one.
+    pub published: bool,
+    /// Bytes of the decoder and of its work folder.
+    pub bytes: u64,
+}
+
+/// Removes the decoder `name` from a store, with the folder that it trained in: it cannot be resumed afterwards. Whoever has
+/// loaded the decoder goes on writing captions with it.
+///
+/// # Errors
+/// [`Error::NotFound`] with the names that there are; [`Error::Training`] while a decoder of this name is being trained; what
+/// [`Store::writer`] and [`Writer::remove_decoder`](crate::Writer::remove_decoder) return.
+pub fn remove(store: &Store, name: &str) -> Result<RemovedDecoder> {
+    check_name("decoder", name)?;
+    let work = work_folder(store.dir(), name);
+    // Before the store is opened for writing, which would be in the way of a training that wants to publish.
+    let folder = if work.is_dir() { Some(WorkFolder::take(&work)?) } else { None };
+    let mut writer = store.writer()?;
+    let bytes = writer.snapshot()?.decoders().iter().find(|decoder| decoder.name == name).map(|decoder| decoder.bytes);
+    match writer.remove_decoder(name) {
+        Err(Error::NotFound { .. }) if folder.is_some() => {}
+        outcome => outcome?,
+    }
+    let freed = folder.map_or(0, WorkFolder::remove);
+    Ok(RemovedDecoder { published: bytes.is_some(), bytes: bytes.unwrap_or(0) + freed })
+}

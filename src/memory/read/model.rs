@@ -1,0 +1,51 @@
+//! What a commit says of the model that the store is bound to.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::digest::hex;
+use crate::memory::format::layout;
+use crate::memory::format::manifest::ModelRecord;
+
+/// What belongs to the model and lies in the store, as its maker noted it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ModelEntry {
+    /// What the model is and how to get it again.
+    pub details: serde_json::Value,
+    /// Its files.
+    pub files: Vec<ModelFile>,
+}
+
+/// A file that belongs to the model, such as its adapter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ModelFile {
+    /// What it is to the model: `adapter`.
+    pub role: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+impl ModelEntry {
+    pub(crate) fn from_record(dir: &Path, record: &ModelRecord) -> Self {
+        let files = record.files.iter().map(|file| ModelFile {
+            role: file.role.clone(),
+            path: layout::model(dir).join(&file.file),
+            sha256: hex(&file.sha256),
+            bytes: file.len,
+        });
+        let details = serde_json::from_str(&record.details).unwrap_or(serde_json::Value::Null);
+        Self { details, files: files.collect() }
+    }
+
+    /// The file with this role.
+    pub fn file(&self, role: &str) -> Option<&ModelFile> {
+        self.files.iter().find(|file| file.role == role)
+    }
+}
