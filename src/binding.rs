@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::error::{Hint, Topic};
 use crate::memory::{ModelFile, ModelParts, Snapshot, Store, Writer};
 use crate::models::{self, STARTER, parts_by_name_or_weights, shipped_adapter};
@@ -109,13 +111,20 @@ fn parts_of(clap: &Clap) -> Result<Option<ModelParts>> {
     Ok(Some(ModelParts { details, files: files.into_iter().collect() }))
 }
 
-/// The adapter that a store keeps.
+/// The adapter that a store keeps. What the manifest says of the file is compared before the file is believed.
 fn load_adapter(file: &ModelFile) -> Result<Adapter> {
-    let adapter = Adapter::load(&file.path)?;
-    if adapter.sha256() == file.sha256 {
-        return Ok(adapter);
+    let path = &file.path;
+    let bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::damaged(path, 0, "no file", "the file that the manifest names"));
+        }
+        read => read.map_err(Error::io("read", path))?,
+    };
+    let found = hex(&Sha256::digest(&bytes));
+    if found != file.sha256 {
+        return Err(Error::damaged(path, 0, format!("SHA-256 {found}"), format!("SHA-256 {}", file.sha256)));
     }
-    Err(Error::damaged(&file.path, 0, format!("SHA-256 {}", adapter.sha256()), format!("SHA-256 {}", file.sha256)))
+    Adapter::from_bytes(&bytes, &path.display().to_string())
 }
 
 /// Says of a model that is missing where it came from.
