@@ -138,7 +138,10 @@ fn with_origin(error: Error, details: &Value) -> Error {
     };
     let weights = strings(&details["weights"]).join(", ");
     let reason = format!("it is not here under its name, and no installed model has its weights (SHA-256 {weights})");
-    let words = format!("the store was made with the model from {from}: get it again");
+    let is_gone = source["kind"] == "local" && !Path::new(&from).exists();
+    let advice = if is_gone { "put it back, or get it from where it is now" } else { "get it again" };
+    let words = format!("the store was made with the model from {from}: {advice}");
+    let from = if is_gone { "FOLDER".to_owned() } else { from };
     let hint = Hint::about(Topic::Pull { from, keep_as: Some(kept_name(model)) }, words);
     Error::ModelMissing { model: model.clone(), reason, hint }
 }
