@@ -40,7 +40,11 @@ pub fn keep_model(writer: &mut Writer, clap: &Clap) -> Result<bool> {
     if clap.space() != writer.space() {
         return Err(Error::SpaceMismatch { store: writer.space().to_string(), given: clap.space().to_string() });
     }
-    match parts_of(clap)?.filter(|_| writer.snapshot().is_ok_and(|snapshot| snapshot.model().is_none())) {
+    // Where something is kept, the model may have been found by its weights and be no more where its name says.
+    if writer.snapshot()?.model().is_some() {
+        return Ok(false);
+    }
+    match parts_of(clap)? {
         Some(parts) => writer.keep_model(&parts).map(|()| true),
         None => Ok(false),
     }
