@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Missing;
 use crate::{Error, Result};
 
 /// A ready-made shape and training recipe.
@@ -87,7 +88,10 @@ impl FromStr for Preset {
         match name {
             "small" => Ok(Self::Small),
             "paper" => Ok(Self::Paper),
-            _ => Err(Error::input("preset", name, "small or paper")),
+            _ => {
+                let known = [Self::Small, Self::Paper].map(|preset| preset.to_string()).to_vec();
+                Err(Error::NotFound { kind: Missing::Preset, name: name.to_owned(), known })
+            }
         }
     }
 }
