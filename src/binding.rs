@@ -150,11 +150,15 @@ fn with_origin(error: Error, details: &Value) -> Error {
     Error::ModelMissing { model: model.clone(), reason, hint }
 }
 
-/// A name to keep a model under: its own, or the last part of its path.
+/// A name to keep a model under: its own, or the last part of its path with dashes where no name has what is there. Which it is does not matter:
+/// the model is looked for by its weights.
 fn kept_name(model: &str) -> String {
     let path = Path::new(model);
-    let last = path.file_stem().and_then(|name| name.to_str()).filter(|_| path.is_absolute());
-    last.unwrap_or(model).to_owned()
+    let Some(last) = path.file_stem().filter(|_| path.is_absolute()) else { return model.to_owned() };
+    let last = last.to_string_lossy();
+    let words = last.trim_start_matches('.').split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')));
+    let name = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    if name.is_empty() { "model".to_owned() } else { name }
 }
 
 fn text(value: &Value) -> &str {

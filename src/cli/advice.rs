@@ -39,6 +39,9 @@ fn worded(hint: &Hint) -> String {
 }
 
 fn pull(from: &str, keep_as: Option<&str>) -> String {
+    // A path may hold anything, and what is advised shall work as it stands there.
+    let is_plain = from.chars().all(|c| c.is_alphanumeric() || "/._-@:+".contains(c));
+    let from = if is_plain { from.to_owned() } else { format!("'{}'", from.replace('\'', "'\\''")) };
     match keep_as {
         Some(name) => format!("echoic models pull {from} --as {name}"),
         None => format!("echoic models pull {from}"),
