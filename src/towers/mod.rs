@@ -1,14 +1,14 @@
 //! The frozen towers that embed texts and audio into one space.
 //!
-//! [`Clap`] is the way in: it loads a model by name or from a folder, and embeds texts and audio files. A [`family::Family`] is told by the
-//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`) and GPT-2 (`gpt2`), audio towers [`cnn14`], [`htsat`] and the starter's [`sfx`],
+//! [`Clap`] is the way in: it loads a model by name or from a folder, and embeds texts and audio files. A [`Family`] is told by the
+//! tensors of a checkpoint. Text towers are kinds of BERT (`bert`) and GPT-2 (`gpt2`), audio towers `cnn14`, `htsat` and the starter's `sfx`,
 //! which an [`adapter`] joins to its text tower. All run on the product in `gemm`, whose results do not depend on batches or threads.
 //!
 //! ```no_run
 //! # fn main() -> echoic::Result<()> {
-//! let clap = echoic::clap::Clap::load("starter")?;
+//! let clap = echoic::Clap::load("starter")?;
 //! let texts = clap.embed_texts(&["A dog barks.", "Rain falls on a roof."])?;
-//! let audio = clap.embed_audio("bark.wav".as_ref())?;
+//! let audio = clap.embed_audio("bark.wav")?;
 //! for (index, text) in texts.rows().enumerate() {
 //!     println!("{index}: {:.3}", echoic::embedding::dot(text, &audio.embedding));
 //! }
