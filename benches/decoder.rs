@@ -4,16 +4,14 @@ use std::{hint::black_box, path::Path, time::Duration};
 
 use candle_core::{D, Device, Tensor, Var};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use echoic::{
-    EmbeddingSpace, Embeddings,
-    bridge::{Scored, project, project_all},
-    decoder::{Decoder, GenerateOptions, Preset, TrainOptions, TrainingSet, TrainingText, ops, train},
-    embedding::{dot, normalize},
-    progress::Stop,
-};
+use echoic::bridge::{Scored, project, project_all};
+use echoic::decoder::{Decoder, GenerateOptions, Preset, TrainOptions, TrainingSet, TrainingText, train};
+use echoic::embedding::{dot, normalize};
+use echoic::internals::ops;
+use echoic::progress::Control;
+use echoic::{EmbeddingSpace, Embeddings, Tokenizer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tokenizers::Tokenizer;
 
 fn unit_rows(rows: usize, dim: usize) -> Embeddings {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -68,7 +66,8 @@ fn corpus(texts: usize, words: usize) -> (TrainingSet, Tokenizer) {
     });
     let embeddings = unit_rows(texts.len(), 384);
     let space = EmbeddingSpace { model: "bench".into(), sha256: String::new(), dim: 384 };
-    let tokenizer = Tokenizer::from_bytes(json.to_string()).expect("the tokenizer is well-formed");
+    let tokenizer =
+        Tokenizer::from_json("the bench's tokenizer", json.to_string()).expect("the tokenizer is well-formed");
     (TrainingSet { texts, embeddings, space }, tokenizer)
 }
 

@@ -11,9 +11,9 @@ use std::ops::{AddAssign, Sub};
 use std::time::Instant;
 
 use echoic::ingest::CHUNK_ROWS;
-use echoic::memory::{RowKey, Snapshot, Writer};
-use echoic::progress::Stop;
-use echoic::{EmbeddingSpace, Embeddings};
+use echoic::memory::RowKey;
+use echoic::progress::Control;
+use echoic::{EmbeddingSpace, Embeddings, Store, Writer};
 use processor::processor_seconds;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -68,8 +68,8 @@ fn main() {
     let (total, dim) = (numbers.next().unwrap_or(2_000_000), numbers.next().unwrap_or(16));
     let guard = tempfile::tempdir().unwrap();
     let dir = guard.path().join("store");
-    Store::create(&dir, EmbeddingSpace::external(dim)).unwrap();
-    let mut writer = Store::open(&dir).unwrap().writer().unwrap();
+    let store = Store::create(&dir, EmbeddingSpace::external(dim)).unwrap();
+    let mut writer = store.writer().unwrap();
     let (mut rng, start) = (ChaCha8Rng::seed_from_u64(1), Instant::now());
     println!(
         "| rows from | to | processor µs a row | of it to plan | µs a row by the clock | segments | slowest commit, ms | a block for each quarter of a processor µs |"
@@ -110,11 +110,11 @@ fn main() {
     let removed = timed(&mut || _ = writer.remove_captions(&(1..=1000).collect::<Vec<u64>>()).unwrap());
     let mut open_writer = Some(writer);
     let close = timed(&mut || drop(open_writer.take()));
-    let bytes = Store::open(&dir).unwrap().snapshot().unwrap().stats().bytes.catalogue;
-    let open = timed(&mut || _ = Store::open(&dir).unwrap().snapshot().unwrap());
-    let reopen = timed(&mut || drop(Store::open(&dir).unwrap().writer().unwrap()));
+    let bytes = store.snapshot().unwrap().stats().bytes.catalogue;
+    let open = timed(&mut || _ = store.snapshot().unwrap());
+    let reopen = timed(&mut || drop(store.writer().unwrap()));
     std::fs::remove_dir_all(dir.join("catalogue")).unwrap();
-    let rebuild = timed(&mut || drop(Store::open(&dir).unwrap().writer().unwrap()));
+    let rebuild = timed(&mut || drop(store.writer().unwrap()));
     let figures = serde_json::json!({
         "rows": rows, "dim": dim, "stretches": stretches, "final_merge_s": merge, "remove_1000_captions_s": removed,
         "plan_stored_us_a_row": replan * 1e6 / known as f64, "catalogue_bytes": bytes,

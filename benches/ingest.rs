@@ -13,12 +13,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use echoic::EmbeddingSpace;
 use echoic::corpus::{self, Options};
 use echoic::formats::npy::NpyRows;
-use echoic::ingest::{Mode, Source, ingest};
-use echoic::memory::Snapshot;
-use echoic::progress::Stop;
+use echoic::ingest::{Ingest, Source};
+use echoic::{EmbeddingSpace, Store};
 use processor::processor_seconds;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -85,14 +83,14 @@ fn main() {
     let mut taken = Vec::new();
     for turn in 1..=TURNS {
         let dir = guard.path().join(format!("store-{turn}"));
-        Store::create(&dir, EmbeddingSpace::external(dim)).unwrap();
+        let store = Store::create(&dir, EmbeddingSpace::external(dim)).unwrap();
         let (begun, busy) = (Instant::now(), processor_seconds());
         let count = corpus::open(&captions, &Options::default()).unwrap().count();
         assert_eq!(count, rows);
         let corpus = corpus::open(&captions, &Options::default()).unwrap();
-        let mut writer = Store::open(&dir).unwrap().writer().unwrap();
-        let source = Source::Rows(NpyRows::open(&embeddings).unwrap());
-        let report = ingest(&mut writer, "bench", corpus, source, Mode::Add, &Control::default()).unwrap();
+        let mut writer = store.writer().unwrap();
+        let source = Source::rows(NpyRows::open(&embeddings).unwrap());
+        let report = Ingest::new(&mut writer, "bench").index(false).run(corpus, source).unwrap();
         assert_eq!((report.read, report.rejected), (rows as u64, 0));
         drop(writer);
         let (seconds, busy) = (begun.elapsed().as_secs_f64(), processor_seconds() - busy);

@@ -1,19 +1,20 @@
 //! The store's own speed: commit, open, scan, projection, walk. Peers are compared by `benches/peers/run.py`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
-#[path = "../tests/memory_support/mod.rs"]
-mod memory_support;
+#[allow(dead_code, reason = "stories need more of it")]
+#[path = "../tests/common/stores.rs"]
+mod stores;
 
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use echoic::Embeddings;
 use echoic::bridge::project_all;
-use echoic::memory::{SearchOptions, Snapshot, Writer};
-use echoic::progress::Stop;
-use memory_support::{clustered, numbered, space};
+use echoic::memory::{Effort, Scope, SearchOptions};
+use echoic::progress::Control;
+use echoic::{Embeddings, Snapshot, Store, Writer};
+use stores::{clustered, numbered, open, space, writing};
 
 const DIM: usize = 384;
 const ROWS: usize = 50_000;
@@ -27,7 +28,7 @@ fn append(writer: &mut Writer, prefix: &str, vectors: &[f32]) {
 /// One segment of [`ROWS`] rows.
 fn store(dir: &Path, vectors: &[f32]) -> Writer {
     Store::create(dir, space(DIM)).unwrap();
-    let mut writer = Store::open(dir).unwrap().writer().unwrap();
+    let mut writer = writing(dir);
     append(&mut writer, "row", vectors);
     writer
 }
@@ -40,7 +41,7 @@ fn commit(c: &mut Criterion) {
         let guard = tempfile::tempdir().unwrap();
         let dir = guard.path().join("store");
         Store::create(&dir, space(DIM)).unwrap();
-        (Store::open(&dir).unwrap().writer().unwrap(), guard)
+        (writing(&dir), guard)
     };
     group.bench_function("10000 rows of 384", |b| {
         b.iter_batched(
@@ -58,7 +59,7 @@ fn read(c: &mut Criterion) {
     let vectors = clustered(ROWS, DIM, 7);
     let mut writer = store(&dir, &vectors);
     let queries: Vec<Vec<f32>> = clustered(256, DIM, 8).chunks(DIM).map(<[f32]>::to_vec).collect();
-    c.bench_function("open 50000 rows", |b| b.iter(|| Store::open(black_box(&dir)).unwrap().snapshot().unwrap()));
+    c.bench_function("open 50000 rows", |b| b.iter(|| open(black_box(&dir))));
 
     let search = |memory: &Snapshot, options: &SearchOptions, index: &mut usize| {
         *index = (*index + 1) % queries.len();
@@ -74,7 +75,7 @@ fn read(c: &mut Criterion) {
     });
 
     c.bench_function("projection onto 50000 x 384, one thread", |b| {
-        let block = &memory.blocks(None).unwrap()[0];
+        let block = &memory.blocks(&Scope::all()).unwrap()[0];
         let project = || project_all(block.vectors(), |row| block.multiplicity(row), &queries[0], 0.01).unwrap();
         b.iter(|| single.install(project));
     });
@@ -92,14 +93,7 @@ fn read(c: &mut Criterion) {
         b.iter(|| single.install(|| memory.search_batch(&together, &exact).unwrap()))
     });
     c.bench_function("open 50000 rows and answer", |b| {
-        b.iter(|| {
-            Store::open(black_box(&dir))
-                .unwrap()
-                .snapshot()
-                .unwrap()
-                .search(&queries[0], &SearchOptions::default())
-                .unwrap()
-        })
+        b.iter(|| open(black_box(&dir)).search(&queries[0], &SearchOptions::default()).unwrap())
     });
     for wanted in [0.8, 0.9, 0.95, 0.99] {
         let options = SearchOptions::default().effort(Effort::recall(wanted));

@@ -5,27 +5,26 @@
 
 use std::path::PathBuf;
 
-use echoic::captioner::{RetrievalOptions, retrieve};
-use echoic::ingest::{Mode, Source, ingest};
-use echoic::progress::Stop;
-use echoic::{Clap, Result, Snapshot, corpus, models};
+use echoic::ingest::Ingest;
+use echoic::retrieval::{RetrievalOptions, retrieve};
+use echoic::{Clap, Result, Store, corpus, models};
 
 fn main() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("echoic-search-by-sound-{}", std::process::id()));
     let clap = Clap::load("starter")?;
-    Store::create(&folder, clap.space().clone())?;
+    let store = Store::create_for(&folder, &clap)?;
 
-    let mut writer = Store::open(&folder)?.writer()?;
+    let mut writer = store.writer()?;
     for shipped in corpus::shipped() {
         // A hundred captions of each domain are enough for a look.
         let text = shipped.text.lines().take(100).collect::<Vec<_>>().join("\n");
         let rows = corpus::parse(shipped.domain, std::io::Cursor::new(text), &corpus::Options::default())?;
-        let report = ingest(&mut writer, shipped.domain, rows, Source::Tower(&clap), Mode::Add, &Control::default())?;
+        let report = Ingest::new(&mut writer, shipped.domain).run(rows, &clap)?;
         println!("{}: {} captions", shipped.domain, report.new);
     }
     drop(writer);
 
-    let memory = Store::open(&folder)?.snapshot()?;
+    let memory = store.snapshot()?;
     let options = RetrievalOptions::default().k(3);
     let words = "water drips in a cave";
     println!("\n{words}");

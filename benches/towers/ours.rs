@@ -7,10 +7,10 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use echoic::formats::checkpoint;
-use echoic::towers::Clap;
-use echoic::towers::encoders::cnn14::{Cnn14, Cnn14Config};
-use echoic::towers::encoders::htsat::{Htsat, HtsatConfig, Layout};
+use echoic::Clap;
+use echoic::internals::checkpoint;
+use echoic::internals::cnn14::{Cnn14, Cnn14Config};
+use echoic::internals::htsat::{Htsat, HtsatConfig, Layout};
 
 /// Log-mel frames of ten seconds.
 const FRAMES: usize = 1_001;

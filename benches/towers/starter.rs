@@ -6,10 +6,11 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use echoic::audio::resample::Resampler;
-use echoic::audio::{LogMel, MelParameters};
-use echoic::towers::encoders::sfx::Sfx;
-use echoic::towers::{Clap, windows};
+use echoic::Clap;
+use echoic::internals::mel::{LogMel, MelParameters};
+use echoic::internals::resample::Resampler;
+use echoic::internals::sfx::Sfx;
+use echoic::internals::windows;
 
 /// Ten seconds of noise under a slow envelope, mono at 44.1 kHz.
 fn sound() -> Vec<f32> {
@@ -52,7 +53,8 @@ fn towers(c: &mut Criterion) {
     let clap = match Clap::load("starter") {
         Ok(clap) => clap,
         Err(error) => {
-            eprintln!("SKIPPED: {error}; hint: {}", error.hint().unwrap_or_default());
+            let hint = error.hint().map(|hint| hint.to_string()).unwrap_or_default();
+            eprintln!("SKIPPED: {error}; hint: {hint}");
             return;
         }
     };

@@ -6,11 +6,11 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use echoic::captioner::project_on_all;
 use echoic::formats::npy::NpyRows;
-use echoic::memory::{Neighbour, RowKey, SearchOptions, Snapshot};
-use echoic::progress::Stop;
-use echoic::{EmbeddingSpace, Embeddings, Result};
+use echoic::internals::project_on_all;
+use echoic::memory::{Effort, Neighbour, RowKey, Scope, SearchOptions};
+use echoic::progress::Control;
+use echoic::{EmbeddingSpace, Embeddings, Result, Snapshot, Store};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -37,9 +37,9 @@ fn answer(question: &Value, memory: &mut Option<Snapshot>, threads: usize) -> Re
     match text("op") {
         "build" => build(text("store").as_ref(), text("vectors").as_ref(), question["domains"].as_array()),
         "open" => {
-            let query = NpyRows::open(text("queries").as_ref())?.read_all()?;
+            let query = NpyRows::open(text("queries"))?.read_all()?;
             let (begun, before) = (Instant::now(), memory_use());
-            let opened = memory.insert(Store::open(text("store").as_ref())?.snapshot()?);
+            let opened = memory.insert(Store::open(text("store"))?.snapshot()?);
             let open = begun.elapsed();
             opened.search(query.row(0).unwrap(), &SearchOptions::default())?;
             let first = begun.elapsed().as_secs_f64();
@@ -57,8 +57,7 @@ fn build(store: &Path, vectors: &Path, domains: Option<&Vec<Value>>) -> Result<V
     let dim = vectors.dim();
     let whole = vec![json!({ "name": "all", "rows": vectors.len() })];
     let begun = Instant::now();
-    Store::create(store, EmbeddingSpace::external(dim))?;
-    let mut writer = Store::open(store)?.writer()?;
+    let mut writer = Store::create(store, EmbeddingSpace::external(dim))?.writer()?;
     let mut at = 0;
     for domain in domains.unwrap_or(&whole) {
         let (name, rows) = (domain["name"].as_str().unwrap(), domain["rows"].as_u64().unwrap() as usize);
@@ -75,19 +74,19 @@ fn build(store: &Path, vectors: &Path, domains: Option<&Vec<Value>>) -> Result<V
 }
 
 fn options(question: &Value) -> SearchOptions {
-    SearchOptions::default()
-        .k(question["k"].as_u64().unwrap_or(10) as usize)
-        .scope(FIXME_scope(question["domain"].as_str().map(|domain| vec![domain.to_owned()])))
-        .effort(FIXME(
-            question["exact"].as_bool().unwrap_or(false),
-            question["recall"].as_f64().map(|recall| recall as f32),
-            question["ef"].as_u64().map(|ef| ef as usize),
-        ))
+    let scope = question["domain"].as_str().map_or_else(Scope::all, |domain| Scope::domains([domain]));
+    let effort = match (question["exact"].as_bool(), question["recall"].as_f64(), question["ef"].as_u64()) {
+        (Some(true), ..) => Effort::EXACT,
+        (_, _, Some(ef)) => Effort::ef(ef as usize),
+        (_, Some(recall), None) => Effort::recall(recall as f32),
+        (_, None, None) => Effort::default(),
+    };
+    SearchOptions::default().k(question["k"].as_u64().unwrap_or(10) as usize).scope(scope).effort(effort)
 }
 
 /// With one thread, query after query, each timed; with more, all at once. `batch` gives them to the store in one call.
 fn search(memory: &Snapshot, question: &Value, threads: usize) -> Result<Value> {
-    let queries = NpyRows::open(question["queries"].as_str().unwrap().as_ref())?.read_all()?;
+    let queries = NpyRows::open(question["queries"].as_str().unwrap())?.read_all()?;
     let options = options(question);
     let mut times = Vec::new();
     let begun = Instant::now();
@@ -112,12 +111,12 @@ fn search(memory: &Snapshot, question: &Value, threads: usize) -> Result<Value> 
 
 /// The whole memory's projection of every query, timed one by one.
 fn project(memory: &Snapshot, question: &Value) -> Result<Value> {
-    let queries = NpyRows::open(question["queries"].as_str().unwrap().as_ref())?.read_all()?;
+    let queries = NpyRows::open(question["queries"].as_str().unwrap())?.read_all()?;
     let mut times = Vec::new();
     let mut first = Vec::new();
     for query in queries.rows().take(question["count"].as_u64().unwrap_or(20) as usize) {
         let begun = Instant::now();
-        let projected = project_on_all(memory, query, None, 0.01)?;
+        let projected = project_on_all(memory, query, &Scope::all(), 0.01)?;
         times.push(begun.elapsed().as_secs_f64());
         first.push(projected.embedding);
     }
