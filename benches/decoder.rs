@@ -98,7 +98,7 @@ fn decoding(c: &mut Criterion) {
     for (preset, texts) in [(Preset::Small, 640), (Preset::Paper, 64)] {
         let dir = tempfile::tempdir().expect("a folder for the decoder");
         train_into(dir.path(), preset, texts, 4000);
-        let decoder = Decoder::load(&dir.path().join("best.safetensors")).expect("the decoder was written");
+        let decoder = Decoder::load(dir.path().join("best.safetensors")).expect("the decoder was written");
         let prefixes = unit_rows(16, 384);
         // Half-trained decoders do not end their captions: all have 15 tokens.
         let options = GenerateOptions::default().max_tokens(15).beam(1);

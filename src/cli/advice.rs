@@ -10,8 +10,8 @@ pub fn hint(error: &Error) -> Option<String> {
 
 /// A hint with the command or option that it speaks of.
 fn worded(hint: &Hint) -> String {
-    let command = match hint.topic() {
-        None => return hint.to_string(),
+    match hint.topic() {
+        None => hint.to_string(),
         Some(Topic::CreateStore) => "create one with `echoic init`, or name another with --store".to_owned(),
         Some(Topic::StoreFolder) => format!("{hint} (--store DIR)"),
         Some(Topic::CreateStoreForModel) => format!("{hint} (`echoic init --model`)"),
@@ -34,8 +34,7 @@ fn worded(hint: &Hint) -> String {
         Some(Topic::ModelName) => format!("{hint} (--as NAME)"),
         Some(Topic::PairColumns) => format!("{hint}; see `echoic align --help`"),
         Some(_) => hint.to_string(),
-    };
-    command
+    }
 }
 
 fn pull(from: &str, keep_as: Option<&str>) -> String {

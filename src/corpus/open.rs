@@ -152,7 +152,8 @@ fn refuse_binary(name: &str, head: &[u8]) -> Result<()> {
     )))
 }
 
-#[cfg(all(test, feature = "parquet"))]
+#[cfg(feature = "parquet")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::formats::parquet::ParquetRows;
@@ -191,7 +192,7 @@ mod tests {
         for (name, found) in [("zstd", "compression other than Snappy"), ("delta", "the encoding 7")] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parquet");
             let items: Vec<Item> =
-                open(&folder.join(name).with_extension("parquet"), &Options::default()).unwrap().collect();
+                open(folder.join(name).with_extension("parquet"), &Options::default()).unwrap().collect();
             let [Err(rejected)] = &items[..] else { panic!("{items:?}") };
             assert!(rejected.reason.contains(found) && rejected.line == 1, "{rejected:?}");
         }

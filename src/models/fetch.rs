@@ -90,7 +90,7 @@ impl Fetch {
         let output = command.output().map_err(|cause| {
             missing(
                 format!("cannot run {python} ({cause})"),
-                format!("install Python 3 with pip (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON"),
+                "install Python 3 with pip (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON".to_owned(),
             )
         })?;
         if !output.status.success() {
@@ -98,7 +98,7 @@ impl Fetch {
             if message.contains("No module named pip") {
                 return Err(missing(
                     format!("{python} has no pip"),
-                    format!("install it (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON"),
+                    "install it (on Debian: `apt install python3-pip`), or set ECHOIC_PYTHON".to_owned(),
                 ));
             }
             let hint = match &self.wheels {

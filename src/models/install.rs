@@ -383,7 +383,7 @@ impl<'a> Work<'a> {
     }
 
     fn detect(&self, weights: &str) -> Result<towers::Detected> {
-        towers::detect(&self.fresh.join(weights))
+        towers::detect(self.fresh.join(weights))
     }
 
     /// Sees to a tokenizer. One that was asked for must be there; the usual one of the family is fetched where that is possible.
