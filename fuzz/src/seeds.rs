@@ -5,10 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use echoic::Embeddings;
-use echoic::export::{Format, export};
-use echoic::memory::{Snapshot, RowKey};
-use echoic::progress::Stop;
+use echoic::export::{Export, Format};
+use echoic::internals::index_above;
+use echoic::memory::RowKey;
+use echoic::progress::Control;
+use echoic::{Embeddings, Store};
 use serde_json::json;
 
 use crate::TARGETS;
@@ -125,6 +126,7 @@ fn store() {
     put("records", "sound", framed(&[caption(2, "Rain."), caption(5, "\u{96e8}"), repeat(1, "a.wav"), repeat(5, "b")]));
     put("records", "odd-order", framed(&[caption(2, ""), caption(2, "twice"), repeat(7, ""), vec![2; 30]]));
     put("manifest", "sound", crate::store::sound_manifest());
+    put("manifest", "sound-model", crate::store::sound_manifest_with_model());
     let tombstones = |rows: u32, removed: u32, bitmap: &[u8]| {
         let numbers = [1, 1, 1, 0, rows, removed].map(u32::to_le_bytes).concat();
         [&b"ECHOICTO"[..], &numbers, &[0; 32], bitmap].concat()
@@ -144,12 +146,12 @@ fn graph() {
     let dir = folder.path().join("store");
     let vectors = vectors_file(GRAPH_ROWS as u64);
     let numbers = vectors[64..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Store::create(&dir, echoic::EmbeddingSpace::external(2)).expect("a store");
-    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
+    let store = Store::create(&dir, echoic::EmbeddingSpace::external(2)).expect("a store");
+    let mut writer = store.writer().expect("a writer");
     let rows: Vec<RowKey> = (0..GRAPH_ROWS).map(|row| RowKey::new(format!("caption {row}"))).collect();
     let plan = writer.plan("d", &rows).expect("a plan");
     writer.append("d", plan, &Embeddings::from_vec(2, numbers).expect("rows")).expect("a commit");
-    assert_eq!(writer.index_above(1, &Control::default()).expect("a graph"), 1);
+    assert_eq!(index_above(&mut writer, 1, &Control::default()).expect("a graph"), 1);
     let graph = fs::read(dir.join("segments/00000001.graph")).expect("the graph");
     put("graph", "sound", &graph);
     put("graph", "odd-header", &graph[..64]);
@@ -176,15 +178,15 @@ fn npy() {
 fn parquet() {
     let folder = tempfile::tempdir().expect("a folder");
     let (dir, path) = (folder.path().join("store"), folder.path().join("all.parquet"));
-    Store::create(&dir, echoic::EmbeddingSpace::external(3)).expect("a store");
-    let mut writer = Store::open(&dir).expect("a writer").writer().expect("a writer");
+    let store = Store::create(&dir, echoic::EmbeddingSpace::external(3)).expect("a store");
+    let mut writer = store.writer().expect("a writer");
     let clip = |text: &str, clip: &str| RowKey { clip: Some(clip.to_owned()), ..RowKey::new(text) };
     let rows = [RowKey::new("Rain falls."), clip("Wind", "a.wav"), clip("Wind", "b.wav"), RowKey::new("Ein B\u{e4}r")];
     let plan = writer.plan("d", &rows).expect("a plan");
     let numbers = [1.0, 0.0, 0.0, 0.6, 0.0, 0.8, 0.0, 1.0, 0.0];
     writer.append("d", plan, &Embeddings::from_vec(3, numbers.to_vec()).expect("rows")).expect("a commit");
-    let memory = Store::open(&dir).expect("a store").snapshot().expect("a store");
-    export(&memory, None, Format::Parquet, &path, &Control::default()).expect("an export");
+    let memory = store.snapshot().expect("a snapshot");
+    Export::new(&memory).format(Format::Parquet).write(&path).expect("an export");
     let file = fs::read(&path).expect("the export");
     put("parquet", "sound.parquet", &file);
     put("parquet", "sound-without-end", without_end(&file));

@@ -7,9 +7,9 @@ use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use echoic::Embeddings;
-use echoic::memory::{Damage, FORMAT_VERSION, Snapshot, SearchOptions, check};
-use echoic::progress::Stop;
+use echoic::memory::{Damage, Effort, Scope, SearchOptions};
+use echoic::progress::Control;
+use echoic::{Embeddings, Snapshot, Store};
 
 use crate::{blamed, scratch, write};
 
@@ -23,19 +23,22 @@ const NEXT_CAPTION: u64 = 1 << 47;
 pub(crate) const GRAPH_ROWS: usize = 400;
 /// Rows of the segment under the fuzzed tombstones.
 pub(crate) const REMOVABLE: u64 = 70;
+/// The version whose manifests name what belongs to a model.
+const WITH_MODEL: u32 = 2;
 /// Rows of the segment beside the fuzzed manifest.
 const MANIFEST_ROWS: u64 = 3;
 /// Most captions or repeats of an input that are looked at one by one.
 const LOOKED_AT: u64 = 24;
 
-/// A manifest as it is, and the body of one.
+/// A manifest as it is, and the body of one of either version.
 pub fn manifest(data: &[u8]) -> bool {
     let dir = store();
     sound_segment(MANIFEST_ROWS, |segment| put_segment(&dir, segment, |_| {}));
-    write(&dir.join("manifest"), data);
-    let raw = exercise(&dir).is_some();
-    write(&dir.join("manifest"), &sealed_manifest(data));
-    exercise(&dir).is_some() || raw
+    let files = [data.to_vec(), sealed_manifest(data, 1), sealed_manifest(data, WITH_MODEL)];
+    files.iter().fold(false, |accepted, file| {
+        write(&dir.join("manifest"), file);
+        exercise(&dir).is_some() | accepted
+    })
 }
 
 /// A captions file.
@@ -95,7 +98,7 @@ pub fn tombstones(data: &[u8]) -> bool {
         put_segment(&dir, segment, |_| {});
         let body = manifest_body(segment, Some(&file));
         write(&dir.join("segments/00000001.1.tombstones"), &file);
-        write(&dir.join("manifest"), &sealed_manifest(&body));
+        write(&dir.join("manifest"), &sealed_manifest(&body, 1));
     });
     exercise(&dir).is_some_and(|damage| damage.is_empty())
 }
@@ -108,7 +111,8 @@ pub fn graph(data: &[u8]) -> bool {
         seal_graph(&mut file, u32_at(&segment.vectors, 32));
         put_segment(&dir, segment, |segments| write(&segments.join("00000001.graph"), &file));
     });
-    let memory = Store::open(&dir).expect("a graph cannot keep a store from opening").snapshot().expect("a graph cannot keep a store from opening");
+    let memory =
+        Store::open(&dir).and_then(|store| store.snapshot()).expect("a graph cannot keep a store from opening");
     search(&memory);
     // The graph is derived: the captions are all there, whatever it says.
     let exact = SearchOptions::default().k(GRAPH_ROWS).effort(Effort::EXACT);
@@ -127,36 +131,40 @@ fn segment_of(captions: Vec<u8>, rows: u64, repeats: u64) -> bool {
 
 /// Opens a store and asks it everything that a reader can; its damage, or `None` when it does not open.
 fn exercise(dir: &Path) -> Option<Vec<Damage>> {
-    let report = blamed(check(dir, &Control::default()));
-    let memory = blamed(Store::open(dir).and_then(|store| store.snapshot()))?;
+    let store = Store::open(dir).expect("there is a manifest");
+    let report = blamed(store.check(&Control::default()));
+    let memory = blamed(store.snapshot())?;
     let stats = memory.stats();
     assert_eq!(stats.captions, memory.len());
     assert!(stats.indexed <= stats.captions && stats.bytes.total() >= stats.bytes.manifest);
     let mut ids = Vec::new();
-    blamed(memory.for_each_caption(None, |caption, vector| {
+    for stored in memory.captions(&Scope::all()).expect("all domains are there") {
+        let Some((caption, vector)) = blamed(stored) else { break };
         assert_eq!(vector.len(), memory.space().dim);
         ids.push(caption.id);
-        Ok(())
-    }));
+    }
     for id in ids.iter().copied().take(LOOKED_AT as usize).chain([0, 1, u64::MAX]) {
         let caption = blamed(memory.caption(id)).flatten();
         assert!(caption.is_none_or(|caption| caption.id == id && memory.embedding(id).is_some()));
         blamed(memory.clips(id));
     }
-    for block in blamed(memory.blocks(None)).unwrap_or_default() {
+    for block in blamed(memory.blocks(&Scope::all())).unwrap_or_default() {
         assert_eq!(block.vectors().len(), block.len() * memory.space().dim);
         assert_eq!(block.ids().count(), block.len());
         (0..block.len()).for_each(|row| _ = black_box(block.multiplicity(row)));
     }
+    for file in memory.model().iter().flat_map(|model| &model.files) {
+        assert!(file.path.parent() == Some(dir.join("model").as_path()) && file.sha256.len() == 64, "{file:?}");
+    }
     search(&memory);
-    blamed(memory.verify(&()));
+    blamed(memory.verify(&Control::default()));
     Some(report.expect("a store that opens can be checked").damage)
 }
 
 fn search(memory: &Snapshot) {
     let dim = memory.space().dim;
     let queries: Vec<f32> = (0..2 * dim).map(|i| if i % 3 == 0 { 1.0 } else { -0.5 }).collect();
-    let domains = memory.domains().into_iter().map(|domain| domain.name).take(1).collect();
+    let domains: Vec<String> = memory.domains().into_iter().map(|domain| domain.name).take(1).collect();
     let all = SearchOptions::default();
     let options = [
         all.clone().effort(Effort::EXACT),
@@ -209,6 +217,22 @@ pub(crate) fn sound_manifest() -> Vec<u8> {
     sound_segment(MANIFEST_ROWS, |segment| manifest_body(segment, None))
 }
 
+/// The same with what belongs to a model behind it: an adapter that is not there.
+#[cfg(test)]
+pub(crate) fn sound_manifest_with_model() -> Vec<u8> {
+    let string = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    [
+        sound_manifest(),
+        string(r#"{"model":"tiny","weights":["00"]}"#), // details
+        1u64.to_le_bytes().to_vec(),                    // files
+        string("adapter"),
+        string("adapter-0123456789ab.safetensors"),
+        vec![9; 32], // SHA-256
+        5u64.to_le_bytes().to_vec(),
+    ]
+    .concat()
+}
+
 /// The folder of the store that this thread writes.
 fn store() -> PathBuf {
     let dir = scratch("store");
@@ -225,7 +249,7 @@ fn put_segment(dir: &Path, segment: &Segment, beside: impl FnOnce(&Path)) {
     write(&segments.join("00000001.captions"), &segment.captions);
     write(&segments.join("00000001.vectors"), &segment.vectors);
     beside(&segments);
-    write(&dir.join("manifest"), &sealed_manifest(&manifest_body(segment, None)));
+    write(&dir.join("manifest"), &sealed_manifest(&manifest_body(segment, None), 1));
 }
 
 /// A body that names the segment 1 of the domain `d`, and generation 1 of its removed rows if it has any.
@@ -263,8 +287,8 @@ fn manifest_body(segment: &Segment, removed: Option<&[u8]>) -> Vec<u8> {
     .concat()
 }
 
-fn sealed_manifest(body: &[u8]) -> Vec<u8> {
-    let mut file = [&b"ECHOICMF"[..], &FORMAT_VERSION.to_le_bytes(), &crc32fast::hash(body).to_le_bytes()].concat();
+fn sealed_manifest(body: &[u8], version: u32) -> Vec<u8> {
+    let mut file = [&b"ECHOICMF"[..], &version.to_le_bytes(), &crc32fast::hash(body).to_le_bytes()].concat();
     file.extend_from_slice(&(body.len() as u64).to_le_bytes());
     file.resize(32, 0);
     seal(&mut file, 0, 28);

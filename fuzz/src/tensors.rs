@@ -2,9 +2,9 @@
 
 use std::io::{Cursor, Write};
 
+use echoic::decoder::{Decoder, GenerateOptions};
 use echoic::towers::adapter::Adapter;
 use echoic::towers::detect;
-use echoic::decoder::{Decoder, GenerateOptions};
 use serde_json::Value;
 
 use crate::files::split_at_zero;
@@ -33,8 +33,7 @@ pub fn decoder(data: &[u8]) -> bool {
     let mut prefix = vec![0.0; decoder.info().config.dim];
     prefix[0] = 1.0;
     for (beam, temperature, no_repeat) in [(1, 0.0, 2), (32, 0.0, 0), (1, 1.0, 1)] {
-        let options =
-            GenerateOptions::default().max_tokens(8).beam(beam).temperature(temperature).no_repeat(no_repeat);
+        let options = GenerateOptions::default().max_tokens(8).beam(beam).temperature(temperature).no_repeat(no_repeat);
         let caption = blamed(decoder.generate(&prefix, &options));
         assert!(caption.is_none_or(|caption| caption.tokens <= 8));
     }
