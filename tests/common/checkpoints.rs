@@ -82,9 +82,7 @@ pub fn layout(family: &str) -> Layout {
 pub fn safetensors(tensors: &[(&str, &[usize])]) -> Vec<u8> {
     let numbers: Vec<Vec<u8>> = tensors
         .iter()
-        .map(|(_, shape)| {
-            crate::common::scattered(1, shape.iter().product()).iter().flat_map(|x| x.to_le_bytes()).collect()
-        })
+        .map(|(_, shape)| super::scattered(1, shape.iter().product()).iter().flat_map(|x| x.to_le_bytes()).collect())
         .collect();
     let views = tensors
         .iter()

@@ -1,116 +1,35 @@
-//! What the stories share: running the binary, and making small inputs.
-#![allow(dead_code, clippy::unwrap_used, missing_docs)] // each story uses its own part
-
-pub mod checkpoints;
-pub mod hub;
+//! What the stories share. Each room takes all of it and uses its part.
+#![allow(dead_code, reason = "each room uses another part")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-use serde_json::Value;
-use tempfile::TempDir;
+use echoic::Error;
 
-/// A folder of its own with a store in it, and the binary to work on it.
-pub struct Bench {
-    pub dir: TempDir,
+pub mod bench;
+pub mod checkpoints;
+pub mod clap_models;
+pub mod hub;
+pub mod log;
+pub mod model;
+pub mod needs;
+pub mod process;
+pub mod sounds;
+pub mod stores;
+pub mod texts;
+
+/// A file below `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// What a run of the binary gave.
-#[derive(Debug)]
-pub struct Run {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+/// What is advised about an error.
+pub fn hint(error: &Error) -> String {
+    error.hint().map(|hint| hint.to_string()).unwrap_or_default()
 }
 
-impl Run {
-    /// The only JSON document on stdout.
-    pub fn json(&self) -> Value {
-        let lines = self.lines();
-        assert_eq!(lines.len(), 1, "one document expected: {self:?}");
-        lines[0].clone()
-    }
-
-    /// The JSON lines on stdout.
-    pub fn lines(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line:?}\n{self:?}"));
-        self.stdout.lines().map(parse).collect()
-    }
-
-    /// Holds a failure to what every failure owes: its exit code, one clear paragraph, and no panic.
-    pub fn fails(&self, code: i32, words: &[&str]) -> &Self {
-        assert_eq!(self.code, code, "{self:?}");
-        assert!(!self.stderr.contains("panicked"), "{self:?}");
-        assert!(self.stderr.contains("error: "), "{self:?}");
-        for word in words {
-            assert!(self.stderr.contains(word), "'{word}' is not in {self:?}");
-        }
-        self
-    }
-
-    pub fn succeeds(&self) -> &Self {
-        assert_eq!(self.code, 0, "{self:?}");
-        self
-    }
-}
-
-impl Bench {
-    pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    /// With an empty store for embeddings that the test brings.
-    pub fn external(dim: usize) -> Self {
-        let bench = Self::new();
-        bench.run(&["init", "--model", "external", "--dim", &dim.to_string()]).succeeds();
-        bench
-    }
-
-    pub fn store(&self) -> PathBuf {
-        self.dir.path().join("a store")
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.path(name);
-        std::fs::write(&path, content).unwrap();
-        path.display().to_string()
-    }
-
-    /// Embeddings with a direction of their own for each row, as a `.npy` file.
-    pub fn npy(&self, name: &str, rows: usize, dim: usize) -> String {
-        self.write(name, npy(&scattered(rows, dim), rows, dim))
-    }
-
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        self.command_at(&self.store(), arguments)
-    }
-
-    fn command_at(&self, store: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_echoic"));
-        command.arg("--store").arg(store).args(arguments).current_dir(self.dir.path());
-        command
-    }
-
-    pub fn run_json_at(&self, store: &Path, arguments: &[&str]) -> Run {
-        finished(self.command_at(store, &[&["--json"], arguments].concat()).output().unwrap())
-    }
-
-    pub fn run(&self, arguments: &[&str]) -> Run {
-        finished(self.command(arguments).output().unwrap())
-    }
-
-    pub fn run_json(&self, arguments: &[&str]) -> Run {
-        self.run(&[&["--json"], arguments].concat())
-    }
-}
-
-pub fn finished(output: Output) -> Run {
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Run { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+/// Whether it is the user who can mend it; all else is a defect.
+pub fn is_for_the_user(error: &Error) -> bool {
+    !matches!(error, Error::Tensor(_) | Error::Internal(_))
 }
 
 /// Numbers that look random and are the same in every run.
@@ -140,32 +59,25 @@ pub fn npy(data: &[f32], rows: usize, dim: usize) -> Vec<u8> {
     bytes
 }
 
-/// True when the starter model is installed. A story that needs it ends early, saying so, where it is not.
-pub fn starter_is_installed() -> bool {
-    let installed = echoic::models::path("starter").is_ok();
-    if !installed {
-        eprintln!("skipped: the starter model is not installed (echoic models pull starter)");
-    }
-    installed
-}
-
-/// The folder with real captions and audio, if it is there: `ECHOIC_DATA`, or `../shared/data` beside the checkout.
-pub fn real_data() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let folder = std::env::var_os("ECHOIC_DATA").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: there is no real data at {} (set ECHOIC_DATA)", folder.display());
-    None
-}
-
-/// Every file below a folder with its bytes.
-pub fn files(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+/// Name and content of every file below a folder, in the order of their names.
+pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     walkdir::WalkDir::new(folder)
+        .sort_by_file_name()
         .into_iter()
         .map(Result::unwrap)
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| (entry.path().to_path_buf(), std::fs::read(entry.path()).unwrap()))
         .collect()
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy_tree(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from).into_iter().map(Result::unwrap) {
+        let target = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

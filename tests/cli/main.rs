@@ -1,0 +1,19 @@
+//! Everything through the program, as a user does it.
+//!
+//! Where the library itself must look into another cache, a process of its own has another environment (`common::process::child`).
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test that cannot go on shall fail")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_audio;
+mod bad_corpora;
+mod captions_from_text;
+mod clap_store;
+mod decoders;
+mod editing;
+mod interrupted_ingest;
+mod keeping;
+mod models_local;
+mod real_corpora;
+mod unwilling_stores;
