@@ -9,3 +9,4 @@ mod common;
 mod bad_input;
 mod real;
 mod resampling_drift;
+mod sources;

@@ -15,5 +15,6 @@ mod editing;
 mod interrupted_ingest;
 mod keeping;
 mod models_local;
+mod one_folder;
 mod real_corpora;
 mod unwilling_stores;

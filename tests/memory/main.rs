@@ -10,6 +10,7 @@ mod backup;
 mod catalogue;
 mod check;
 mod damage;
+mod errors;
 mod faults;
 mod golden;
 mod graph;

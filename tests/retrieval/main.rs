@@ -4,5 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod double;
 mod noise;
 mod projection;
+mod widening;
