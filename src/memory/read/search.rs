@@ -76,8 +76,9 @@ impl Snapshot {
         let mut answers = Vec::with_capacity(queries.len());
         for queries in queries.chunks(BATCH) {
             let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
-            let live = segments.iter().copied().filter(|segment| segment.live() > 0);
-            let found: Vec<_> = live.map(|segment| (segment, nearest(segment, dim, &queries, options))).collect();
+            let live: Vec<&Segment> = segments.iter().copied().filter(|segment| segment.live() > 0).collect();
+            let found: Vec<_> =
+                live.into_par_iter().map(|segment| (segment, nearest(segment, dim, &queries, options))).collect();
             for index in 0..queries.len() {
                 let of_query = found.iter().map(|(segment, found)| (*segment, found[index].as_slice()));
                 answers.push(winners(of_query, options.k));
@@ -137,7 +138,7 @@ impl<'a> Widening<'a> {
         self.options.k = k.max(1);
         let Self { snapshot, query, options, segments } = self;
         let found: Vec<_> =
-            segments.iter_mut().map(|scanned| (scanned.segment, scanned.nearest(query, options))).collect();
+            segments.par_iter_mut().map(|scanned| (scanned.segment, scanned.nearest(query, options))).collect();
         let found = found.iter().map(|(segment, found)| (*segment, found.as_slice()));
         winners(found, options.k).into_iter().map(|found| snapshot.hit(found)).collect()
     }
