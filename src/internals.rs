@@ -2,18 +2,29 @@
 
 use std::sync::Arc;
 
-pub use crate::audio::mel::{self, LogMel, MelParameters};
-pub use crate::audio::{decode, resample};
-pub use crate::decoder::ops;
-pub use crate::formats::checkpoint;
-pub use crate::memory::storage;
 use crate::memory::storage::Storage;
 use crate::progress::Control;
 pub use crate::retrieval::project_on_all;
-pub use crate::towers::encoders::{cnn14, htsat, sfx};
-pub use crate::towers::framing::Framing;
-pub use crate::towers::{pooling, windows};
 use crate::{Result, Store, Writer};
+
+/// Rooms that are closed to the public, each with what it holds for its neighbours.
+macro_rules! doors {
+    ($($name:ident => $room:path;)*) => { $(pub mod $name { pub use $room::*; })* };
+}
+
+doors! {
+    checkpoint => crate::formats::checkpoint;
+    cnn14 => crate::towers::encoders::cnn14;
+    decode => crate::audio::decode;
+    framing => crate::towers::framing;
+    htsat => crate::towers::encoders::htsat;
+    mel => crate::audio::mel;
+    ops => crate::decoder::ops;
+    resample => crate::audio::resample;
+    sfx => crate::towers::encoders::sfx;
+    storage => crate::memory::storage;
+    windows => crate::towers::windows;
+}
 
 /// [`Store::writer`] through a storage that tests make fail.
 ///

@@ -58,7 +58,7 @@ pub use upkeep::backup::{BackedUp, BackupMode};
 pub use upkeep::check::{CheckReport, Damage};
 pub use write::append::Appended;
 pub use write::merge::Compacted;
-pub use write::model::ModelParts;
+pub use write::model_parts::ModelParts;
 pub use write::plan::{Decision, Ordinals, Plan, RowKey};
 pub use write::remove::Removed;
 pub use write::writer::Writer;

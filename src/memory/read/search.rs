@@ -187,7 +187,7 @@ fn cosine(similarity: f32) -> f32 {
 }
 
 fn rows_of(segment: &Segment, dim: usize) -> Rows<'_> {
-    Rows { dead: segment.removed.as_ref(), ..Rows::new(segment.vectors.as_slice(), dim) }
+    Rows { removed: segment.removed.as_ref(), ..Rows::new(segment.vectors.as_slice(), dim) }
 }
 
 /// How a segment answers.
@@ -202,11 +202,11 @@ fn method(segment: &Segment, options: &SearchOptions) -> Method {
 fn nearest(segment: &Segment, dim: usize, queries: &[&[f32]], options: &SearchOptions) -> Vec<Vec<Scored>> {
     let rows = rows_of(segment, dim);
     let graph = segment.graph();
-    let (Some(graph), Method::Walk(breadth)) = (graph, method(segment, options)) else {
+    let (Some(graph), Method::Walk(search_width)) = (graph, method(segment, options)) else {
         return scan(rows.with_graph(graph), queries, options.k);
     };
     let walk = |query: &&[f32]| {
-        let walked = walk::search(graph, rows.vectors, query, options.k, breadth, rows.dead);
+        let walked = walk::search(graph, rows.vectors, query, options.k, search_width, rows.removed);
         walked.unwrap_or_else(|| scan(rows, &[query], options.k).concat())
     };
     match queries {
