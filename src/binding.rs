@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::error::{Hint, Topic};
 use crate::memory::{ADAPTER, ModelFile, ModelParts, Snapshot, Store, Writer};
 use crate::models::{self, STARTER, parts_by_name_or_weights, shipped_adapter};
@@ -106,13 +108,20 @@ fn parts_of(clap: &Clap) -> Result<Option<ModelParts>> {
     Ok(Some(ModelParts { details, files: files.into_iter().collect() }))
 }
 
-/// The adapter that a store keeps.
+/// The adapter that a store keeps. What the manifest says of the file is compared before the file is believed.
 fn load_adapter(file: &ModelFile) -> Result<Adapter> {
-    let adapter = Adapter::load(&file.path)?;
-    if adapter.sha256() == file.sha256 {
-        return Ok(adapter);
+    let path = &file.path;
+    let bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::damaged(path, 0, "no file", "the file that the manifest names"));
+        }
+        read => read.map_err(Error::io("read", path))?,
+    };
+    let found = hex(&Sha256::digest(&bytes));
+    if found != file.sha256 {
+        return Err(Error::damaged(path, 0, format!("SHA-256 {found}"), format!("SHA-256 {}", file.sha256)));
     }
-    Err(Error::damaged(&file.path, 0, format!("SHA-256 {}", adapter.sha256()), format!("SHA-256 {}", file.sha256)))
+    Adapter::from_bytes(&bytes, &path.display().to_string())
 }
 
 /// Says of a model that is missing where it came from.
@@ -126,7 +135,10 @@ fn with_origin(error: Error, details: &Value) -> Error {
     };
     let weights = strings(&details["weights"]).join(", ");
     let reason = format!("it is not here under its name, and no installed model has its weights (SHA-256 {weights})");
-    let words = format!("the store was made with the model from {from}: get it again");
+    let is_gone = source["kind"] == "local" && !Path::new(&from).exists();
+    let advice = if is_gone { "put it back, or get it from where it is now" } else { "get it again" };
+    let words = format!("the store was made with the model from {from}: {advice}");
+    let from = if is_gone { "FOLDER".to_owned() } else { from };
     let hint = Hint::about(Topic::Pull { from, keep_as: Some(kept_name(model)) }, words);
     Error::ModelMissing { model: model.clone(), reason, hint }
 }

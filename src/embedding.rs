@@ -98,10 +98,10 @@ impl Embeddings {
     /// Appends a row.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the row has another number of components.
+    /// [`Error::Dimension`] when the row has another number of components.
     pub fn push(&mut self, row: &[f32]) -> Result<()> {
         if row.len() != self.dim {
-            return Err(Error::Internal(format!("a row of {} among rows of {}", row.len(), self.dim)));
+            return Err(Error::Dimension { subject: "a row".into(), found: row.len(), expected: self.dim });
         }
         self.data.extend_from_slice(row);
         Ok(())

@@ -47,19 +47,14 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The embeddings of the next `count` captions; `None` where they are made.
+    /// The embeddings of the next `count` captions, fewer at their end; `None` where they are made.
     fn next_rows(&mut self, count: usize) -> Result<Option<Embeddings>> {
         let rows = match self {
             #[cfg(feature = "audio")]
             Self::Tower(_) => return Ok(None),
             Self::Rows(rows) => rows,
         };
-        let next = rows.next_rows(count)?;
-        if next.len() < count {
-            let found = format!("{} rows", rows.rows());
-            return Err(Error::input("the embeddings", found, "one row for each caption of the corpus"));
-        }
-        Ok(Some(next))
+        rows.next_rows(count).map(Some)
     }
 }
 
@@ -252,6 +247,10 @@ impl Ingestion<'_, '_> {
     /// One chunk: what is new is embedded, then all is committed.
     fn store(&mut self, items: Vec<Item>) -> Result<()> {
         let mut given = self.source.next_rows(items.len())?;
+        if let Some(given) = given.as_ref().filter(|given| given.len() < items.len()) {
+            let found = format!("{} rows", self.report.read + given.len() as u64);
+            return Err(Error::input("the embeddings", found, "one row for each caption of the corpus"));
+        }
         let directed = given.as_mut().map(Embeddings::normalize);
         let mut keys = Vec::with_capacity(items.len());
         let mut positions = Vec::with_capacity(items.len());

@@ -1,11 +1,14 @@
 //! Doors for this project's own tests, benches and fuzz targets, behind the feature `internals`. Nothing here is promised.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::memory::ModelParts;
 use crate::memory::storage::Storage;
 use crate::progress::Control;
 pub use crate::retrieval::project_on_all;
-use crate::{Result, Store, Writer};
+use crate::simd::Kernels;
+use crate::{EmbeddingSpace, Result, Store, Writer};
 
 /// Rooms that are closed to the public, each with what it holds for its neighbours.
 macro_rules! doors {
@@ -26,12 +29,30 @@ doors! {
     windows => crate::towers::windows;
 }
 
+/// The dot product with the very bits that searches have on this machine; those of [`crate::embedding::dot`] may differ by rounding.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    Kernels::get().dot(a, b)
+}
+
 /// [`Store::writer`] through a storage that tests make fail.
 ///
 /// # Errors
 /// As [`Store::writer`].
 pub fn writer_on(store: &Store, storage: Arc<dyn Storage>) -> Result<Writer> {
     store.writer_on(storage)
+}
+
+/// [`Store::create`] and [`Store::create_with_model`] through a storage that tests make fail.
+///
+/// # Errors
+/// As these.
+pub fn create_on(
+    dir: &Path,
+    space: EmbeddingSpace,
+    model: Option<&ModelParts>,
+    storage: &dyn Storage,
+) -> Result<Store> {
+    Store::create_on(dir, space, model, storage)
 }
 
 /// [`Writer::index`] for segments of at least `rows` rows.

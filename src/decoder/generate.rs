@@ -154,7 +154,8 @@ impl Decoder {
     /// A caption has at least one token, and never the unknown token.
     ///
     /// # Errors
-    /// When the embedding has another length, is zero or not finite, or an option is out of range.
+    /// [`Error::Dimension`] when the embedding has another length, [`Error::Input`] when it is zero or not finite, or an option is out of
+    /// range.
     pub fn generate(&self, prefix: &[f32], options: &GenerateOptions) -> Result<Generated> {
         self.generate_nth(prefix, options, 0)
     }
@@ -173,7 +174,7 @@ impl Decoder {
         options.check()?;
         if prefix.len() != self.info.config.dim {
             let (found, expected) = (prefix.len(), self.info.config.dim);
-            return Err(Error::input("prefix embedding", format!("{found} components"), format!("{expected}")));
+            return Err(Error::Dimension { subject: "the prefix embedding".into(), found, expected });
         }
         let mut prefix = prefix.to_vec();
         if normalize(&mut prefix) == 0.0 {

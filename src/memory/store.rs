@@ -36,8 +36,7 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] when the folder holds something already or the space is not usable, [`Error::Io`] when it cannot be written.
     pub fn create(dir: impl AsRef<Path>, space: EmbeddingSpace) -> Result<Self> {
-        commit::create(dir.as_ref(), space, None, &Disk)?;
-        Self::open(dir)
+        Self::create_on(dir.as_ref(), space, None, &Disk)
     }
 
     /// [`Store::create`] that keeps with the store what belongs to its model; see [`Snapshot::model`].
@@ -45,7 +44,17 @@ impl Store {
     /// # Errors
     /// As [`Store::create`] and [`Writer::keep_model`].
     pub fn create_with_model(dir: impl AsRef<Path>, space: EmbeddingSpace, model: &ModelParts) -> Result<Self> {
-        commit::create(dir.as_ref(), space, Some(model), &Disk)?;
+        Self::create_on(dir.as_ref(), space, Some(model), &Disk)
+    }
+
+    /// Creates a store through another storage.
+    pub(crate) fn create_on(
+        dir: &Path,
+        space: EmbeddingSpace,
+        model: Option<&ModelParts>,
+        storage: &dyn Storage,
+    ) -> Result<Self> {
+        commit::create(dir, space, model, storage)?;
         Self::open(dir)
     }
 

@@ -41,7 +41,7 @@ fn the_state_is_found_however_deep_it_lies_and_whatever_wraps_it() {
 fn what_is_no_checkpoint_is_named() {
     let refused = |path: &Path| {
         let error = open(path).err().unwrap();
-        (error.to_string(), error.hint().unwrap_or_default())
+        (error.to_string(), error.hint().map(|hint| hint.to_string()).unwrap_or_default())
     };
     let old = refused(&fixture("old.pt"));
     assert!(old.0.contains("before 1.6") && old.1.contains("torch.save"), "{old:?}");

@@ -121,12 +121,16 @@ fn put_in_place(to: &Path, storage: &dyn Storage, write: impl FnOnce(&Path) -> R
     new.push(".new");
     let new = Path::new(&new);
     let folder = to.parent().unwrap_or(to);
+    let is_new = !to.exists();
     let written = write(new).and_then(|()| {
         storage.rename(new, to).map_err(Error::io("replace", to))?;
         storage.sync_folder(folder).map_err(Error::io("flush", folder))
     });
     written.inspect_err(|_| {
         remove_quietly(new, storage);
-        remove_quietly(to, storage);
+        // One that was there before belongs to a commit, and is whole, whether or not it was replaced.
+        if is_new {
+            remove_quietly(to, storage);
+        }
     })
 }

@@ -47,7 +47,7 @@ impl Writer {
     /// `embeddings` has one row for each of [`Plan::texts`], in that order; they need not have unit length.
     ///
     /// # Errors
-    /// [`Error::Input`] when the embeddings do not fit the plan or the store, or hold a row of length zero or not finite, or when the
+    /// [`Error::Dimension`] when the embeddings have another dimension than the store; [`Error::Input`] when they do not fit the plan, or hold a row of length zero or not finite, or when the
     /// plan is from before a removal: then nothing has changed. [`Error::Io`] when writing failed: then
     /// partial files are removed, nothing has changed, and the writer is poisoned.
     pub fn append(&mut self, domain: &str, mut plan: Plan, embeddings: &Embeddings) -> Result<Appended> {
@@ -105,9 +105,12 @@ impl Writer {
     /// The embeddings at unit length; a copy only where one is not.
     fn unit_vectors<'a>(&self, plan: &Plan, embeddings: &'a Embeddings) -> Result<Cow<'a, [f32]>> {
         let dim = self.space().dim;
-        if embeddings.dim() != dim || embeddings.len() != plan.texts.len() {
-            let found = format!("{} rows of {}", embeddings.len(), embeddings.dim());
-            return Err(Error::input("the embeddings", found, format!("{} rows of {dim}", plan.texts.len())));
+        if embeddings.dim() != dim {
+            return Err(Error::Dimension { subject: "the embeddings".into(), found: embeddings.dim(), expected: dim });
+        }
+        if embeddings.len() != plan.texts.len() {
+            let found = format!("{} rows", embeddings.len());
+            return Err(Error::input("the embeddings", found, format!("{} rows", plan.texts.len())));
         }
         let given = embeddings.as_slice();
         if given.par_chunks_exact(dim).with_min_len(vectors::SOME / dim + 1).all(|row| is_unit(norm(row))) {

@@ -32,6 +32,8 @@ impl ModelParts {
         let folder = layout::model(dir);
         if !self.files.is_empty() {
             std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+            // It may be new, and must be there to stay before a manifest names what is in it.
+            storage.sync_folder(dir).map_err(Error::io("flush", dir))?;
         }
         let mut files = Vec::with_capacity(self.files.len());
         for (role, content) in &self.files {
