@@ -10,14 +10,11 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 use crate::error::{Hint, Topic};
-use crate::memory::{ModelFile, ModelParts, Snapshot, Store, Writer};
+use crate::memory::{ADAPTER, ModelFile, ModelParts, Snapshot, Store, Writer};
 use crate::models::{self, STARTER, parts_by_name_or_weights, shipped_adapter};
 use crate::towers::adapter::Adapter;
 use crate::towers::{Clap, detect};
 use crate::{Error, Result, Tokenizer};
-
-/// The role of the adapter's file.
-const ADAPTER: &str = "adapter";
 
 impl Store {
     /// Creates an empty store for the embeddings of a model, with what belongs to it.

@@ -210,11 +210,16 @@ pub(crate) fn is_unit(norm: f64) -> bool {
 
 /// The dot product of two vectors of the same length: their cosine, where both have unit length.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    dot_in_lanes::<8>(a, b)
+}
+
+/// The dot product with so many running sums, which let the compiler use SIMD registers; the order of additions is fixed, so results repeat.
+#[inline(always)]
+pub(crate) fn dot_in_lanes<const LANES: usize>(a: &[f32], b: &[f32]) -> f32 {
     debug_assert_eq!(a.len(), b.len());
-    // Eight running sums let the compiler use SIMD registers; the order of additions is fixed, so results repeat.
-    let mut lanes = [0f32; 8];
-    let (a_chunks, a_rest) = a.as_chunks::<8>();
-    let (b_chunks, b_rest) = b.as_chunks::<8>();
+    let mut lanes = [0f32; LANES];
+    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
     for (x, y) in a_chunks.iter().zip(b_chunks) {
         for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
             *lane += x * y;

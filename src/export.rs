@@ -7,10 +7,10 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::Missing;
-use crate::file::Replacement;
+use crate::file::{self, Replacement};
 #[cfg(feature = "parquet")]
 use crate::formats::parquet;
-use crate::memory::{Caption, Scope, Snapshot};
+use crate::memory::{ADAPTER, Caption, Scope, Snapshot};
 use crate::progress::Control;
 use crate::{Error, Result};
 
@@ -24,6 +24,9 @@ pub enum Format {
     /// The vectors as `.npy`, shape `[rows, dim]`, float32; beside it, under the same name with the ending `.jsonl`, the lines that
     /// belong to them.
     Npy,
+    /// No captions but what the store keeps of its model: the adapter, and beside it, under the same name with the ending `.json`, what
+    /// identifies the model and where it came from.
+    Model,
     /// One Parquet file with captions, clips and vectors.
     #[cfg(feature = "parquet")]
     Parquet,
@@ -34,6 +37,7 @@ impl Format {
     pub const NAMES: &[(&'static str, Self)] = &[
         ("jsonl", Self::Jsonl),
         ("npy", Self::Npy),
+        ("model", Self::Model),
         #[cfg(feature = "parquet")]
         ("parquet", Self::Parquet),
     ];
@@ -134,6 +138,7 @@ impl<'a> Export<'a> {
             Format::Parquet => self.write_parquet(path),
             Format::Npy => self.write_npy(path),
             Format::Jsonl => self.write_jsonl(path),
+            Format::Model => self.write_model(path),
         }
     }
 
@@ -192,6 +197,35 @@ impl<'a> Export<'a> {
         out.finish()?;
         file.keep()?;
         exported.files.push(path.to_path_buf());
+        Ok(exported)
+    }
+
+    fn write_model(self, path: &Path) -> Result<Exported> {
+        let details_path = path.with_extension("json");
+        if details_path == path {
+            return Err(Error::input(
+                path.display(),
+                "the ending .json",
+                "a name for the adapter, such as mine.safetensors",
+            ));
+        }
+        let Some(model) = self.snapshot.model() else {
+            return Err(Error::input(
+                self.snapshot.dir().display(),
+                "nothing kept of its model",
+                "an adapter, or a record of a model",
+            )
+            .with_hint("the starter as it ships is known to every build by its name"));
+        };
+        let mut exported = Exported::default();
+        if let Some(adapter) = model.file(ADAPTER) {
+            let bytes = std::fs::read(&adapter.path).map_err(Error::io("read", &adapter.path))?;
+            file::replace(path, &bytes)?;
+            exported.files.push(path.to_path_buf());
+        }
+        let details = format!("{:#}\n", model.details);
+        file::replace(&details_path, details.as_bytes())?;
+        exported.files.push(details_path);
         Ok(exported)
     }
 

@@ -92,7 +92,7 @@ mod lock;
 pub mod memory;
 #[cfg(feature = "audio")]
 pub mod models;
-#[cfg(feature = "audio")]
+#[cfg(any(feature = "audio", feature = "decoder"))]
 mod nn;
 pub mod progress;
 mod quiet;

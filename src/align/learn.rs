@@ -104,10 +104,10 @@ fn learn(clap: &Clap, pairs: &Path, out: &Path, options: &AlignOptions, control:
             "clips of the split `train`",
         ));
     }
-    let quiz = retrieval::Quiz::new(&held_out, &captions, &sets, features.dim());
+    let validation_set = retrieval::Validation::new(&held_out, &captions, &sets, features.dim());
     let mut trainer = Trainer::new(&examples, options)?;
     let phase = control.begin("training", Some(trainer.steps() as u64));
-    let entries = trainer.run(quiz.as_ref(), control)?;
+    let entries = trainer.run(validation_set.as_ref(), control)?;
     phase.end();
 
     let mut facts = AdapterFacts {
@@ -126,10 +126,10 @@ fn learn(clap: &Clap, pairs: &Path, out: &Path, options: &AlignOptions, control:
     // What is measured is what the file holds, rounded as it is.
     let rounded =
         AdapterParameters { facts: facts.clone(), mean: mean.clone(), scale: scale.clone(), layers: layers.clone() };
-    let validation = match &quiz {
-        Some(quiz) => {
-            Some(quiz.ask_adapter(&Adapter::from_bytes(&rounded.to_bytes(Storage::F16)?, "the new adapter")?)?)
-        }
+    let validation = match &validation_set {
+        Some(validation_set) => Some(
+            validation_set.ask_adapter(&Adapter::from_bytes(&rounded.to_bytes(Storage::F16)?, "the new adapter")?)?,
+        ),
         None => None,
     };
     facts.training.insert("validation".into(), json(&validation)?);

@@ -29,7 +29,7 @@ pub struct Retrieval {
 /// The held-out clips and the captions to choose from.
 ///
 /// Right is a clip's own caption, and any of the same concepts. Captions that share some of the clip's concepts but not all do not compete.
-pub(super) struct Quiz<'a> {
+pub(super) struct Validation<'a> {
     dim: usize,
     clips: &'a [Usable],
     /// Distinct captions: their embedding and set.
@@ -37,7 +37,7 @@ pub(super) struct Quiz<'a> {
     sets: &'a Sets,
 }
 
-impl<'a> Quiz<'a> {
+impl<'a> Validation<'a> {
     /// `None` where no clip is held out.
     pub fn new(clips: &'a [Usable], captions: &'a Embeddings, sets: &'a Sets, dim: usize) -> Option<Self> {
         let mut wanted: Vec<(usize, usize)> = clips.iter().flat_map(|(clip, _)| clip.captions.clone()).collect();

@@ -15,7 +15,7 @@ use super::loss::Targets;
 use super::network::Network;
 use super::options::AlignOptions;
 use super::pairs::{Relation, Sets, Usable};
-use super::retrieval::{Quiz, Retrieval};
+use super::retrieval::{Retrieval, Validation};
 use crate::error::{Hint, Topic};
 use crate::progress::Control;
 use crate::tensor::Result;
@@ -155,7 +155,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains to the end.
-    pub fn run(&mut self, quiz: Option<&Quiz<'_>>, control: &Control<'_>) -> Result<Vec<Entry>> {
+    pub fn run(&mut self, validation_set: Option<&Validation<'_>>, control: &Control<'_>) -> Result<Vec<Entry>> {
         let settings = ParamsAdamW { lr: 0.0, weight_decay: WEIGHT_DECAY, ..ParamsAdamW::default() };
         let mut optimizer = AdamW::new(self.network.weights(), settings)?;
         let begun = Instant::now();
@@ -179,7 +179,7 @@ impl<'a> Trainer<'a> {
                 sum += value;
                 control.advance(1);
             }
-            let validation = quiz.map(|quiz| self.validate(quiz)).transpose()?;
+            let validation = validation_set.map(|validation_set| self.validate(validation_set)).transpose()?;
             let (loss, seconds) = (sum / steps as f64, begun.elapsed().as_secs_f64());
             let recall = validation.as_ref().map(|v| format!(", recall at 10 {:.3}", v.recall_at_10));
             control.note(&format!("epoch {epoch}, loss {loss:.3}{}", recall.unwrap_or_default()));
@@ -210,16 +210,16 @@ impl<'a> Trainer<'a> {
         targets.loss(&audio, &tensor(captions)?, 1.0 / self.options.temperature)
     }
 
-    fn validate(&self, quiz: &Quiz<'_>) -> Result<Retrieval> {
+    fn validate(&self, validation_set: &Validation<'_>) -> Result<Retrieval> {
         let (mean, scale, dim) = (&self.examples.mean, &self.examples.scale, self.examples.dim);
-        let windows: Vec<&[f32]> = quiz.windows().collect();
+        let windows: Vec<&[f32]> = validation_set.windows().collect();
         let mut embeddings = Vec::new();
         for some in windows.chunks(WINDOWS) {
             let features: Vec<f32> = some.iter().flat_map(|window| standardise(window, mean, scale)).collect();
             let features = Tensor::from_vec(features, (some.len(), dim), &Device::Cpu)?;
             embeddings.extend(self.network.forward(&features, None)?.flatten_all()?.to_vec1::<f32>()?);
         }
-        Ok(quiz.ask(&embeddings)?)
+        Ok(validation_set.ask(&embeddings)?)
     }
 
     /// The layers, the mean and the scale.

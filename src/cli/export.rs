@@ -16,7 +16,7 @@ pub struct Arguments {
     /// The file to write; with npy, lines go beside it under the ending .jsonl
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// jsonl: captions and clips. npy: vectors, too; ingest them again with --embeddings. parquet: all in one file
+    /// jsonl: captions and clips. npy: vectors, too; ingest them again with --embeddings. parquet: all in one file. model: no captions but the adapter that the store keeps
     #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     format: Format,
     /// Export this domain only (may be given several times)

@@ -6,7 +6,7 @@ use super::row::{Item, MAX_ROW_BYTES, Rejected, row, utf8};
 
 /// The physical lines of a source with their numbers from 1, without line ends and without a byte-order mark.
 ///
-/// A line over [`MAX_ROW_BYTES`] is skipped over and comes out as `None`.
+/// A line over [`MAX_ROW_BYTES`] is skipped over and comes out as [`Rejected`].
 pub(super) struct Lines<R> {
     reader: R,
     number: u64,

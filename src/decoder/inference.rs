@@ -1,10 +1,8 @@
 //! The decoder's forward pass for generation: one position at a time in plain loops, with cached keys and values.
 
-use super::{
-    config::DecoderConfig,
-    decoder_file::Tensors,
-    ops::{EPSILON, exp, gelu_scalar, simd},
-};
+use super::{config::DecoderConfig, decoder_file::Tensors, ops::EPSILON};
+use crate::embedding::dot_in_lanes;
+use crate::nn::functions::{exp_unfused, gelu_tanh_and_slope, simd};
 use crate::{Error, Result};
 
 /// An affine map: weight `[out, in]` row-major, bias `[out]`.
@@ -125,7 +123,7 @@ impl<'a> Session<'a> {
             cache.extend_from_slice(pair);
             add(&mut x, &layer.attention_out.apply(&attend(query, cache, weights.config.heads)));
             let mut inner = layer.up.apply(&layer.norm2.apply(&x));
-            simd(|| inner.iter_mut().for_each(|x| *x = gelu_scalar(*x).0));
+            simd(|| inner.iter_mut().for_each(|x| *x = gelu_tanh_and_slope(*x).0));
             add(&mut x, &layer.down.apply(&inner));
         }
         self.position += 1;
@@ -145,12 +143,12 @@ fn attend(query: &[f32], cache: &[f32], heads: usize) -> Vec<f32> {
             let columns = head * size..(head + 1) * size;
             let mut max = f32::NEG_INFINITY;
             for (score, row) in scores.iter_mut().zip(cache.chunks_exact(2 * width)) {
-                *score = dot(&query[columns.clone()], &row[columns.clone()]) * scale;
+                *score = dot_in_lanes::<32>(&query[columns.clone()], &row[columns.clone()]) * scale;
                 max = max.max(*score);
             }
             let mut total = 0.0;
             for score in &mut scores {
-                *score = exp(*score - max);
+                *score = exp_unfused(*score - max);
                 total += *score;
             }
             for (score, row) in scores.iter().zip(cache.chunks_exact(2 * width)) {
@@ -189,22 +187,8 @@ fn add(x: &mut [f32], y: &[f32]) {
 fn product(out: &mut [f32], matrix: &[f32], x: &[f32]) {
     simd(|| {
         for (out, row) in out.iter_mut().zip(matrix.chunks_exact(x.len())) {
-            *out += dot(row, x);
+            // With 32 sums the latency of an addition is hidden.
+            *out += dot_in_lanes::<32>(row, x);
         }
     });
-}
-
-/// The dot product with 32 running sums, which hides the latency of an addition.
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 32];
-    let (a_chunks, a_rest) = a.as_chunks::<32>();
-    let (b_chunks, b_rest) = b.as_chunks::<32>();
-    for (x, y) in a_chunks.iter().zip(b_chunks) {
-        for lane in 0..32 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    lanes.iter().sum::<f32>() + rest
 }

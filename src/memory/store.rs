@@ -9,7 +9,7 @@ use super::read::snapshot::Snapshot;
 use super::upkeep::backup::{BackedUp, BackupMode, backup};
 use super::upkeep::check::{CheckReport, check, repair};
 use super::write::commit;
-use super::write::model::ModelParts;
+use super::write::model_parts::ModelParts;
 use super::write::writer::Writer;
 use crate::progress::Control;
 use crate::{EmbeddingSpace, Error, Result};

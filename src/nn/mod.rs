@@ -1,9 +1,10 @@
 //! The arithmetic of neural networks that towers and decoder share.
 
 pub(crate) mod feature_map;
+pub(crate) mod functions;
 pub(crate) mod gemm;
 pub(crate) mod layers;
 pub(crate) mod narrow;
-pub(crate) mod ragged;
+pub(crate) mod packed_attention;
 pub(crate) mod tensors;
 pub(crate) mod winograd;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::options::RetrievalOptions;
-use super::store::{Match, TextStore};
+use super::store::{Counts, Match, TextStore};
 use crate::bridge::{self, Scored};
 use crate::embedding::normalize;
 use crate::error::{Hint, Topic};
@@ -58,21 +58,34 @@ pub fn retrieve(store: &dyn TextStore, query: &[f32], options: &RetrievalOptions
     if options.effort.exact {
         return retrieve_exact(store, query, options);
     }
-    let mut widening = store.widening(query, &options.scope, options.effort)?;
-    let mut k = options.reported();
-    let found = loop {
-        let found = widening.nearest(k)?;
-        let is_all = found.len() as u64 >= counts.rows || k as u64 >= counts.rows;
-        if options.k.is_some() || is_all || covers(&found, counts.occurrences, options)? {
-            break found;
-        }
-        k = k.saturating_mul(WIDER);
+    let found = match options.k {
+        Some(_) => search(store, query, options)?,
+        None => widened(store, query, options, counts)?,
     };
     let rest = counts.occurrences.saturating_sub(occurrences(&found));
     let projection = bridge::project(&scored(&found), rest, options.temperature)?;
     let reported = &found[..found.len().min(options.reported())];
     let neighbours = provenances(store, reported, projection.weights.iter().copied())?;
     Ok(Retrieval { neighbours, lost_mass: projection.lost_mass, projection: projection.embedding })
+}
+
+/// As many of the nearest texts as it takes for the projection to cover its share of the weight.
+fn widened<'a>(
+    store: &'a dyn TextStore,
+    query: &[f32],
+    options: &RetrievalOptions,
+    counts: Counts,
+) -> Result<Vec<Match<'a>>> {
+    let mut widening = store.widening(query, &options.scope, options.effort)?;
+    let mut k = options.reported();
+    loop {
+        let found = widening.nearest(k)?;
+        let is_all = found.len() as u64 >= counts.rows || k as u64 >= counts.rows;
+        if is_all || covers(&found, counts.occurrences, options)? {
+            return Ok(found);
+        }
+        k = k.saturating_mul(WIDER);
+    }
 }
 
 /// The stored texts nearest to a query, nearest first, each with a weight of 0, and the embedding of the first.
@@ -115,7 +128,7 @@ fn search<'a>(store: &'a dyn TextStore, query: &[f32], options: &RetrievalOption
 }
 
 /// What takes part; refuses to search where nothing does.
-fn filled(store: &dyn TextStore, options: &RetrievalOptions) -> Result<super::store::Counts> {
+fn filled(store: &dyn TextStore, options: &RetrievalOptions) -> Result<Counts> {
     let counts = store.counts(&options.scope)?;
     if counts.rows == 0 {
         return Err(Error::input("the memory", "no caption", "captions to search among")

@@ -1,21 +1,12 @@
 //! The plain twins of the kernels.
 
 use super::kernels::{Kernels, Tile};
+use crate::embedding::dot_in_lanes;
 
 pub(super) const KERNELS: Kernels = Kernels { name: "plain", dot, dots, code_dots, gather, widen, tile, add_scaled };
 
-/// Sixteen running sums let the compiler use SIMD registers; the order of additions is fixed, so results repeat.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 16];
-    let (a_chunks, a_rest) = a.as_chunks::<16>();
-    let (b_chunks, b_rest) = b.as_chunks::<16>();
-    for (x, y) in a_chunks.iter().zip(b_chunks) {
-        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane += x * y;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    lanes.iter().sum::<f32>() + rest
+    dot_in_lanes::<16>(a, b)
 }
 
 fn dots(query: &[f32], rows: &[f32], out: &mut [f32]) {

@@ -215,7 +215,7 @@ impl Activation {
     fn apply(self, x: f32) -> f32 {
         match self {
             Self::Relu => x.max(0.0),
-            Self::Gelu => crate::nn::layers::gelu(x),
+            Self::Gelu => crate::nn::functions::gelu(x),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a tower's features to the space that both towers share.
 
-use crate::nn::layers::{Linear, Norm, add, gelu_all};
+use crate::nn::functions::{add, gelu_all};
+use crate::nn::layers::{Linear, Norm};
 use crate::nn::tensors::{Tensors, lengths};
 use crate::{Error, Result, embedding};
 

@@ -109,7 +109,7 @@ fn an_export_is_ingested_again_as_it_was() {
         assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&npy).unwrap());
         assert_eq!(without_ids(&again.replace("npy", "jsonl")), without_ids(&lines));
     }
-    bench.run(&["export", "x", "--format", "xml"]).fails(1, &["xml", "jsonl, npy, parquet"]);
+    bench.run(&["export", "x", "--format", "xml"]).fails(1, &["xml", "jsonl, npy, model, parquet"]);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::{floats, simd};
+use super::kernels::floats;
+use crate::nn::functions::simd;
 
 /// Numbers of one parallel task.
 const BLOCK: usize = 1 << 14;

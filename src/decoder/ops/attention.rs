@@ -3,7 +3,9 @@
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::{add_scaled, dot, exp, floats, simd};
+use super::kernels::floats;
+use crate::embedding::dot_in_lanes;
+use crate::nn::functions::{add_scaled, exp_unfused, simd};
 
 /// Causal multi-head attention: for every sequence and head, `softmax(QKᵀ/√d, causal) V`.
 ///
@@ -110,12 +112,12 @@ impl Head {
         let query = self.query(qkv, row);
         let mut max = f32::NEG_INFINITY;
         for (other, weight) in weights[..=row].iter_mut().enumerate() {
-            *weight = dot(query, self.key(qkv, other)) * scale;
+            *weight = dot_in_lanes::<8>(query, self.key(qkv, other)) * scale;
             max = max.max(*weight);
         }
         let mut total = 0.0;
         for weight in &mut weights[..=row] {
-            *weight = exp(*weight - max);
+            *weight = exp_unfused(*weight - max);
             total += *weight;
         }
         weights[..=row].iter_mut().for_each(|weight| *weight /= total);
@@ -133,7 +135,7 @@ impl Head {
             let grad = &grads[row * self.width + self.start..][..self.size];
             let mut mean = 0.0;
             for other in 0..=row {
-                slopes[other] = dot(grad, self.value(qkv, other));
+                slopes[other] = dot_in_lanes::<8>(grad, self.value(qkv, other));
                 mean += slopes[other] * weights[other];
                 add_scaled(&mut out[other * triple + values..][..self.size], weights[other], grad);
             }

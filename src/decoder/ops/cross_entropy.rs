@@ -3,9 +3,10 @@
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::{exp, floats, simd};
+use super::kernels::floats;
+use crate::nn::functions::{exp_unfused, simd};
 
-/// The mean cross-entropy in nats, and per row `ln Σ exp(logit)`, which the backward pass needs: logits
+/// The mean cross-entropy in nats, and per row `ln Σ exp_unfused(logit)`, which the backward pass needs: logits
 /// `[rows, vocabulary]`, one target a row. With label smoothing ε the target distribution is `(1 - ε)` on the target and ε
 /// spread evenly over the vocabulary.
 pub fn cross_entropy(logits: &Tensor, targets: &[u32], smoothing: f32) -> Result<(f64, Vec<f32>)> {
@@ -40,7 +41,7 @@ pub fn cross_entropy_backward(logits: &Tensor, targets: &[u32], smoothing: f32, 
     pairs.zip(log_sums.par_iter()).zip(targets.par_iter()).for_each(|(((out, row), log_sum), target)| {
         simd(|| {
             for (out, x) in out.iter_mut().zip(row) {
-                *out = scale * (exp(x - log_sum) - spread);
+                *out = scale * (exp_unfused(x - log_sum) - spread);
             }
         });
         out[*target as usize] -= scale * (1.0 - smoothing);
@@ -69,7 +70,7 @@ fn maximum(row: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// `ln Σ exp(x)` and `Σ x` of a row.
+/// `ln Σ exp_unfused(x)` and `Σ x` of a row.
 #[inline(always)]
 fn sums(row: &[f32]) -> (f32, f32) {
     let max = maximum(row);
@@ -77,10 +78,10 @@ fn sums(row: &[f32]) -> (f32, f32) {
     let (chunks, rest) = row.as_chunks::<8>();
     for chunk in chunks {
         for lane in 0..8 {
-            exponentials[lane] += exp(chunk[lane] - max);
+            exponentials[lane] += exp_unfused(chunk[lane] - max);
             plain[lane] += chunk[lane];
         }
     }
-    let total = exponentials.iter().sum::<f32>() + rest.iter().map(|x| exp(x - max)).sum::<f32>();
+    let total = exponentials.iter().sum::<f32>() + rest.iter().map(|x| exp_unfused(x - max)).sum::<f32>();
     (max + total.ln(), plain.iter().sum::<f32>() + rest.iter().sum::<f32>())
 }

@@ -3,7 +3,8 @@
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::{floats, gelu_scalar, simd};
+use super::kernels::floats;
+use crate::nn::functions::{gelu_tanh_and_slope, simd};
 
 /// Numbers of one parallel task.
 const BLOCK: usize = 1 << 14;
@@ -38,7 +39,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
     map(
         x,
         #[inline(always)]
-        |x| gelu_scalar(x).0,
+        |x| gelu_tanh_and_slope(x).0,
     )
 }
 
@@ -48,7 +49,7 @@ pub fn gelu_backward(x: &Tensor, grad: &Tensor) -> Result<Tensor> {
         x,
         grad,
         #[inline(always)]
-        |x, grad| grad * gelu_scalar(x).1,
+        |x, grad| grad * gelu_tanh_and_slope(x).1,
     )
 }
 

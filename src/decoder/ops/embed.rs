@@ -2,7 +2,8 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::kernels::{add_scaled, floats};
+use super::kernels::floats;
+use crate::nn::functions::add_scaled;
 
 /// The input rows `[rows, width]`: for each row the next prefix row (where `tokens` has `None`) or the token's row of
 /// `table` `[vocabulary, width]`, plus its position's row of `places` `[positions, width]`.

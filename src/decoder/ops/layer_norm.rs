@@ -3,7 +3,8 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::kernels::{BLOCK_ROWS, add_scaled, floats, simd};
+use super::kernels::{BLOCK_ROWS, floats};
+use crate::nn::functions::{add_scaled, simd};
 
 /// Added to the variance, as in GPT-2.
 pub const EPSILON: f32 = 1e-5;

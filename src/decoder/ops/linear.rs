@@ -3,7 +3,8 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::kernels::{BLOCK_ROWS, add_scaled, column_sums, floats, into_vec, simd};
+use super::kernels::{BLOCK_ROWS, column_sums, floats, into_vec};
+use crate::nn::functions::{add_scaled, simd};
 
 /// `x · weightᵀ + bias`: x `[rows, in]`, weight `[out, in]`, bias `[out]`, result `[rows, out]`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {

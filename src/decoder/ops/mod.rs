@@ -25,6 +25,6 @@ pub use super::ops::attention::{attention, attention_backward};
 pub use super::ops::cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use super::ops::elementwise::{dropout_add, dropout_backward, gelu, gelu_backward, tanh, tanh_backward};
 pub use super::ops::embed::{embed, embed_backward, select_rows, select_rows_backward};
-pub(super) use super::ops::kernels::{exp, floats, gelu_scalar, simd};
 pub use super::ops::layer_norm::{EPSILON, layer_norm, layer_norm_backward};
 pub use super::ops::linear::{linear, linear_backward};
+pub(super) use kernels::floats;

@@ -20,11 +20,11 @@ const SALTS: [u32; 8] =
 
 /// What may be there, by the leading 32 bits of hashes.
 #[derive(Default)]
-pub(crate) struct Sieve {
+pub(crate) struct BloomFilter {
     blocks: Vec<Block>,
 }
 
-impl Sieve {
+impl BloomFilter {
     /// An empty one, for so many entries.
     pub(crate) fn for_entries(entries: usize) -> Self {
         Self { blocks: vec![Block::default(); (entries * BITS).div_ceil(8 * size_of::<Block>())] }
@@ -47,7 +47,7 @@ impl Sieve {
     }
 
     /// Those of `asked`, each with its number, that were taken in, and a few others.
-    pub(crate) fn sift(&self, asked: &[(Hash, usize)]) -> Vec<(Hash, usize)> {
+    pub(crate) fn may_contain_of(&self, asked: &[(Hash, usize)]) -> Vec<(Hash, usize)> {
         let held = asked.iter().enumerate().filter(|(index, (hash, _))| {
             self.prefetch(asked.get(index + AHEAD).map(|(hash, _)| hash));
             self.may_hold(*hash)
@@ -75,12 +75,12 @@ impl Sieve {
 }
 
 /// By domain.
-pub(crate) type Sieves = HashMap<(u32, Kind), Filled>;
+pub(crate) type Filters = HashMap<(u32, Kind), DomainFilter>;
 
-/// A sieve and the segments whose entries it has taken in; it may know others that are no more.
+/// A filter and the segments whose entries it has taken in; it may know others that are no more.
 #[derive(Default)]
-pub(crate) struct Filled {
-    pub sieve: Sieve,
+pub(crate) struct DomainFilter {
+    pub filter: BloomFilter,
     pub segments: HashSet<u64>,
 }
 
@@ -101,21 +101,21 @@ mod tests {
     fn holds_back_what_is_not_there_and_nothing_else() {
         let hash = |name: &str, i: usize| caption_hash(&format!("{name} {i}"));
         for entries in [0, 1, 10, 20_000] {
-            let mut sieve = Sieve::for_entries(entries);
-            assert!(sieve.capacity() >= entries);
-            sieve.insert(&(0..entries).map(|i| hash("in", i)).collect::<Vec<_>>());
+            let mut filter = BloomFilter::for_entries(entries);
+            assert!(filter.capacity() >= entries);
+            filter.insert(&(0..entries).map(|i| hash("in", i)).collect::<Vec<_>>());
             let asked = |name, count| (0..count).map(|i| (hash(name, i), i)).collect::<Vec<_>>();
-            assert_eq!(sieve.sift(&asked("in", entries)), asked("in", entries));
-            let passed = sieve.sift(&asked("out", 100_000)).len();
+            assert_eq!(filter.may_contain_of(&asked("in", entries)), asked("in", entries));
+            let passed = filter.may_contain_of(&asked("out", 100_000)).len();
             assert!(passed < 100, "{passed} of 100,000 pass with {entries}");
         }
     }
 
     #[test]
     fn the_leading_half_of_a_hash_is_enough() {
-        let mut sieve = Sieve::for_entries(100);
+        let mut filter = BloomFilter::for_entries(100);
         let hash = caption_hash("rain");
-        sieve.insert(&[hash >> 32 << 32]);
-        assert_eq!(sieve.sift(&[(hash, 7)]), [(hash, 7)]);
+        filter.insert(&[hash >> 32 << 32]);
+        assert_eq!(filter.may_contain_of(&[(hash, 7)]), [(hash, 7)]);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) type Broken = String;
 pub(crate) type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// An ordered map of bytes.
-pub(crate) enum Ledger {
+pub(crate) enum KeyValueStore {
     /// On disk.
     Sled(Guarded),
     /// As long as the writer lives.
@@ -49,7 +49,7 @@ impl Drop for Guarded {
     }
 }
 
-impl Ledger {
+impl KeyValueStore {
     /// Opens or creates the database in the folder `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, Broken> {
         let config = sled::Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(1000));

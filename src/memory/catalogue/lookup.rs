@@ -1,10 +1,10 @@
-//! Looking texts and rows up in the catalogue: a sieve holds back what is not there, pages lead to the rest.
+//! Looking texts and rows up in the catalogue: a filter holds back what is not there, pages lead to the rest.
 
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::bloom::{Filled, Sieve};
+use super::bloom::{BloomFilter, DomainFilter};
 use super::key_value::Broken;
 use super::pages::{self, Entry, Hash, Kind, Page};
 use super::stored::{Known, Occurrence};
@@ -74,7 +74,7 @@ impl Catalogue {
         let segments = memory.0.segments.iter().filter(|segment| segment.entry.domain == domain);
         let mut segments: Vec<&Segment> =
             segments.map(|segment| &**segment).filter(|segment| kind.pages(&segment.entry) > 0).collect();
-        self.sift(&segments, domain, kind, &mut hashes)?;
+        self.drop_absent(&segments, domain, kind, &mut hashes)?;
         // In the order of the pages, so that each is looked for once.
         hashes.sort_unstable();
         // Most are found in the largest.
@@ -98,8 +98,8 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Drops hashes that surely lead nowhere. A sieve is made when that reads no more pages than doing without.
-    fn sift(
+    /// Drops hashes that surely lead nowhere. A filter is made when that reads no more pages than doing without.
+    fn drop_absent(
         &mut self,
         segments: &[&Segment],
         domain: u32,
@@ -107,21 +107,21 @@ impl Catalogue {
         hashes: &mut Vec<(Hash, usize)>,
     ) -> Result<(), Trouble> {
         let pages: usize = segments.iter().map(|segment| kind.pages(&segment.entry)).sum();
-        let made = self.sieves.remove(&(domain, kind));
+        let made = self.filters.remove(&(domain, kind));
         if made.is_none() && hashes.len() * segments.len() < pages {
             return Ok(());
         }
-        let mut filled = made.unwrap_or_default();
+        let mut known = made.unwrap_or_default();
         let entries: usize = segments.iter().map(|segment| kind.entries(&segment.entry)).sum();
-        if filled.sieve.capacity() < entries {
-            filled = Filled { sieve: Sieve::for_entries(2 * entries), segments: HashSet::new() };
+        if known.filter.capacity() < entries {
+            known = DomainFilter { filter: BloomFilter::for_entries(2 * entries), segments: HashSet::new() };
         }
-        for segment in segments.iter().filter(|segment| !filled.segments.contains(&segment.entry.id)) {
-            self.for_each_page(segment, kind, |entries| filled.sieve.insert(entries))?;
+        for segment in segments.iter().filter(|segment| !known.segments.contains(&segment.entry.id)) {
+            self.for_each_page(segment, kind, |entries| known.filter.insert(entries))?;
         }
-        filled.segments = segments.iter().map(|segment| segment.entry.id).collect();
-        *hashes = filled.sieve.sift(hashes);
-        self.sieves.insert((domain, kind), filled);
+        known.segments = segments.iter().map(|segment| segment.entry.id).collect();
+        *hashes = known.filter.may_contain_of(hashes);
+        self.filters.insert((domain, kind), known);
         Ok(())
     }
 
@@ -146,10 +146,10 @@ impl Catalogue {
             })?;
         }
         self.add_known(segment, captions)?;
-        // What led to captions and repeats of the group leads to this segment's: no sieve needs to take them in again.
-        for (_, filled) in self.sieves.iter_mut().filter(|((of, _), _)| *of == segment.entry.domain) {
-            if group.iter().all(|from| filled.segments.contains(&from.entry.id)) {
-                filled.segments.insert(segment.entry.id);
+        // What led to captions and repeats of the group leads to this segment's: no filter needs to take them in again.
+        for (_, known) in self.filters.iter_mut().filter(|((of, _), _)| *of == segment.entry.domain) {
+            if group.iter().all(|from| known.segments.contains(&from.entry.id)) {
+                known.segments.insert(segment.entry.id);
             }
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Catalogue {
     fn read(&mut self, segment: &Segment, kind: Kind, number: usize) -> Result<Page, Trouble> {
         let key = pages::key(segment.entry.id, kind, number);
         let read = |catalogue: &Self| -> Result<Option<Page>, Broken> {
-            Ok(catalogue.ledger.get(&key)?.and_then(|value| Page::decode(&segment.entry, &key, &value)))
+            Ok(catalogue.kv.get(&key)?.and_then(|value| Page::decode(&segment.entry, &key, &value)))
         };
         if let Some(page) = read(self)? {
             return Ok(page);

@@ -22,7 +22,7 @@ pub(crate) struct PageCache {
 /// A segment that the catalogue knows.
 struct Known {
     entry: SegmentEntry,
-    /// Whether the ledger has its pages; if not, they are all here.
+    /// Whether the key-value store has its pages; if not, they are all here.
     is_written: bool,
     /// By kind and number.
     pages: [Vec<Option<Page>>; 2],
@@ -35,7 +35,7 @@ impl Known {
 }
 
 impl PageCache {
-    /// True for a segment whose pages there are, in memory or in the ledger.
+    /// True for a segment whose pages there are, in memory or in the key-value store.
     pub(crate) fn knows(&self, segment: u64) -> bool {
         self.known.contains_key(&segment)
     }
@@ -55,13 +55,13 @@ impl PageCache {
         self.unwritten
     }
 
-    /// Takes in a segment whose pages the ledger has.
+    /// Takes in a segment whose pages the key-value store has.
     pub(crate) fn insert_written(&mut self, entry: &SegmentEntry) {
         self.remove(entry.id);
         self.known.insert(entry.id, Known { entry: entry.clone(), is_written: true, pages: [Vec::new(), Vec::new()] });
     }
 
-    /// Takes in a segment with all its pages, which the ledger does not have.
+    /// Takes in a segment with all its pages, which the key-value store does not have.
     pub(crate) fn insert(&mut self, entry: &SegmentEntry, pages: [Vec<Page>; 2]) {
         self.remove(entry.id);
         let pages = pages.map(|pages| pages.into_iter().map(Some).collect());
@@ -70,7 +70,7 @@ impl PageCache {
         self.known.insert(entry.id, known);
     }
 
-    /// Forgets a segment; true when the ledger may have pages of it.
+    /// Forgets a segment; true when the key-value store may have pages of it.
     pub(crate) fn remove(&mut self, segment: u64) -> bool {
         let Some(known) = self.known.remove(&segment) else { return true };
         let sum = if known.is_written { &mut self.written } else { &mut self.unwritten };
@@ -87,7 +87,7 @@ impl PageCache {
         Some((&known.entry, pages))
     }
 
-    /// Notes that the ledger has the pages of a segment now.
+    /// Notes that the key-value store has the pages of a segment now.
     pub(crate) fn mark_written(&mut self, segment: u64) {
         if let Some(known) = self.known.get_mut(&segment).filter(|known| !known.is_written) {
             known.is_written = true;
@@ -103,7 +103,7 @@ impl PageCache {
         self.known.get(&segment)?.pages[kind as usize].get(number)?.as_ref()
     }
 
-    /// Keeps a page that was read from the ledger, one of `count`.
+    /// Keeps a page that was read from the key-value store, one of `count`.
     pub(crate) fn put(&mut self, segment: u64, kind: Kind, number: usize, count: usize, page: Page) {
         self.make_room();
         let Some(known) = self.known.get_mut(&segment).filter(|known| known.is_written) else { return };

@@ -114,7 +114,7 @@ impl Page {
         sound.then(|| Self(entries.iter().map(|entry| Entry::from_le_bytes(*entry)).collect()))
     }
 
-    /// The page as the ledger keeps it under `key`.
+    /// The page as the key-value store keeps it under `key`.
     pub(crate) fn encode(&self, segment: &SegmentEntry, key: &[u8]) -> Vec<u8> {
         let mut value = Vec::with_capacity(self.bytes() + size_of::<u32>());
         self.0.iter().for_each(|entry| value.extend_from_slice(&entry.to_le_bytes()));

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::bloom::Sieves;
-use super::key_value::{Broken, Ledger};
+use super::bloom::Filters;
+use super::key_value::{Broken, KeyValueStore};
 use super::page_cache::PageCache;
 use super::pages::{self, Entry, Kind, Page};
 use super::state::CatalogueState;
@@ -48,9 +48,9 @@ pub struct HistoryEntry {
 }
 
 pub(crate) struct Catalogue {
-    pub(crate) ledger: Ledger,
+    pub(crate) kv: KeyValueStore,
     pub(crate) cache: PageCache,
-    pub(crate) sieves: Sieves,
+    pub(crate) filters: Filters,
     /// The commit whose segments these are; `None` before the first.
     commit: Option<u64>,
 }
@@ -78,7 +78,7 @@ impl Catalogue {
                 tracing::debug!("cannot remove {}: {error}", path.display());
             }
         }
-        match Ledger::open(&path).map_err(Trouble::Sled).and_then(|ledger| Self::build(ledger, memory, &history)) {
+        match KeyValueStore::open(&path).map_err(Trouble::Sled).and_then(|kv| Self::build(kv, memory, &history)) {
             Ok(catalogue) => Ok(catalogue),
             Err(Trouble::Store(error)) => Err(error),
             Err(Trouble::Sled(reason)) => {
@@ -92,22 +92,22 @@ impl Catalogue {
     /// A catalogue that lasts as long as the writer.
     pub(crate) fn in_memory(memory: &Snapshot, history: &[HistoryEntry], reason: &str) -> Result<Self> {
         tracing::warn!("the catalogue is kept in memory while this writer is open: {reason}");
-        Self::build(Ledger::in_memory(), memory, history).map_err(Trouble::into_error)
+        Self::build(KeyValueStore::in_memory(), memory, history).map_err(Trouble::into_error)
     }
 
     /// A catalogue that knows nothing.
     pub(crate) fn empty() -> Self {
-        Self::on(Ledger::in_memory())
+        Self::on(KeyValueStore::in_memory())
     }
 
-    fn on(ledger: Ledger) -> Self {
-        Self { ledger, cache: PageCache::default(), sieves: Sieves::new(), commit: None }
+    fn on(kv: KeyValueStore) -> Self {
+        Self { kv, cache: PageCache::default(), filters: Filters::new(), commit: None }
     }
 
-    fn build(ledger: Ledger, memory: &Snapshot, history: &[HistoryEntry]) -> Result<Self, Trouble> {
-        let mut catalogue = Self::on(ledger);
+    fn build(kv: KeyValueStore, memory: &Snapshot, history: &[HistoryEntry]) -> Result<Self, Trouble> {
+        let mut catalogue = Self::on(kv);
         let state = [&memory.0.manifest.store[..], &[LAYOUT]].concat();
-        catalogue.ledger.insert([(STATE.to_vec(), state)])?;
+        catalogue.kv.insert([(STATE.to_vec(), state)])?;
         history.iter().try_for_each(|entry| catalogue.record(entry))?;
         catalogue.follow(memory)?;
         Ok(catalogue)
@@ -115,8 +115,8 @@ impl Catalogue {
 
     /// What is on disk, as it is.
     fn resume(path: &Path, memory: &Snapshot, history: &mut Vec<HistoryEntry>) -> Result<Resumed, Broken> {
-        let mut catalogue = Self::on(Ledger::open(path)?);
-        let Some(state) = catalogue.ledger.get(STATE)? else { return Ok(Resumed::Empty) };
+        let mut catalogue = Self::on(KeyValueStore::open(path)?);
+        let Some(state) = catalogue.kv.get(STATE)? else { return Ok(Resumed::Empty) };
         let Some(layout) = state.strip_prefix(&memory.0.manifest.store) else {
             return Ok(Resumed::Stale("it belongs to another store"));
         };
@@ -125,7 +125,7 @@ impl Catalogue {
         if layout != [LAYOUT] {
             return Ok(Resumed::Stale("it has another layout"));
         }
-        let markers: HashSet<_> = catalogue.ledger.with_prefix(pages::MARKERS)?.into_iter().collect();
+        let markers: HashSet<_> = catalogue.kv.with_prefix(pages::MARKERS)?.into_iter().collect();
         let segments = memory.0.segments.iter().map(|segment| &segment.entry);
         segments
             .filter(|segment| markers.contains(&pages::marker(segment)))
@@ -163,7 +163,7 @@ impl Catalogue {
         for (kind, expected) in Kind::ALL.into_iter().zip(pages::of(segment)?) {
             for (number, expected) in expected.into_iter().enumerate() {
                 let key = pages::key(id, kind, number);
-                let found = self.ledger.get(&key)?.and_then(|value| Page::decode(&segment.entry, &key, &value));
+                let found = self.kv.get(&key)?.and_then(|value| Page::decode(&segment.entry, &key, &value));
                 match found {
                     Some(page) if page == expected => {}
                     Some(_) => {
@@ -193,7 +193,7 @@ impl Catalogue {
         for gone in self.cache.segments().filter(|id| !current.contains(id)).collect::<Vec<_>>() {
             self.forget(gone)?;
         }
-        self.sieves.retain(|(domain, _), _| memory.0.manifest.domains.iter().any(|entry| entry.id == *domain));
+        self.filters.retain(|(domain, _), _| memory.0.manifest.domains.iter().any(|entry| entry.id == *domain));
         self.commit = Some(memory.commit());
         Ok(())
     }
@@ -235,7 +235,7 @@ impl Catalogue {
         });
         let mut entries = pages.chain([pages::marker(entry)]).peekable();
         while entries.peek().is_some() {
-            self.ledger.insert(entries.by_ref().take(BATCH))?;
+            self.kv.insert(entries.by_ref().take(BATCH))?;
         }
         drop(entries);
         self.cache.mark_written(segment);
@@ -249,8 +249,8 @@ impl Catalogue {
     /// Drops the pages of a segment, then its marker: where that is cut short, the next writer drops the rest.
     fn forget(&mut self, segment: u64) -> Result<(), Broken> {
         if self.cache.remove(segment) {
-            self.ledger.remove_prefix(&pages::key_prefix(segment))?;
-            self.ledger.remove_prefix(&pages::marker_key(segment))?;
+            self.kv.remove_prefix(&pages::key_prefix(segment))?;
+            self.kv.remove_prefix(&pages::marker_key(segment))?;
         }
         Ok(())
     }
@@ -259,21 +259,21 @@ impl Catalogue {
     pub(crate) fn close(&mut self, memory: &Snapshot) -> Result<(), Trouble> {
         self.follow(memory)?;
         self.write_all()?;
-        Ok(self.ledger.flush()?)
+        Ok(self.kv.flush()?)
     }
 
     pub(crate) fn record(&mut self, entry: &HistoryEntry) -> Result<(), Trouble> {
         let json = serde_json::to_vec(entry).map_err(|error| Trouble::Sled(error.to_string()))?;
-        let last = self.ledger.with_prefix(&[HISTORY])?.pop();
+        let last = self.kv.with_prefix(&[HISTORY])?.pop();
         let last =
             last.and_then(|(key, _)| key.get(1..).and_then(|rest| rest.try_into().ok())).map_or(0, u64::from_be_bytes);
         let key = [&[HISTORY], &last.saturating_add(1).to_be_bytes()[..]].concat();
-        Ok(self.ledger.insert([(key, json)])?)
+        Ok(self.kv.insert([(key, json)])?)
     }
 
     /// The history, oldest first. Entries that cannot be read are left out.
     pub(crate) fn history(&self) -> Result<Vec<HistoryEntry>, Broken> {
-        let entries = self.ledger.with_prefix(&[HISTORY])?;
+        let entries = self.kv.with_prefix(&[HISTORY])?;
         Ok(entries.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect())
     }
 }

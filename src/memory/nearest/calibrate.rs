@@ -13,10 +13,10 @@ use super::codes::Codes;
 use super::graph::{Calibrated, FlatGraph};
 use super::scan::{Rows, scan};
 use super::walk::walk_and_rescore;
-use super::width::{Breadth, CALIBRATED_K};
+use super::width::{CALIBRATED_K, SearchWidth};
 use crate::embedding::normalize;
 
-/// The slacks that are tried, until one finds [`ENOUGH`].
+/// The margins that are tried, until one finds [`ENOUGH`].
 const STEPS: [f32; 12] = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2];
 /// Who asks for more than this is answered by a scan, or nearly: wider walks take long to measure, and longer than they are worth.
 const ENOUGH: f32 = 0.999;
@@ -25,7 +25,7 @@ const QUERIES: usize = 512;
 /// Differences that a query is moved by.
 const DIFFERENCES: usize = 4;
 
-/// Recall and cost at each slack; ascending in all.
+/// Recall and cost at each margin; ascending in all.
 pub(crate) fn calibrate(graph: &FlatGraph, codes: Codes<'_>, vectors: &[f32]) -> Vec<Calibrated> {
     let dim = codes.dim();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -33,10 +33,10 @@ pub(crate) fn calibrate(graph: &FlatGraph, codes: Codes<'_>, vectors: &[f32]) ->
     let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
     let truth = scan(Rows { codes: Some(codes), ..Rows::new(vectors, dim) }, &queries, CALIBRATED_K);
     let wanted: usize = truth.iter().map(Vec::len).sum();
-    let measure = |slack: f32| {
+    let measure = |margin: f32| {
         let walks = queries.par_iter().zip(&truth).map(|(query, truth)| {
-            let breadth = Breadth::Slack(slack);
-            let (found, compared) = walk_and_rescore(graph, codes, vectors, query, CALIBRATED_K, breadth, None);
+            let search_width = SearchWidth::Margin(margin);
+            let (found, compared) = walk_and_rescore(graph, codes, vectors, query, CALIBRATED_K, search_width, None);
             let hits = found.into_sorted().iter().filter(|scored| truth.contains(scored)).count();
             (hits, compared)
         });
@@ -44,11 +44,11 @@ pub(crate) fn calibrate(graph: &FlatGraph, codes: Codes<'_>, vectors: &[f32]) ->
         (hits as f32 / wanted.max(1) as f32, compared.div_ceil(QUERIES) as u32)
     };
     let mut points: Vec<Calibrated> = Vec::with_capacity(STEPS.len());
-    for slack in STEPS {
-        let (recall, compared) = measure(slack);
+    for margin in STEPS {
+        let (recall, compared) = measure(margin);
         let (least, cheapest) = points.last().map_or((0.0, 0), |point| (point.recall, point.compared));
-        // What a larger slack happens to miss is chance.
-        points.push(Calibrated { slack, recall: recall.max(least), compared: compared.max(cheapest) });
+        // What a larger margin happens to miss is chance.
+        points.push(Calibrated { margin, recall: recall.max(least), compared: compared.max(cheapest) });
         if recall >= ENOUGH {
             break;
         }

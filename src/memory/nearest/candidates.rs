@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 
 use super::visited::Visited;
-use super::width::{Breadth, CALIBRATED_K};
+use super::width::{CALIBRATED_K, SearchWidth};
 
 /// Candidates at most: each new one is moved in among those kept in order, which beyond takes longer than what a walk saves.
 pub(crate) const MOST: usize = 4096;
 
-/// Neighbours at most that a walk looks for. It keeps twice as many in order, and some more that lie within the slack.
+/// Neighbours at most that a walk looks for. It keeps twice as many in order, and some more that lie within the margin.
 pub(crate) const MOST_NEIGHBOURS: usize = MOST / 4;
 
-/// A row as the pool orders it: by sum, then by lower row. The greater is the better.
+/// A row as the queue orders it: by sum, then by lower row. The greater is the better.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     /// The sum, made unsigned, above the complement of the row.
@@ -29,7 +29,7 @@ fn sum_of(key: u64) -> i32 {
 
 /// The best rows, best first.
 #[derive(Debug, Default)]
-pub(crate) struct Pool {
+pub(crate) struct CandidateQueue {
     entries: Vec<Entry>,
     /// No entry before this one waits to be expanded.
     next: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Pool {
     floor: u64,
 }
 
-/// What a pool keeps.
+/// What a queue keeps.
 #[derive(Debug, Default, Clone, Copy)]
 struct Limits {
     /// Entries at most.
@@ -47,19 +47,19 @@ struct Limits {
     least: usize,
     /// The floor lies so far behind the entry of this rank, counted from 1; at 0 there is none.
     rank: usize,
-    slack: f32,
+    margin: f32,
     /// What a sum of 1 is as a similarity.
     unit: f32,
 }
 
 impl Limits {
-    fn of(breadth: Breadth, k: usize, unit: f32) -> Self {
-        match breadth {
-            Breadth::Candidates(ef) => Self { most: ef.max(k), ..Self::default() },
-            Breadth::Slack(slack) => {
+    fn of(search_width: SearchWidth, k: usize, unit: f32) -> Self {
+        match search_width {
+            SearchWidth::Candidates(ef) => Self { most: ef.max(k), ..Self::default() },
+            SearchWidth::Margin(margin) => {
                 // Fewer than were calibrated say too little of how far the neighbours are.
                 let rank = k.max(CALIBRATED_K);
-                Self { most: MOST, least: 2 * rank, rank, slack, unit }
+                Self { most: MOST, least: 2 * rank, rank, margin, unit }
             }
         }
     }
@@ -67,12 +67,12 @@ impl Limits {
     /// The least sum that is expanded when the entry of `rank` has this one.
     fn least_sum(&self, sum: i32) -> i32 {
         let distance = |similarity: f32| (2.0 - 2.0 * similarity).max(0.0).sqrt();
-        let reach = distance(sum as f32 * self.unit) + self.slack;
+        let reach = distance(sum as f32 * self.unit) + self.margin;
         ((1.0 - reach * reach / 2.0) / self.unit) as i32
     }
 }
 
-impl Pool {
+impl CandidateQueue {
     /// Lets go of all rows.
     pub(crate) fn clear(&mut self) {
         self.begin(self.limits);
@@ -145,7 +145,7 @@ impl Pool {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub visited: Visited,
-    pub pool: Pool,
+    pub queue: CandidateQueue,
     /// Rows that are looked at together, and their sums.
     pub fresh: Vec<u32>,
     pub sums: Vec<i32>,
@@ -155,9 +155,9 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Makes ready for a walk over `rows` that looks for `k`; a sum of 1 is a similarity of `unit`.
-    pub(crate) fn begin(&mut self, rows: usize, breadth: Breadth, k: usize, unit: f32) {
+    pub(crate) fn begin(&mut self, rows: usize, search_width: SearchWidth, k: usize, unit: f32) {
         self.visited.begin(rows);
-        self.pool.begin(Limits::of(breadth, k, unit));
+        self.queue.begin(Limits::of(search_width, k, unit));
         self.compared = 0;
     }
 }
@@ -180,30 +180,30 @@ mod tests {
 
     #[test]
     fn keeps_the_best_in_order_and_expands_each_once() {
-        let mut pool = Pool::default();
-        pool.begin(Limits::of(Breadth::Candidates(3), 1, 1.0));
+        let mut queue = CandidateQueue::default();
+        queue.begin(Limits::of(SearchWidth::Candidates(3), 1, 1.0));
         for (sum, row) in [(5, 1), (-7, 2), (i32::MIN, 3), (5, 0), (i32::MAX, 4)] {
-            pool.offer(sum, row);
+            queue.offer(sum, row);
         }
-        assert!(pool.rows().eq([4, 0, 1]));
-        assert_eq!((pool.next(), pool.next()), (Some(4), Some(0)));
-        pool.offer(6, 9);
-        assert_eq!((pool.next(), pool.next()), (Some(9), None));
+        assert!(queue.rows().eq([4, 0, 1]));
+        assert_eq!((queue.next(), queue.next()), (Some(4), Some(0)));
+        queue.offer(6, 9);
+        assert_eq!((queue.next(), queue.next()), (Some(9), None));
     }
 
     /// Similarities 0.90, 0.89 … 0.61: the tenth is 0.81, a distance of 0.6164. With 0.1 more, 0.7434 is the least similarity to look at.
     #[test]
-    fn a_slack_expands_what_is_little_farther_than_the_tenth() {
-        let mut pool = Pool::default();
-        pool.begin(Limits::of(Breadth::Slack(0.1), 1, 1e-6));
+    fn a_margin_expands_what_is_little_farther_than_the_tenth() {
+        let mut queue = CandidateQueue::default();
+        queue.begin(Limits::of(SearchWidth::Margin(0.1), 1, 1e-6));
         let offers: Vec<(i32, u32)> = (0..30).map(|i| (900_000 - 10_000 * i, i as u32)).collect();
         for (sum, row) in offers.iter().rev() {
-            pool.offer(*sum, *row);
+            queue.offer(*sum, *row);
         }
-        assert!(pool.rows().eq(0..20), "twice ten are kept");
-        let expanded: Vec<u32> = std::iter::from_fn(|| pool.next()).collect();
+        assert!(queue.rows().eq(0..20), "twice ten are kept");
+        let expanded: Vec<u32> = std::iter::from_fn(|| queue.next()).collect();
         assert_eq!(expanded, (0..16).collect::<Vec<_>>());
-        pool.offer(895_000, 40);
-        assert_eq!((pool.next(), pool.next()), (Some(40), None), "the tenth is nearer now");
+        queue.offer(895_000, 40);
+        assert_eq!((queue.next(), queue.next()), (Some(40), None), "the tenth is nearer now");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Component d of a vector x is coded as `c = round(x_d / s_d)` in -127..=127, with a scale `s_d` for each dimension. A query q is coded
 //! against them as 16-bit numbers `n_d = round(q_d s_d / t)`, so that `q·x ≈ t Σ n_d c_d`, summed in integers. What a row lost by rounding,
-//! `|x - s c|`, is stored, and bounds the error for every unit query: `|q·x - t Σ n c| ≤ |x - s c| + slack`. A scan with that bound is exact.
+//! `|x - s c|`, is stored, and bounds the error for every unit query: `|q·x - t Σ n c| ≤ |x - s c| + rounding`. A scan with that bound is exact.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::simd::Kernels;
 
 /// The largest code.
 const LARGEST: f32 = 127.0;
-/// A scale reaches this many times the root mean square of its dimension; the few components beyond are clipped, and the row's loss says so.
+/// A scale reaches this many times the root mean square of its dimension; the few components beyond are clipped, and the row's error says so.
 const REACH: f32 = 4.0;
 /// A dimension that reaches no further holds nothing.
 const NOTHING: f32 = 1e-12;
@@ -25,7 +25,7 @@ pub(crate) struct Codes<'a> {
     /// `dim` scales.
     pub scales: &'a [f32],
     /// What each row lost by rounding.
-    pub losses: &'a [f32],
+    pub errors: &'a [f32],
 }
 
 /// Coded vectors in memory, as they are built.
@@ -33,7 +33,7 @@ pub(crate) struct Codes<'a> {
 pub(crate) struct OwnedCodes {
     pub codes: Vec<i8>,
     pub scales: Vec<f32>,
-    pub losses: Vec<f32>,
+    pub errors: Vec<f32>,
 }
 
 /// A query, coded against the scales of one segment.
@@ -41,7 +41,7 @@ pub(crate) struct OwnedCodes {
 pub(crate) struct CodedQuery {
     numbers: Vec<i16>,
     unit: f32,
-    slack: f32,
+    rounding: f32,
 }
 
 impl OwnedCodes {
@@ -49,19 +49,19 @@ impl OwnedCodes {
     pub(crate) fn of(vectors: &[f32], dim: usize) -> Self {
         let scales = scales_of(vectors, dim);
         let mut codes = vec![0i8; vectors.len()];
-        let mut losses = vec![0f32; vectors.len() / dim];
-        let tasks = codes.par_chunks_mut(TASK_ROWS * dim).zip(losses.par_chunks_mut(TASK_ROWS));
-        tasks.zip(vectors.par_chunks(TASK_ROWS * dim)).for_each(|((codes, losses), vectors)| {
+        let mut errors = vec![0f32; vectors.len() / dim];
+        let tasks = codes.par_chunks_mut(TASK_ROWS * dim).zip(errors.par_chunks_mut(TASK_ROWS));
+        tasks.zip(vectors.par_chunks(TASK_ROWS * dim)).for_each(|((codes, errors), vectors)| {
             let rows = codes.chunks_exact_mut(dim).zip(vectors.chunks_exact(dim));
-            for ((codes, vector), loss) in rows.zip(losses) {
-                *loss = code_row(vector, &scales, codes);
+            for ((codes, vector), error) in rows.zip(errors) {
+                *error = code_row(vector, &scales, codes);
             }
         });
-        Self { codes, scales, losses }
+        Self { codes, scales, errors }
     }
 
     pub(crate) fn view(&self) -> Codes<'_> {
-        Codes { codes: &self.codes, scales: &self.scales, losses: &self.losses }
+        Codes { codes: &self.codes, scales: &self.scales, errors: &self.errors }
     }
 }
 
@@ -129,8 +129,8 @@ impl<'a> Codes<'a> {
         let numbers: Vec<i16> = weighted.iter().map(|x| (x / unit + 0.5f32.copysign(*x)) as i16).collect();
         let lost: f32 = weighted.iter().zip(&numbers).map(|(x, n)| (x - f32::from(*n) * unit).abs()).sum();
         // What the query lost, and how far the f32 sum that the bound is compared with may be from the true one.
-        let slack = LARGEST * lost * 1.001 + dim as f32 * 2.0 * f32::EPSILON;
-        CodedQuery { numbers, unit, slack }
+        let rounding = LARGEST * lost * 1.001 + dim as f32 * 2.0 * f32::EPSILON;
+        CodedQuery { numbers, unit, rounding }
     }
 }
 
@@ -167,7 +167,7 @@ impl<'a> RowQueries<'a> {
         let number =
             |(code, weight): (&i8, &i16)| ((i32::from(*code) * i32::from(*weight) + half) >> self.shift) as i16;
         let numbers = self.codes.row(row).iter().zip(&self.weights).map(number).collect();
-        CodedQuery { numbers, unit: self.unit, slack: 0.0 }
+        CodedQuery { numbers, unit: self.unit, rounding: 0.0 }
     }
 }
 
@@ -176,9 +176,9 @@ impl CodedQuery {
         &self.numbers
     }
 
-    /// The most that the similarity of a row with this integer sum and loss can be.
-    pub(crate) fn most(&self, sum: i32, loss: f32) -> f32 {
-        sum as f32 * self.unit + loss + self.slack
+    /// The most that the similarity of a row with this integer sum and error can be.
+    pub(crate) fn most(&self, sum: i32, error: f32) -> f32 {
+        sum as f32 * self.unit + error + self.rounding
     }
 
     /// The integer sums of rows, by name.
@@ -242,7 +242,7 @@ mod tests {
                 code.gather(coded.view(), &(0..40).collect::<Vec<_>>(), &mut sums);
                 for (row, sum) in sums.into_iter().enumerate() {
                     let true_one = dot(query, &rows[row * dim..(row + 1) * dim]);
-                    let most = code.most(sum, coded.losses[row]);
+                    let most = code.most(sum, coded.errors[row]);
                     assert!(true_one <= most, "{true_one} > {most} in {dim} dimensions");
                     // In very many dimensions numbers get coarse, lest their sum overflow: a loose bound, but one.
                     let is_close = most - true_one < 0.06;

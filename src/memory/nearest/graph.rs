@@ -33,13 +33,13 @@ pub(crate) struct FlatGraph {
     /// Level 1 first: its rows in ascending order, and `rows × upper_degree` neighbours.
     pub upper: Vec<(Vec<u32>, Vec<u32>)>,
     /// (row in the graph, row with the same vector that is not), ascending.
-    pub twins: Vec<(u32, u32)>,
+    pub duplicates: Vec<(u32, u32)>,
 }
 
-/// What walks with a slack did for queries unlike the stored vectors, on average.
+/// What walks with a margin did for queries unlike the stored vectors, on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Calibrated {
-    pub slack: f32,
+    pub margin: f32,
     /// The share of the 10 best that they found.
     pub recall: f32,
     /// The rows that they compared.
@@ -57,10 +57,10 @@ pub(crate) struct Parts<'a> {
 #[derive(Debug, Clone, PartialEq)]
 struct Sections {
     codes: usize,
-    losses: usize,
+    errors: usize,
     /// Each level above 0: where it begins, and its number of rows.
     upper: Vec<(usize, usize)>,
-    twins: usize,
+    duplicates: usize,
     end: usize,
 }
 
@@ -71,7 +71,7 @@ struct Shape {
     dim: usize,
     degree: usize,
     upper_degree: usize,
-    twins: usize,
+    duplicates: usize,
 }
 
 impl Sections {
@@ -81,16 +81,16 @@ impl Sections {
             start.checked_add(count.checked_mul(size)?)?.checked_next_multiple_of(64)
         };
         let codes = after(0, shape.rows, shape.degree.checked_mul(4)?)?;
-        let losses = after(codes, shape.rows, shape.dim)?;
-        let mut end = after(losses, shape.rows, 4)?;
+        let errors = after(codes, shape.rows, shape.dim)?;
+        let mut end = after(errors, shape.rows, 4)?;
         let mut upper = Vec::with_capacity(levels.len());
         for rows in levels {
             upper.push((end, *rows as usize));
             end = after(end, *rows as usize, shape.upper_degree.checked_add(1)?.checked_mul(4)?)?;
         }
-        let twins = end;
-        let end = twins.checked_add(shape.twins.checked_mul(8)?)?;
-        Some(Self { codes, losses, upper, twins, end })
+        let duplicates = end;
+        let end = duplicates.checked_add(shape.duplicates.checked_mul(8)?)?;
+        Some(Self { codes, errors, upper, duplicates, end })
     }
 }
 
@@ -103,7 +103,7 @@ impl Parts<'_> {
             dim: codes.scales.len(),
             degree: graph.degree,
             upper_degree: graph.upper_degree,
-            twins: graph.twins.len(),
+            duplicates: graph.duplicates.len(),
         };
         let levels: Vec<u32> = graph.upper.iter().map(|(rows, _)| rows.len() as u32).collect();
         let sections =
@@ -112,17 +112,17 @@ impl Parts<'_> {
         let mut put = |at: usize, bytes: &[u8]| body[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, bytes_of_u32(&graph.base));
         put(sections.codes, bytes_of_codes(&codes.codes));
-        put(sections.losses, bytes_of(&codes.losses));
+        put(sections.errors, bytes_of(&codes.errors));
         for ((rows, neighbours), (at, count)) in graph.upper.iter().zip(&sections.upper) {
             put(*at, bytes_of_u32(rows));
             put(at + 4 * count, bytes_of_u32(neighbours));
         }
-        let twins: Vec<u32> = graph.twins.iter().flat_map(|(row, twin)| [*row, *twin]).collect();
-        put(sections.twins, bytes_of_u32(&twins));
+        let duplicates: Vec<u32> = graph.duplicates.iter().flat_map(|(row, duplicate)| [*row, *duplicate]).collect();
+        put(sections.duplicates, bytes_of_u32(&duplicates));
 
         let mut table = bytes_of_u32(&levels).to_vec();
         for calibrated in self.calibration {
-            table.extend_from_slice(&calibrated.slack.to_le_bytes());
+            table.extend_from_slice(&calibrated.margin.to_le_bytes());
             table.extend_from_slice(&calibrated.recall.to_le_bytes());
             table.extend_from_slice(&calibrated.compared.to_le_bytes());
         }
@@ -137,7 +137,7 @@ impl Parts<'_> {
             shape.upper_degree as u32,
             levels.len() as u32,
             graph.entry,
-            shape.twins as u32,
+            shape.duplicates as u32,
             vectors_crc,
             crc32fast::hash(&table),
             shape.dim as u32,
@@ -183,14 +183,14 @@ impl Graph {
         if (1..VERSION).contains(&u32_at(bytes, 8)) {
             return Ok(None);
         }
-        let [degree, upper_degree, levels, entry, twins, dim, calibrated] =
+        let [degree, upper_degree, levels, entry, duplicates, dim, calibrated] =
             [16, 20, 24, 28, 32, 44, 48].map(|at| u32_at(bytes, at) as usize);
         let identity = (u32_at(bytes, 8), u32_at(bytes, 12) as usize, dim, u32_at(bytes, 36));
         let expected = (VERSION, rows, vectors.dim(), vectors.data_crc());
         if identity != expected {
             return Err(Error::damaged(path, 8, format!("{identity:?}"), format!("{expected:?}")));
         }
-        let shape = Shape { rows, dim, degree, upper_degree, twins };
+        let shape = Shape { rows, dim, degree, upper_degree, duplicates };
         let misfit = || Error::damaged(path, 12, "sizes that do not make up the file", "the sizes of its sections");
         let known = levels.checked_add(POINT * calibrated).and_then(|n| n.checked_add(dim)).ok_or_else(misfit)?;
         let level_rows: Vec<u32> = integers(bytes.get(HEADER..).unwrap_or_default(), levels).ok_or_else(misfit)?;
@@ -207,8 +207,8 @@ impl Graph {
         }
         let numbers = integers(table, words).ok_or_else(misfit)?;
         let points = numbers[levels..levels + POINT * calibrated].as_chunks::<POINT>().0;
-        let point = |[slack, recall, compared]: &[u32; POINT]| Calibrated {
-            slack: f32::from_bits(*slack),
+        let point = |[margin, recall, compared]: &[u32; POINT]| Calibrated {
+            margin: f32::from_bits(*margin),
             recall: f32::from_bits(*recall),
             compared: *compared,
         };
@@ -227,7 +227,7 @@ impl Graph {
         self.body.verify()?;
         let is_row = |number: &u32| (*number as usize) < self.shape.rows || *number == NONE;
         let links = &self.body.integers()[..self.shape.rows * self.shape.degree];
-        let rest = self.sections.upper.first().map_or(self.sections.twins, |first| first.0) / 4;
+        let rest = self.sections.upper.first().map_or(self.sections.duplicates, |first| first.0) / 4;
         let odd = links.iter().chain(&self.body.integers()[rest..self.sections.end / 4]).any(|number| !is_row(number));
         match odd {
             true => {
@@ -250,17 +250,17 @@ impl Graph {
     /// The codes. Those of rows that [`Links::is_sound`] has not looked at may be damaged.
     pub(crate) fn codes(&self) -> Codes<'_> {
         let Shape { rows, dim, .. } = self.shape;
-        let losses = &self.body.floats()[self.sections.losses / 4..][..rows];
+        let errors = &self.body.floats()[self.sections.errors / 4..][..rows];
         let codes = &self.body.bytes()[self.sections.codes..][..rows * dim];
-        Codes { codes: crate::memory::format::mapping::codes_of(codes), scales: &self.scales, losses }
+        Codes { codes: crate::memory::format::mapping::codes_of(codes), scales: &self.scales, errors }
     }
 
-    /// Compares the codes and losses of these rows with their checksums.
+    /// Compares the codes and errors of these rows with their checksums.
     pub(crate) fn codes_are_sound(&self, rows: std::ops::Range<usize>) -> bool {
-        let Sections { codes, losses, .. } = self.sections;
+        let Sections { codes, errors, .. } = self.sections;
         let dim = self.shape.dim;
         self.body.is_sound(codes + rows.start * dim..codes + rows.end * dim)
-            && self.body.is_sound(losses + 4 * rows.start..losses + 4 * rows.end)
+            && self.body.is_sound(errors + 4 * rows.start..errors + 4 * rows.end)
     }
 
     /// The numbers from a byte of the body on, if they are sound; else none.
@@ -291,10 +291,10 @@ impl Links for Graph {
         let Ok(index) = self.numbers(at, count).binary_search(&row) else { return &[] };
         filled(self.numbers(at + 4 * (count + index * self.shape.upper_degree), self.shape.upper_degree))
     }
-    fn twins(&self, row: u32) -> impl Iterator<Item = u32> {
-        let numbers = self.numbers(self.sections.twins, 2 * self.shape.twins);
+    fn duplicates(&self, row: u32) -> impl Iterator<Item = u32> {
+        let numbers = self.numbers(self.sections.duplicates, 2 * self.shape.duplicates);
         let rows = self.shape.rows;
-        twins_of(numbers.as_chunks::<2>().0, row, |pair| pair[0])
+        duplicates_of(numbers.as_chunks::<2>().0, row, |pair| pair[0])
             .map(|pair| pair[1])
             .filter(move |row| (*row as usize) < rows)
     }
@@ -317,7 +317,7 @@ fn integers(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
 }
 
 /// The pairs of `row`, of pairs in ascending order.
-pub(crate) fn twins_of<T>(pairs: &[T], row: u32, of: impl Fn(&T) -> u32) -> impl Iterator<Item = &T> {
+pub(crate) fn duplicates_of<T>(pairs: &[T], row: u32, of: impl Fn(&T) -> u32) -> impl Iterator<Item = &T> {
     let first = pairs.partition_point(|pair| of(pair) < row);
     pairs[first..].iter().take_while(move |pair| of(pair) == row)
 }

@@ -12,7 +12,7 @@ use super::codes::{Codes, OwnedCodes, RowQueries};
 use super::graph::{Calibrated, FlatGraph, NONE};
 use super::graph_refine::{Choice, refine};
 use super::walk::walk;
-use super::width::{Breadth, LEAST_SLACK};
+use super::width::{LEAST_MARGIN, SearchWidth};
 use crate::memory::format::mapping::bytes_of;
 use crate::progress::Control;
 use crate::simd::Kernels;
@@ -54,7 +54,7 @@ pub(crate) struct Built {
 /// [`Error::Interrupted`] when stopped; nothing is left behind.
 pub(crate) fn build(vectors: &[f32], dim: usize, control: &Control<'_>) -> Result<Built> {
     let rows = vectors.len() / dim;
-    let (distinct, twins) = split_twins(vectors, dim);
+    let (distinct, duplicates) = split_duplicates(vectors, dim);
     let phase = control.begin("building the graph", Some(rows as u64));
     let distance = UnitDistance(Kernels::get());
     let hnsw = Hnsw::new(UPPER_DEGREE, distinct.len(), MAX_LEVELS, EF_CONSTRUCTION, distance);
@@ -68,7 +68,7 @@ pub(crate) fn build(vectors: &[f32], dim: usize, control: &Control<'_>) -> Resul
     phase.end();
     let mut graph = flatten(&hnsw, rows)?;
     drop(hnsw);
-    graph.twins = twins;
+    graph.duplicates = duplicates;
     let codes = OwnedCodes::of(vectors, dim);
     let queries = RowQueries::new(codes.view());
     refine(&mut graph, &queries, &distinct, CHOICE, control)?;
@@ -79,16 +79,16 @@ pub(crate) fn build(vectors: &[f32], dim: usize, control: &Control<'_>) -> Resul
 
 /// The rows that go into the graph, and those that have the same vector as one of them. Many copies of one vector would fill each
 /// other's neighbour lists and cut the graph into pieces.
-fn split_twins(vectors: &[f32], dim: usize) -> (Vec<u32>, Vec<(u32, u32)>) {
+fn split_duplicates(vectors: &[f32], dim: usize) -> (Vec<u32>, Vec<(u32, u32)>) {
     let mut first = HashMap::with_capacity(vectors.len() / dim);
-    let (mut distinct, mut twins) = (Vec::new(), Vec::new());
+    let (mut distinct, mut duplicates) = (Vec::new(), Vec::new());
     for (row, vector) in vectors.chunks_exact(dim).enumerate() {
         let row = row as u32;
         let original = *first.entry(bytes_of(vector)).or_insert(row);
-        if original == row { distinct.push(row) } else { twins.push((original, row)) }
+        if original == row { distinct.push(row) } else { duplicates.push((original, row)) }
     }
-    twins.sort_unstable();
-    (distinct, twins)
+    duplicates.sort_unstable();
+    (distinct, duplicates)
 }
 
 /// Copies the neighbour lists out of hnsw_rs.
@@ -129,11 +129,18 @@ fn flatten(hnsw: &Hnsw<'_, f32, UnitDistance>, rows: usize) -> Result<FlatGraph>
         (ids, rows.into_iter().flat_map(|(_, list)| pad(list)).collect())
     });
     let entry = entry.ok_or_else(|| Error::Internal("a graph without a row".into()))?;
-    Ok(FlatGraph { degree: DEGREE, upper_degree: UPPER_DEGREE, entry, base, upper: upper.collect(), twins: Vec::new() })
+    Ok(FlatGraph {
+        degree: DEGREE,
+        upper_degree: UPPER_DEGREE,
+        entry,
+        base,
+        upper: upper.collect(),
+        duplicates: Vec::new(),
+    })
 }
 
 /// How a row is looked for: first with few candidates, which is enough for most, then as widely as a question looks that names no effort.
-const LOOKS: [Breadth; 2] = [Breadth::Candidates(16), Breadth::Slack(LEAST_SLACK)];
+const LOOKS: [SearchWidth; 2] = [SearchWidth::Candidates(16), SearchWidth::Margin(LEAST_MARGIN)];
 
 /// Walks to every row, and links those that are not found to the nearest that are.
 ///
@@ -172,12 +179,12 @@ fn make_findable(
 fn miss(graph: &FlatGraph, codes: Codes<'_>, vectors: &[f32], row: u32) -> Option<(u32, Vec<u32>)> {
     let query = codes.query(&vectors[row as usize * codes.dim()..][..codes.dim()]);
     with_scratch(|scratch| {
-        for breadth in LOOKS {
-            walk(graph, codes, &query, breadth, 1, scratch);
-            if scratch.pool.rows().any(|near| near == row) {
+        for search_width in LOOKS {
+            walk(graph, codes, &query, search_width, 1, scratch);
+            if scratch.queue.rows().any(|near| near == row) {
                 return None;
             }
         }
-        Some((row, scratch.pool.rows().collect()))
+        Some((row, scratch.queue.rows().collect()))
     })
 }

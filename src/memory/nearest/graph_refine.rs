@@ -8,10 +8,10 @@ use rayon::prelude::*;
 
 use super::candidates::with_scratch;
 use super::codes::RowQueries;
-use super::graph::{FlatGraph, NONE, filled, twins_of};
+use super::graph::{FlatGraph, NONE, duplicates_of, filled};
 use super::links::Links;
 use super::walk::walk;
-use super::width::Breadth;
+use super::width::SearchWidth;
 use crate::Result;
 use crate::progress::Control;
 
@@ -63,8 +63,8 @@ fn put(slots: &mut [u32], rows: impl Iterator<Item = u32>) {
 fn neighbours(graph: &FlatGraph, queries: &RowQueries<'_>, row: u32, choice: Choice) -> Vec<Near> {
     let query = queries.query(row);
     let mut found: Vec<u32> = with_scratch(|scratch| {
-        walk(graph, queries.codes(), &query, Breadth::Candidates(choice.ef), 1, scratch);
-        scratch.pool.rows().filter(|near| *near != row).collect()
+        walk(graph, queries.codes(), &query, SearchWidth::Candidates(choice.ef), 1, scratch);
+        scratch.queue.rows().filter(|near| *near != row).collect()
     });
     found.extend_from_slice(graph.base(row));
     select(queries, row, found, choice)
@@ -168,8 +168,8 @@ impl Links for FlatGraph {
     fn base(&self, row: u32) -> &[u32] {
         filled(&self.base[row as usize * self.degree..(row as usize + 1) * self.degree])
     }
-    fn twins(&self, row: u32) -> impl Iterator<Item = u32> {
-        twins_of(&self.twins, row, |pair| pair.0).map(|pair| pair.1)
+    fn duplicates(&self, row: u32) -> impl Iterator<Item = u32> {
+        duplicates_of(&self.duplicates, row, |pair| pair.0).map(|pair| pair.1)
     }
     fn upper(&self, level: usize, row: u32) -> &[u32] {
         let (rows, neighbours) = &self.upper[level - 1];

@@ -13,7 +13,7 @@ pub(crate) trait Links {
     /// Neighbours on a level above 0.
     fn upper(&self, level: usize, row: u32) -> &[u32];
     /// The rows that have the same vector as `row` and stand behind it in the graph.
-    fn twins(&self, row: u32) -> impl Iterator<Item = u32>;
+    fn duplicates(&self, row: u32) -> impl Iterator<Item = u32>;
     /// False when the codes of this row are known to be damaged; they are then passed over.
     fn is_sound(&self, _row: u32) -> bool {
         true

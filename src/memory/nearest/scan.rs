@@ -27,13 +27,13 @@ pub(crate) struct Rows<'a> {
     /// The graph that the codes are mapped with, which tells whether they are sound.
     pub graph: Option<&'a Graph>,
     /// Rows to leave out.
-    pub dead: Option<&'a Tombstones>,
+    pub removed: Option<&'a Tombstones>,
 }
 
 impl<'a> Rows<'a> {
     /// Vectors alone.
     pub(crate) fn new(vectors: &'a [f32], dim: usize) -> Self {
-        Self { vectors, dim, codes: None, graph: None, dead: None }
+        Self { vectors, dim, codes: None, graph: None, removed: None }
     }
 
     /// With the codes of a mapped graph, if there is one.
@@ -50,7 +50,7 @@ impl<'a> Rows<'a> {
     }
 
     fn is_live(&self, row: usize) -> bool {
-        self.dead.is_none_or(|dead| !dead.contains(row))
+        self.removed.is_none_or(|removed| !removed.contains(row))
     }
 
     fn offer(&self, row: usize, query: &[f32], top: &mut Top) {
@@ -150,13 +150,13 @@ fn by_codes(
     stride: std::ops::Range<usize>,
     tops: &mut [Top],
 ) {
-    let losses = &codes.losses[stride.clone()];
+    let errors = &codes.errors[stride.clone()];
     let block = &codes.codes[stride.start * rows.dim..stride.end * rows.dim];
     let mut sums = [0i32; STRIDE];
     let mut one = |index: usize, sums: &[i32]| {
         let (query, code, top) = (queries[index], &coded[index], &mut tops[index]);
-        for (offset, (sum, loss)) in sums.iter().zip(losses).enumerate() {
-            if top.admits(code.most(*sum, *loss)) {
+        for (offset, (sum, error)) in sums.iter().zip(errors).enumerate() {
+            if top.admits(code.most(*sum, *error)) {
                 rows.offer(stride.start + offset, query, top);
             }
         }
@@ -217,11 +217,11 @@ mod tests {
             let owned = unit_rows(9, dim, 2);
             let queries: Vec<&[f32]> = owned.chunks_exact(dim).chain(vectors.chunks_exact(dim).take(2)).collect();
             let removed = Tombstones::of_words(vec![0x5555_5555_5555_5555; count.div_ceil(64)]);
-            for dead in [None, Some(&removed)] {
-                let plain = Rows { dead, ..Rows::new(&vectors, dim) };
+            for removed in [None, Some(&removed)] {
+                let plain = Rows { removed, ..Rows::new(&vectors, dim) };
                 let coded = Rows { codes: Some(codes.view()), ..plain };
                 let expected: Vec<Vec<Scored>> = queries.iter().flat_map(|query| scan(plain, &[query], 10)).collect();
-                assert!(expected.iter().flatten().all(|scored| dead.is_none() || scored.row % 2 == 1));
+                assert!(expected.iter().flatten().all(|scored| removed.is_none() || scored.row % 2 == 1));
                 for threads in [1, 3] {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                     pool.install(|| {

@@ -8,22 +8,22 @@ use super::codes::{CodedQuery, Codes};
 use super::graph::Graph;
 use super::links::Links;
 use super::top::{Scored, Top};
-use super::width::Breadth;
+use super::width::SearchWidth;
 use crate::memory::format::tombstones::Tombstones;
 use crate::simd::{Kernels, prefetch};
 
-/// The `k` most similar rows that a walk finds, best first, twins included and `dead` rows left out; `None` when
+/// The `k` most similar rows that a walk finds, best first, duplicates included and `removed` rows left out; `None` when
 /// the graph turns out to be damaged, or to lead to fewer than `k` rows.
 pub(crate) fn search(
     graph: &Graph,
     vectors: &[f32],
     query: &[f32],
     k: usize,
-    breadth: Breadth,
-    dead: Option<&Tombstones>,
+    search_width: SearchWidth,
+    removed: Option<&Tombstones>,
 ) -> Option<Vec<Scored>> {
-    let (top, _) = walk_and_rescore(graph, graph.codes(), vectors, query, k, breadth, dead);
-    let enough = top.len() >= k.min(graph.rows() - dead.map_or(0, |dead| dead.len()));
+    let (top, _) = walk_and_rescore(graph, graph.codes(), vectors, query, k, search_width, removed);
+    let enough = top.len() >= k.min(graph.rows() - removed.map_or(0, |removed| removed.len()));
     (enough && !graph.is_broken()).then(|| top.into_sorted())
 }
 
@@ -37,22 +37,24 @@ pub(crate) fn walk_and_rescore(
     vectors: &[f32],
     query: &[f32],
     k: usize,
-    breadth: Breadth,
-    dead: Option<&Tombstones>,
+    search_width: SearchWidth,
+    removed: Option<&Tombstones>,
 ) -> (Top, usize) {
-    let is_live = |row: &u32| dead.is_none_or(|dead| !dead.contains(*row as usize));
+    let is_live = |row: &u32| removed.is_none_or(|removed| !removed.contains(*row as usize));
     let coded = codes.query(query);
     let vector = |row: u32| &vectors[row as usize * query.len()..][..query.len()];
     let mut top = Top::new(k);
     with_scratch(|scratch| {
-        match (breadth, dead) {
-            (Breadth::Slack(_), Some(_)) => walk_past_the_dead(links, codes, &coded, breadth, k, is_live, scratch),
-            _ => walk(links, codes, &coded, breadth, k, scratch),
+        match (search_width, removed) {
+            (SearchWidth::Margin(_), Some(_)) => {
+                walk_past_removed(links, codes, &coded, search_width, k, is_live, scratch)
+            }
+            _ => walk(links, codes, &coded, search_width, k, scratch),
         }
-        let Scratch { pool, fresh, .. } = scratch;
-        let with_twins = pool.rows().flat_map(|row| std::iter::once(row).chain(links.twins(row)));
+        let Scratch { queue, fresh, .. } = scratch;
+        let with_duplicates = queue.rows().flat_map(|row| std::iter::once(row).chain(links.duplicates(row)));
         fresh.clear();
-        fresh.extend(with_twins.filter(is_live).take(k + SPARE));
+        fresh.extend(with_duplicates.filter(is_live).take(k + SPARE));
         for (index, row) in fresh.iter().enumerate() {
             if let Some(next) = fresh.get(index + 2) {
                 prefetch(vector(*next));
@@ -63,22 +65,22 @@ pub(crate) fn walk_and_rescore(
     })
 }
 
-/// A walk whose end is told by how far the k-th **live** row is: more are looked for while too few of the first live. Where the dead are so
+/// A walk whose end is told by how far the k-th **live** row is: more are looked for while too few of the first live. Where the removed are so
 /// many that a scan is quicker, it finds nothing.
-fn walk_past_the_dead(
+fn walk_past_removed(
     links: &impl Links,
     codes: Codes<'_>,
     query: &CodedQuery,
-    breadth: Breadth,
+    search_width: SearchWidth,
     k: usize,
     is_live: impl Fn(&u32) -> bool,
     scratch: &mut Scratch,
 ) {
     let mut rank = k;
     loop {
-        walk(links, codes, query, breadth, rank, scratch);
+        walk(links, codes, query, search_width, rank, scratch);
         let (mut seen, mut live) = (0, 0);
-        for row in scratch.pool.rows().take(rank) {
+        for row in scratch.queue.rows().take(rank) {
             seen += 1;
             live += usize::from(is_live(&row));
         }
@@ -87,29 +89,29 @@ fn walk_past_the_dead(
         }
         rank *= 2;
         if rank > MOST_NEIGHBOURS {
-            scratch.pool.clear();
+            scratch.queue.clear();
             return;
         }
     }
 }
 
-/// Leaves the best rows on the way, `k` at least if it meets so many, in the pool of `scratch`.
+/// Leaves the best rows on the way, `k` at least if it meets so many, in the queue of `scratch`.
 pub(crate) fn walk(
     links: &impl Links,
     codes: Codes<'_>,
     query: &CodedQuery,
-    breadth: Breadth,
+    search_width: SearchWidth,
     k: usize,
     scratch: &mut Scratch,
 ) {
-    scratch.begin(links.rows(), breadth, k, query.unit());
+    scratch.begin(links.rows(), search_width, k, query.unit());
     if links.rows() == 0 || !links.is_sound(links.entry()) {
         return;
     }
     let entry = descend(links, codes, query, scratch);
     scratch.visited.insert(entry.1);
-    scratch.pool.offer(entry.0, entry.1);
-    while let Some(row) = scratch.pool.next() {
+    scratch.queue.offer(entry.0, entry.1);
+    while let Some(row) = scratch.queue.next() {
         let rows = links.rows();
         scratch.fresh.clear();
         for &near in links.base(row) {
@@ -119,19 +121,19 @@ pub(crate) fn walk(
             }
         }
         offer_fresh(codes, query, scratch);
-        if let Some(next) = scratch.pool.peek() {
+        if let Some(next) = scratch.queue.peek() {
             links.prefetch(next);
         }
     }
 }
 
 fn offer_fresh(codes: Codes<'_>, query: &CodedQuery, scratch: &mut Scratch) {
-    let Scratch { pool, fresh, sums, compared, .. } = scratch;
+    let Scratch { queue, fresh, sums, compared, .. } = scratch;
     *compared += fresh.len();
     sums.resize(fresh.len(), 0);
     query.gather(codes, fresh, sums);
     for (row, sum) in fresh.iter().zip(sums.iter()) {
-        pool.offer(*sum, *row);
+        queue.offer(*sum, *row);
     }
 }
 

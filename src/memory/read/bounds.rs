@@ -22,8 +22,8 @@ impl Block<'_> {
             let mut sums = [0i32; STRIDE];
             let sums = &mut sums[..bounds.len()];
             Kernels::get().code_dots(coded.numbers(), &codes.codes[rows.start * dim..rows.end * dim], sums);
-            for ((bound, sum), loss) in bounds.iter_mut().zip(sums).zip(&codes.losses[rows]) {
-                *bound = coded.most(*sum, *loss);
+            for ((bound, sum), error) in bounds.iter_mut().zip(sums).zip(&codes.errors[rows]) {
+                *bound = coded.most(*sum, *error);
             }
             true
         });

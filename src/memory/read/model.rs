@@ -8,6 +8,9 @@ use crate::digest::hex;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::ModelRecord;
 
+/// The role of an adapter of the user's own.
+pub const ADAPTER: &str = "adapter";
+
 /// What belongs to the model and lies in the store, as its maker noted it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -22,7 +25,7 @@ pub struct ModelEntry {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelFile {
-    /// What it is to the model: `adapter`.
+    /// What it is to the model, such as [`ADAPTER`].
     pub role: String,
     /// Where it lies.
     pub path: PathBuf,

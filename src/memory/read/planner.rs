@@ -3,7 +3,7 @@
 use super::options::SearchOptions;
 use crate::memory::nearest::candidates::{MOST, MOST_NEIGHBOURS};
 use crate::memory::nearest::graph::Calibrated;
-use crate::memory::nearest::width::{Breadth, CALIBRATED_K, LEAST_SLACK};
+use crate::memory::nearest::width::{CALIBRATED_K, LEAST_MARGIN, SearchWidth};
 
 /// Segments of fewer rows get no graph and are scanned.
 ///
@@ -31,7 +31,7 @@ pub(crate) enum Method {
     /// Compare with every row.
     Scan,
     /// Walk the graph.
-    Walk(Breadth),
+    Walk(SearchWidth),
 }
 
 /// Chooses for a segment of `rows` rows whose graph has that calibration.
@@ -40,39 +40,39 @@ pub(crate) enum Method {
 /// scan by codes 26 ns a row of 35,000, whose codes stay in the cache, and 37 to 70 ns a row of 102,760. So where a walk compares a quarter of the
 /// rows, a scan takes 1.2 to 3 times as long as it, and is exact: past that it is preferred.
 pub(crate) fn choose(options: &SearchOptions, rows: usize, calibration: &[Calibrated]) -> Method {
-    let Some((breadth, compared)) = breadth(options, calibration) else { return Method::Scan };
+    let Some((search_width, compared)) = search_width(options, calibration) else { return Method::Scan };
     match compared <= rows / ROWS_A_COMPARISON && !options.effort.exact {
-        true => Method::Walk(breadth),
+        true => Method::Walk(search_width),
         false => Method::Scan,
     }
 }
 
 /// How far a walk must go, and how many rows it will compare about; `None` where none was calibrated that finds enough, or where it would
 /// have too many to keep in order.
-fn breadth(options: &SearchOptions, calibration: &[Calibrated]) -> Option<(Breadth, usize)> {
+fn search_width(options: &SearchOptions, calibration: &[Calibrated]) -> Option<(SearchWidth, usize)> {
     if let Some(ef) = options.effort.ef {
         let ef = ef.max(options.k);
-        return (ef <= MOST).then(|| (Breadth::Candidates(ef), ef * COMPARISONS_A_CANDIDATE));
+        return (ef <= MOST).then(|| (SearchWidth::Candidates(ef), ef * COMPARISONS_A_CANDIDATE));
     }
     if options.k > MOST_NEIGHBOURS {
         return None;
     }
-    let slack = match options.effort.recall {
-        Some(recall) => slack_for(calibration, recall)?,
-        None => slack_for(calibration, DEFAULT_RECALL)?.max(LEAST_SLACK),
+    let margin = match options.effort.recall {
+        Some(recall) => margin_for(calibration, recall)?,
+        None => margin_for(calibration, DEFAULT_RECALL)?.max(LEAST_MARGIN),
     };
-    let dearer = calibration.iter().find(|point| point.slack >= slack).or(calibration.last())?;
+    let dearer = calibration.iter().find(|point| point.margin >= margin).or(calibration.last())?;
     let more = (options.k.max(CALIBRATED_K) as f32 / CALIBRATED_K as f32).powf(COST_OF_MORE);
-    Some((Breadth::Slack(slack), (dearer.compared as f32 * more) as usize))
+    Some((SearchWidth::Margin(margin), (dearer.compared as f32 * more) as usize))
 }
 
-/// The slack that reaches a recall, on lines between the calibrated points; `None` where none of them does.
-fn slack_for(calibration: &[Calibrated], recall: f32) -> Option<f32> {
+/// The margin that reaches a recall, on lines between the calibrated points; `None` where none of them does.
+fn margin_for(calibration: &[Calibrated], recall: f32) -> Option<f32> {
     let enough = calibration.iter().position(|point| point.recall >= recall)?;
     let above = calibration[enough];
-    let Some(below) = enough.checked_sub(1).map(|at| calibration[at]) else { return Some(above.slack) };
+    let Some(below) = enough.checked_sub(1).map(|at| calibration[at]) else { return Some(above.margin) };
     let share = (recall - below.recall) / (above.recall - below.recall);
-    Some(below.slack + share * (above.slack - below.slack))
+    Some(below.margin + share * (above.margin - below.margin))
 }
 
 #[cfg(test)]
@@ -83,34 +83,34 @@ mod tests {
     #[test]
     fn the_question_decides() {
         let points = [(0.0, 0.6, 200), (0.02, 0.8, 400), (0.04, 0.9, 1000), (0.1, 0.99, 3000), (0.2, 0.996, 20_000)];
-        let calibration = points.map(|(slack, recall, compared)| Calibrated { slack, recall, compared });
+        let calibration = points.map(|(margin, recall, compared)| Calibrated { margin, recall, compared });
         let choose = |options: SearchOptions, rows| choose(&options, rows, &calibration);
-        let slack_of = |options: SearchOptions| match choose(options, 100_000) {
-            Method::Walk(Breadth::Slack(slack)) => slack,
+        let margin_of = |options: SearchOptions| match choose(options, 100_000) {
+            Method::Walk(SearchWidth::Margin(margin)) => margin,
             other => panic!("{other:?}"),
         };
         let default = SearchOptions::default;
-        assert_eq!(slack_of(default()), 0.1);
-        assert_eq!(slack_of(default().effort(Effort::recall(0.5))), 0.0);
-        assert_eq!(slack_of(default().effort(Effort::recall(0.8))), 0.02);
-        assert!((slack_of(default().effort(Effort::recall(0.85))) - 0.03).abs() < 1e-6);
+        assert_eq!(margin_of(default()), 0.1);
+        assert_eq!(margin_of(default().effort(Effort::recall(0.5))), 0.0);
+        assert_eq!(margin_of(default().effort(Effort::recall(0.8))), 0.02);
+        assert!((margin_of(default().effort(Effort::recall(0.85))) - 0.03).abs() < 1e-6);
         assert_eq!(choose(default().effort(Effort::recall(0.999)), 100_000), Method::Scan);
         assert_eq!(choose(default(), 11_999), Method::Scan);
-        assert_eq!(slack_of(default().k(280)), 0.1, "24,500 comparisons");
+        assert_eq!(margin_of(default().k(280)), 0.1, "24,500 comparisons");
         assert_eq!(choose(default().k(300), 100_000), Method::Scan, "25,600 comparisons");
         assert_eq!(choose(default().effort(Effort::EXACT), 100_000), Method::Scan);
         assert_eq!(choose(default().k(1025), 100_000_000), Method::Scan, "too many to keep in order");
         assert_eq!(choose(default().effort(Effort::ef(4097)), 100_000_000), Method::Scan, "and so here");
         let candidates = |ef| choose(default().effort(Effort::ef(ef)), 100_000);
-        assert_eq!(candidates(3), Method::Walk(Breadth::Candidates(10)));
-        assert_eq!(candidates(3125), Method::Walk(Breadth::Candidates(3125)));
+        assert_eq!(candidates(3), Method::Walk(SearchWidth::Candidates(10)));
+        assert_eq!(candidates(3125), Method::Walk(SearchWidth::Candidates(3125)));
         assert_eq!(candidates(3126), Method::Scan);
     }
 
     #[test]
-    fn an_easy_graph_is_walked_with_some_slack_all_the_same() {
-        let calibration = [Calibrated { slack: 0.0, recall: 1.0, compared: 100 }];
+    fn an_easy_graph_is_walked_with_some_margin_all_the_same() {
+        let calibration = [Calibrated { margin: 0.0, recall: 1.0, compared: 100 }];
         let method = choose(&SearchOptions::default(), 100_000, &calibration);
-        assert_eq!(method, Method::Walk(Breadth::Slack(LEAST_SLACK)));
+        assert_eq!(method, Method::Walk(SearchWidth::Margin(LEAST_MARGIN)));
     }
 }

@@ -76,8 +76,9 @@ impl Snapshot {
         let mut answers = Vec::with_capacity(queries.len());
         for queries in queries.chunks(BATCH) {
             let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
-            let live = segments.iter().copied().filter(|segment| segment.live() > 0);
-            let found: Vec<_> = live.map(|segment| (segment, nearest(segment, dim, &queries, options))).collect();
+            let live: Vec<&Segment> = segments.iter().copied().filter(|segment| segment.live() > 0).collect();
+            let found: Vec<_> =
+                live.into_par_iter().map(|segment| (segment, nearest(segment, dim, &queries, options))).collect();
             for index in 0..queries.len() {
                 let of_query = found.iter().map(|(segment, found)| (*segment, found[index].as_slice()));
                 answers.push(winners(of_query, options.k));
@@ -137,7 +138,7 @@ impl<'a> Widening<'a> {
         self.options.k = k.max(1);
         let Self { snapshot, query, options, segments } = self;
         let found: Vec<_> =
-            segments.iter_mut().map(|scanned| (scanned.segment, scanned.nearest(query, options))).collect();
+            segments.par_iter_mut().map(|scanned| (scanned.segment, scanned.nearest(query, options))).collect();
         let found = found.iter().map(|(segment, found)| (*segment, found.as_slice()));
         winners(found, options.k).into_iter().map(|found| snapshot.hit(found)).collect()
     }
@@ -186,7 +187,7 @@ fn cosine(similarity: f32) -> f32 {
 }
 
 fn rows_of(segment: &Segment, dim: usize) -> Rows<'_> {
-    Rows { dead: segment.removed.as_ref(), ..Rows::new(segment.vectors.as_slice(), dim) }
+    Rows { removed: segment.removed.as_ref(), ..Rows::new(segment.vectors.as_slice(), dim) }
 }
 
 /// How a segment answers.
@@ -201,11 +202,11 @@ fn method(segment: &Segment, options: &SearchOptions) -> Method {
 fn nearest(segment: &Segment, dim: usize, queries: &[&[f32]], options: &SearchOptions) -> Vec<Vec<Scored>> {
     let rows = rows_of(segment, dim);
     let graph = segment.graph();
-    let (Some(graph), Method::Walk(breadth)) = (graph, method(segment, options)) else {
+    let (Some(graph), Method::Walk(search_width)) = (graph, method(segment, options)) else {
         return scan(rows.with_graph(graph), queries, options.k);
     };
     let walk = |query: &&[f32]| {
-        let walked = walk::search(graph, rows.vectors, query, options.k, breadth, rows.dead);
+        let walked = walk::search(graph, rows.vectors, query, options.k, search_width, rows.removed);
         walked.unwrap_or_else(|| scan(rows, &[query], options.k).concat())
     };
     match queries {

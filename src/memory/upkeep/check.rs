@@ -18,7 +18,7 @@ use crate::memory::format::tombstones::Tombstones;
 use crate::memory::format::vectors::Vectors;
 use crate::memory::nearest::graph::Graph;
 use crate::memory::nearest::walk;
-use crate::memory::nearest::width::{Breadth, LEAST_SLACK};
+use crate::memory::nearest::width::{LEAST_MARGIN, SearchWidth};
 use crate::memory::read::segment::Segment;
 use crate::memory::read::snapshot::{Snapshot, missing_is_damage};
 use crate::memory::write::lock;
@@ -240,7 +240,8 @@ fn verify_graph(dir: &Path, segment: &Segment, control: &Control<'_>, damage: &m
     let kernels = Kernels::get();
     let is_lost = |row: &usize| {
         let vector = segment.vectors.row(*row);
-        let found = walk::search(&graph, vectors, vector, 1, Breadth::Slack(LEAST_SLACK), None).unwrap_or_default();
+        let found =
+            walk::search(&graph, vectors, vector, 1, SearchWidth::Margin(LEAST_MARGIN), None).unwrap_or_default();
         // Another row with the same vector, or one that rounding takes for it, is as good.
         !found.iter().any(|best| best.row as usize == *row || best.similarity >= kernels.dot(vector, vector))
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::lock;
-use super::model::ModelParts;
+use super::model_parts::ModelParts;
 use crate::error::{Hint, Topic};
 use crate::memory::format::manifest::Manifest;
 use crate::memory::format::storage::{Storage, write_durably};

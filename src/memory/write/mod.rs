@@ -7,6 +7,7 @@ pub(crate) mod index;
 pub(crate) mod lock;
 pub(crate) mod merge;
 pub(crate) mod model;
+pub(crate) mod model_parts;
 pub(crate) mod plan;
 pub(crate) mod remove;
 pub(crate) mod writer;

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::nn::layers::{Linear, Norm, add, gelu_all};
-use crate::nn::ragged::{Beginnings, Reach, attend};
+use crate::nn::functions::{add, gelu_all};
+use crate::nn::layers::{Linear, Norm};
+use crate::nn::packed_attention::{InputEmbeddings, Mask, attend};
 use crate::nn::tensors::{Tensors, count, lengths};
 use crate::{Error, Result};
 
@@ -43,7 +44,7 @@ pub(crate) enum Readout {
 pub(crate) struct Bert {
     config: BertConfig,
     /// Places begin with the first that is used, and have the embedding of the one token type added.
-    beginnings: Beginnings,
+    inputs: InputEmbeddings,
     norm: Norm,
     layers: Vec<Layer>,
 }
@@ -112,7 +113,7 @@ impl Bert {
         // Collected before the first error is taken, so that it is the first in order and not in time.
         let layers: Vec<Result<Layer>> = layers.collect();
         Ok(Self {
-            beginnings: Beginnings {
+            inputs: InputEmbeddings {
                 width,
                 words: file.get("embeddings.word_embeddings.weight", &[config.vocabulary, width])?,
                 places: positions,
@@ -133,13 +134,13 @@ impl Bert {
     /// # Errors
     /// [`Error::Internal`] when an id is outside the vocabulary or a text has no or too many tokens.
     pub fn read(&self, texts: &[&[u32]], readout: Readout) -> Result<Vec<f32>> {
-        self.beginnings.in_groups(texts, self.config.limit, |group| self.read_group(group, readout))
+        self.inputs.in_groups(texts, self.config.limit, |group| self.read_group(group, readout))
     }
 
     /// One group on the calling thread.
     fn read_group(&self, texts: &[&[u32]], readout: Readout) -> Vec<f32> {
         let width = self.config.width;
-        let mut state = self.beginnings.of(texts);
+        let mut state = self.inputs.of(texts);
         self.norm.apply(&mut state);
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
         for layer in &self.layers {
@@ -167,7 +168,7 @@ impl Layer {
     /// `state` is `[tokens, width]`; `lengths` says how many rows each text has.
     fn forward(&self, state: &mut [f32], lengths: &[usize]) {
         let mixed = self.attention.apply(state);
-        let context = attend(&mixed, lengths, self.attention.outputs() / 3, self.heads, Reach::Whole);
+        let context = attend(&mixed, lengths, self.attention.outputs() / 3, self.heads, Mask::Full);
         add(state, &self.attention_out.apply(&context));
         self.attention_norm.apply(state);
         let mut inner = self.expand.apply(state);

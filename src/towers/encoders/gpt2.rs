@@ -5,8 +5,9 @@
 
 use rayon::prelude::*;
 
-use crate::nn::layers::{Linear, Norm, add, gelu_tanh_all};
-use crate::nn::ragged::{Beginnings, Reach, attend};
+use crate::nn::functions::{add, gelu_tanh_all};
+use crate::nn::layers::{Linear, Norm};
+use crate::nn::packed_attention::{InputEmbeddings, Mask, attend};
 use crate::nn::tensors::{Tensors, count, lengths};
 use crate::{Error, Result};
 
@@ -19,7 +20,7 @@ const EPSILON: f32 = 1e-5;
 /// The model without its output layer, its weights in memory.
 #[derive(Debug)]
 pub(crate) struct Gpt2 {
-    beginnings: Beginnings,
+    inputs: InputEmbeddings,
     layers: Vec<Layer>,
     norm: Norm,
 }
@@ -65,7 +66,7 @@ impl Gpt2 {
         // Collected before the first error is taken, so that it is the first in order and not in time.
         let layers: Vec<Result<Layer>> = layers.collect();
         Ok(Self {
-            beginnings: Beginnings {
+            inputs: InputEmbeddings {
                 width,
                 words: file.get("wte.weight", &[vocabulary, width])?,
                 places: file.get("wpe.weight", &[places, width])?,
@@ -77,7 +78,7 @@ impl Gpt2 {
 
     /// Components of a token's state.
     pub fn width(&self) -> usize {
-        self.beginnings.width
+        self.inputs.width
     }
 
     /// Reads tokenised texts: `[texts, width]`, the state of one token of each, in order. `read_at` says which, given a text's tokens.
@@ -85,14 +86,14 @@ impl Gpt2 {
     /// # Errors
     /// [`Error::Internal`] when an id is outside the vocabulary, or a text has no tokens or more than there are places.
     pub fn read(&self, texts: &[&[u32]], read_at: fn(&[u32]) -> usize) -> Result<Vec<f32>> {
-        let places = self.beginnings.places.len() / self.width();
-        self.beginnings.in_groups(texts, places, |group| self.read_group(group, read_at))
+        let places = self.inputs.places.len() / self.width();
+        self.inputs.in_groups(texts, places, |group| self.read_group(group, read_at))
     }
 
     /// One group on the calling thread.
     fn read_group(&self, texts: &[&[u32]], read_at: fn(&[u32]) -> usize) -> Vec<f32> {
         let width = self.width();
-        let mut state = self.beginnings.of(texts);
+        let mut state = self.inputs.of(texts);
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
         for layer in &self.layers {
             layer.forward(&mut state, &lengths);
@@ -115,7 +116,7 @@ impl Layer {
         let mut normed = state.to_vec();
         self.attention_norm.apply(&mut normed);
         let mixed = self.attention.apply(&normed);
-        let context = attend(&mixed, lengths, self.attention_out.outputs(), self.heads, Reach::Before);
+        let context = attend(&mixed, lengths, self.attention_out.outputs(), self.heads, Mask::Causal);
         add(state, &self.attention_out.apply(&context));
         normed.copy_from_slice(state);
         self.norm.apply(&mut normed);

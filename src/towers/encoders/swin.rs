@@ -6,8 +6,9 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use crate::nn::functions::{add, gelu, softmax_in_lanes};
 use crate::nn::gemm::{Packed, multiply_inline};
-use crate::nn::layers::{Linear, Norm, add, exp, gelu, lanes_sum};
+use crate::nn::layers::{Linear, Norm};
 
 /// The mask's share of a score between places that are neighbours only because the square is rolled.
 const APART: f32 = -100.0;
@@ -235,7 +236,7 @@ impl NullaryFnOnce for Attend<'_> {
                         *score += if *part == parts[place] { 0.0 } else { APART };
                     }
                 }
-                softmax(scores);
+                softmax_in_lanes(scores);
             }
             multiply_inline(&head.scores, &head.value, &mut head.context);
             // The rows are no longer needed: they take the heads' results side by side.
@@ -275,20 +276,6 @@ impl NullaryFnOnce for Feed<'_> {
         block.contract.apply_inline(&scratch.wide, &mut scratch.narrow);
         add(state, &scratch.narrow);
     }
-}
-
-/// `exp(x) / Σ exp` over a row, in place.
-#[inline(always)]
-fn softmax(row: &mut [f32]) {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    let (chunks, rest) = row.as_chunks::<8>();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane = lane.max(*x));
-    }
-    let max = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, x| max.max(*x));
-    row.iter_mut().for_each(|x| *x = exp(*x - max));
-    let scale = 1.0 / lanes_sum(row, |x| x);
-    row.iter_mut().for_each(|x| *x *= scale);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use super::functions::softmax;
 use super::gemm::{Packed, multiply_inline};
 use crate::{Error, Result};
 
@@ -14,7 +15,7 @@ const GROUP_TOKENS: usize = 256;
 
 /// What tokens are before the first layer: a vector for each word, and one for each place in a text.
 #[derive(Debug)]
-pub(crate) struct Beginnings {
+pub(crate) struct InputEmbeddings {
     /// Components of a token's state.
     pub width: usize,
     /// `[vocabulary, width]`.
@@ -23,7 +24,7 @@ pub(crate) struct Beginnings {
     pub places: Vec<f32>,
 }
 
-impl Beginnings {
+impl InputEmbeddings {
     /// The states `[tokens, width]` of texts, one after the other.
     pub fn of(&self, texts: &[&[u32]]) -> Vec<f32> {
         let tokens: usize = texts.iter().map(|ids| ids.len()).sum();
@@ -79,18 +80,18 @@ fn groups<'a, 'b>(texts: &'a [&'b [u32]], threads: usize) -> Vec<&'a [&'b [u32]]
 
 /// Which tokens a token attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Mask {
     /// All of its text.
-    Whole,
+    Full,
     /// Itself and those before it.
-    Before,
+    Causal,
 }
 
 /// Self-attention of each text over its own tokens: queries, keys and values `mixed` `[tokens, 3·width]` to `[tokens, width]`; `lengths` says
 /// how many rows each text has.
-pub(crate) fn attend(mixed: &[f32], lengths: &[usize], width: usize, heads: usize, reach: Reach) -> Vec<f32> {
+pub(crate) fn attend(mixed: &[f32], lengths: &[usize], width: usize, heads: usize, mask: Mask) -> Vec<f32> {
     let mut context = vec![0.0; mixed.len() / 3];
-    Arch::new().dispatch(Attention { width, head: width / heads, reach, mixed, lengths, context: &mut context });
+    Arch::new().dispatch(Attention { width, head: width / heads, mask, mixed, lengths, context: &mut context });
     context
 }
 
@@ -99,7 +100,7 @@ struct Attention<'a> {
     width: usize,
     /// Components of a head.
     head: usize,
-    reach: Reach,
+    mask: Mask,
     mixed: &'a [f32],
     lengths: &'a [usize],
     context: &'a mut [f32],
@@ -110,7 +111,7 @@ impl NullaryFnOnce for Attention<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { width, head: size, reach, .. } = self;
+        let Self { width, head: size, mask, .. } = self;
         let scale = 1.0 / (size as f32).sqrt();
         let (mut mixed, mut context) = (self.mixed, self.context);
         for &length in self.lengths {
@@ -127,7 +128,7 @@ impl NullaryFnOnce for Attention<'_> {
                 let queries: Vec<f32> = (0..length).flat_map(|row| part(row, 0)).map(|x| x * scale).collect();
                 multiply_inline(&queries, &keys, &mut scores);
                 for (row, scores) in scores.chunks_exact_mut(length).enumerate() {
-                    let seen = if reach == Reach::Whole { length } else { row + 1 };
+                    let seen = if mask == Mask::Full { length } else { row + 1 };
                     softmax(&mut scores[..seen]);
                     scores[seen..].fill(0.0);
                 }
@@ -138,16 +139,4 @@ impl NullaryFnOnce for Attention<'_> {
             }
         }
     }
-}
-
-/// `exp(x) / Σ exp` over a row, in place.
-#[inline(always)]
-fn softmax(row: &mut [f32]) {
-    let max = row.iter().fold(f32::NEG_INFINITY, |max, x| max.max(*x));
-    let mut sum = 0.0;
-    for x in row.iter_mut() {
-        *x = (*x - max).exp();
-        sum += *x;
-    }
-    row.iter_mut().for_each(|x| *x /= sum);
 }
