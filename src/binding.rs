@@ -6,11 +6,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::digest::hex;
 use crate::error::{Hint, Topic};
-use crate::memory::{ADAPTER, ModelFile, ModelParts, Snapshot, Store, Writer};
+use crate::memory::{ADAPTER, ModelParts, Snapshot, Store, Writer};
 use crate::models::{self, STARTER, parts_by_name_or_weights, shipped_adapter};
 use crate::towers::adapter::Adapter;
 use crate::towers::{Clap, detect};
@@ -60,7 +58,7 @@ impl Clap {
         let parts = parts_by_name_or_weights(&space.model, &strings(&kept.details["weights"]))
             .map_err(|error| with_origin(error, &kept.details))?;
         let adapter = match kept.file(ADAPTER) {
-            Some(file) => Some(load_adapter(file)?),
+            Some(file) => Some(Adapter::from_bytes(&file.read()?, &file.path.display().to_string())?),
             None => shipped_adapter(&space.model)?,
         };
         let clap = Self::join(parts, adapter)?;
@@ -110,22 +108,6 @@ fn parts_of(clap: &Clap) -> Result<Option<ModelParts>> {
     });
     let files = own.map(|adapter| (ADAPTER.to_owned(), adapter.file().to_vec()));
     Ok(Some(ModelParts { details, files: files.into_iter().collect() }))
-}
-
-/// The adapter that a store keeps. What the manifest says of the file is compared before the file is believed.
-fn load_adapter(file: &ModelFile) -> Result<Adapter> {
-    let path = &file.path;
-    let bytes = match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::damaged(path, 0, "no file", "the file that the manifest names"));
-        }
-        read => read.map_err(Error::io("read", path))?,
-    };
-    let found = hex(&Sha256::digest(&bytes));
-    if found != file.sha256 {
-        return Err(Error::damaged(path, 0, format!("SHA-256 {found}"), format!("SHA-256 {}", file.sha256)));
-    }
-    Adapter::from_bytes(&bytes, &path.display().to_string())
 }
 
 /// Says of a model that is missing where it came from.

@@ -219,8 +219,7 @@ impl<'a> Export<'a> {
         };
         let mut exported = Exported::default();
         if let Some(adapter) = model.file(ADAPTER) {
-            let bytes = std::fs::read(&adapter.path).map_err(Error::io("read", &adapter.path))?;
-            file::replace(path, &bytes)?;
+            file::replace(path, &adapter.read()?)?;
             exported.files.push(path.to_path_buf());
         }
         let details = format!("{:#}\n", model.details);

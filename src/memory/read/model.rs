@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::ModelRecord;
+use crate::{Error, Result};
 
 /// The role of an adapter of the user's own.
 pub const ADAPTER: &str = "adapter";
@@ -33,6 +35,27 @@ pub struct ModelFile {
     pub sha256: String,
     /// Its length.
     pub bytes: u64,
+}
+
+impl ModelFile {
+    /// Its content, compared with what the manifest says of it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is not there or another, [`Error::Io`] when it cannot be read.
+    pub fn read(&self) -> Result<Vec<u8>> {
+        let path = &self.path;
+        let bytes = match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::damaged(path, 0, "no file", "the file that the manifest names"));
+            }
+            read => read.map_err(Error::io("read", path))?,
+        };
+        let found = hex(&Sha256::digest(&bytes));
+        if found != self.sha256 {
+            return Err(Error::damaged(path, 0, format!("SHA-256 {found}"), format!("SHA-256 {}", self.sha256)));
+        }
+        Ok(bytes)
+    }
 }
 
 impl ModelEntry {
