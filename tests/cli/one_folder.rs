@@ -145,6 +145,33 @@ fn a_store_with_an_adapter_of_its_own_needs_neither_the_file_nor_the_cache_it_ca
     }
 }
 
+/// An adapter can be taken out of a store, and another store be made with it.
+#[test]
+fn an_adapter_can_be_exported_and_is_the_one_that_was_brought() {
+    let [bench, _] = with_adapters();
+    ingest(&bench, "captions.txt");
+    let brought = std::fs::read(bench.path("own.safetensors")).unwrap();
+    bench.run(&["export", "out.safetensors", "--format", "model"]).succeeds();
+    assert!(std::fs::read(bench.path("out.safetensors")).unwrap() == brought);
+    let details: Value = serde_json::from_slice(&std::fs::read(bench.path("out.json")).unwrap()).unwrap();
+    assert_eq!(details, stores::open(&bench.store()).model().unwrap().details);
+    let other = bench.path("other");
+    let space = |store: &Path| stores::open(store).space().clone();
+    bench.run_json_at(&other, &["init", "--model", "tiny", "--adapter", "out.safetensors"]).succeeds();
+    assert_eq!(space(&other), space(&bench.store()));
+
+    let path = kept_adapter(&bench.store());
+    let mut bad = std::fs::read(&path).unwrap();
+    *bad.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bad).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    bench.run(&["export", "out.safetensors", "--format", "model"]).fails(1, &[name, "is damaged"]);
+    assert!(std::fs::read(bench.path("out.safetensors")).unwrap() == brought, "the one before was lost");
+    bench.run(&["export", "x.json", "--format", "model"]).fails(1, &["the ending .json"]);
+    let external = Bench::external(4);
+    external.run(&["export", "x.safetensors", "--format", "model"]).fails(1, &["nothing kept of its model"]);
+}
+
 #[test]
 fn damage_of_the_adapter_is_named_and_never_searched_with() {
     let [bench, _] = with_adapters();
