@@ -22,7 +22,7 @@ doors! {
     framing => crate::towers::framing;
     htsat => crate::towers::encoders::htsat;
     mel => crate::audio::mel;
-    ops => crate::decoder::ops;
+    ops => crate::nn::ops;
     resample => crate::audio::resample;
     sfx => crate::towers::encoders::sfx;
     storage => crate::memory::storage;

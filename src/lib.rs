@@ -1,6 +1,6 @@
 //! Echoic: an embedded vector-memory database for sound.
 //!
-//! Echoic stores caption corpora as text embeddings and captions audio that it has never heard from text alone: it embeds
+//! Echoic stores caption corpora as text embeddings and captions new audio from text alone: it embeds
 //! the audio with a frozen model, retrieves its neighbours among the stored texts, bridges the gap between the two
 //! modalities, and decodes with a language model trained on the stored texts. The method is WSAC, "Weakly-supervised
 //! Automated Audio Captioning via text only training" (arXiv 2309.12242).
@@ -32,7 +32,7 @@
 //! |---|---|
 //! | [`memory`] | the database: a [`Store`], its [`Snapshot`]s and its [`Writer`] |
 //! | [`corpus`], [`ingest`] | caption corpora and their way into the memory |
-//! | [`towers`], [`audio`] | the frozen models, and the sounds that they hear |
+//! | [`towers`], [`audio`] | the frozen models, and the sounds that they embed |
 //! | [`retrieval`], [`bridge`] | the stored texts near a sound, and the modality gap between them |
 //! | [`decoder`], [`training`], [`decoders`] | the language model: its training, and the trained ones of a store |
 //! | [`captioner`] | where all of them meet |

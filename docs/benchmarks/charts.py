@@ -328,6 +328,26 @@ def recordings():
     return svg
 
 
+def captioning():
+    rows = table("captioning.md")
+    svg = Svg("Searching for a caption: before and now", "Bars of the median time of the search for a caption in milliseconds, before the seam between "
+              "captioner and store and with it: " + "; ".join(f"{row['way']} {row['before, ms']} and {row['after, ms']}" for row in rows) + ".")
+    svg.heading("median milliseconds a clip; shorter is better")
+    svg.legend(("before", "now"), (GREY, BLUE))
+    bars(svg, [(row["way"], [(number(row[c]), row[c]) for c in ("before, ms", "after, ms")]) for row in rows], (GREY, BLUE), bar=13)
+    return svg
+
+
+def building():
+    rows = table("building.md")
+    svg = Svg("How long a build takes: before and now", "Bars of the processor time of builds in seconds, before and now: "
+              + "; ".join(f"{row['build']} {row['processor s, before']} and {row['processor s, now']}" for row in rows) + ".")
+    svg.heading("processor time in seconds; shorter is better")
+    svg.legend(("before", "now"), (GREY, BLUE))
+    bars(svg, [(row["build"], [(number(row[c]), row[c]) for c in ("processor s, before", "processor s, now")]) for row in rows], (GREY, BLUE), bar=15)
+    return svg
+
+
 def kernels():
     rows = table("kernels.md")
     svg = Svg("What was tested of each set of kernels", "A table of three sets of search kernels. AVX2 was compared with plain Rust on real machines and its "
@@ -413,7 +433,8 @@ def how():
 
 
 CHARTS = {
-    HERE / "charts": (search, exact, graphs, opening, ingest, growth, towers, parity, retrieval, real_corpora, training, recordings, kernels, surviving),
+    HERE / "charts": (search, exact, graphs, opening, ingest, growth, towers, parity, retrieval, real_corpora, training, captioning, recordings, building,
+                     kernels, surviving),
     IMAGES: (peers, how),
 }
 

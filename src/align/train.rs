@@ -6,7 +6,6 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -17,6 +16,7 @@ use super::options::AlignOptions;
 use super::pairs::{Relation, Sets, Usable};
 use super::retrieval::{Retrieval, Validation};
 use crate::error::{Hint, Topic};
+use crate::nn::ops::{AdamW, floats};
 use crate::progress::Control;
 use crate::tensor::Result;
 use crate::towers::adapter::{AdapterLayer, standardise};
@@ -156,8 +156,8 @@ impl<'a> Trainer<'a> {
 
     /// Trains to the end.
     pub fn run(&mut self, validation_set: Option<&Validation<'_>>, control: &Control<'_>) -> Result<Vec<Entry>> {
-        let settings = ParamsAdamW { lr: 0.0, weight_decay: WEIGHT_DECAY, ..ParamsAdamW::default() };
-        let mut optimizer = AdamW::new(self.network.weights(), settings)?;
+        let (beta1, beta2, epsilon, decay) = (0.9, 0.999, 1e-8, WEIGHT_DECAY);
+        let mut optimizer = AdamW { rate: 0.0, beta1, beta2, epsilon, decay, scale: 1.0, step: 0 };
         let begun = Instant::now();
         let mut entries: Vec<Entry> = Vec::new();
         for epoch in 1..=self.options.epochs {
@@ -166,17 +166,8 @@ impl<'a> Trainer<'a> {
             for step in 0..steps {
                 control.check()?;
                 rate = self.rate((epoch - 1) * steps + step);
-                let loss = self.loss()?;
-                let value = f64::from(loss.to_scalar::<f32>()?);
-                if !value.is_finite() {
-                    return Err(Error::input("training", "a loss that is not finite", "a finite loss")
-                        .with_hint(Hint::about(Topic::LearningRate, "lower the learning rate"))
-                        .into());
-                }
-                let gradients = loss.backward()?;
-                optimizer.set_learning_rate(rate);
-                optimizer.step(&gradients)?;
-                sum += value;
+                (optimizer.rate, optimizer.step) = (rate, optimizer.step + 1);
+                sum += self.step(&optimizer)?;
                 control.advance(1);
             }
             let validation = validation_set.map(|validation_set| self.validate(validation_set)).transpose()?;
@@ -188,8 +179,8 @@ impl<'a> Trainer<'a> {
         Ok(entries)
     }
 
-    /// The loss of a new batch.
-    fn loss(&mut self) -> Result<Tensor> {
+    /// Learns from a new batch; its loss.
+    fn step(&mut self, optimizer: &AdamW) -> Result<f64> {
         let (examples, batch) = (self.examples, self.options.batch);
         let draws: Vec<Draw> = (0..batch).map(|_| examples.draw(&mut self.rng)).collect();
         let mut features = Vec::with_capacity(batch * examples.dim);
@@ -205,9 +196,17 @@ impl<'a> Trainer<'a> {
         let targets = Targets::new(batch, |row, column| {
             let (clip, caption) = (&draws[row], &draws[column]);
             if clip.clip == caption.clip { Relation::Same } else { examples.sets.relation(clip.set, caption.set) }
-        })?;
-        let audio = self.network.forward(&tensor(features)?, Some(&tensor(kept)?))?;
-        targets.loss(&audio, &tensor(captions)?, 1.0 / self.options.temperature)
+        });
+        let kept = tensor(kept)?;
+        let pass = self.network.forward(tensor(features)?, Some(&kept))?;
+        let (loss, gradient) = targets.loss(&pass.out, &tensor(captions)?, 1.0 / self.options.temperature)?;
+        if !loss.is_finite() {
+            return Err(Error::input("training", "a loss that is not finite", "a finite loss")
+                .with_hint(Hint::about(Topic::LearningRate, "lower the learning rate"))
+                .into());
+        }
+        self.network.learn(&pass, &kept, &gradient, optimizer)?;
+        Ok(loss)
     }
 
     fn validate(&self, validation_set: &Validation<'_>) -> Result<Retrieval> {
@@ -217,7 +216,7 @@ impl<'a> Trainer<'a> {
         for some in windows.chunks(WINDOWS) {
             let features: Vec<f32> = some.iter().flat_map(|window| standardise(window, mean, scale)).collect();
             let features = Tensor::from_vec(features, (some.len(), dim), &Device::Cpu)?;
-            embeddings.extend(self.network.forward(&features, None)?.flatten_all()?.to_vec1::<f32>()?);
+            embeddings.extend_from_slice(&floats(&self.network.forward(features, None)?.out)?);
         }
         Ok(validation_set.ask(&embeddings)?)
     }

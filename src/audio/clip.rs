@@ -33,7 +33,7 @@ impl<'a> Clip<'a> {
         Self::with(audio.into(), Rates { band: u32::MAX, to: rate })
     }
 
-    /// [`Clip::open`] that first brings a file of more than `band` Hz down to `band` Hz: nothing above `band / 2` is heard. For towers
+    /// [`Clip::open`] that first brings a file of more than `band` Hz down to `band` Hz: nothing above `band / 2` is left. For towers
     /// whose adapter learned from recordings of that rate, and to which higher frequencies would be strange.
     ///
     /// # Errors

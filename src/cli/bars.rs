@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use echoic::progress::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::prelude::*;
 
 /// One bar at a time on stderr; none where stderr is no terminal or `--quiet` is given.
 #[derive(Clone)]
@@ -78,20 +79,20 @@ impl Progress for Bars {
 
 /// Sends log lines to stderr, between the bars: warnings by default, more with `-v`, `ECHOIC_LOG` above all.
 pub fn log_to(bars: &Bars, quiet: bool, verbose: u8) {
-    let level = match (quiet, verbose) {
-        (true, _) => "error",
-        (false, 0) => "echoic=warn",
-        (false, 1) => "echoic=info",
-        (false, _) => "echoic=debug",
+    let ours = |level: LevelFilter| Targets::new().with_target("echoic", level);
+    let usual = match (quiet, verbose) {
+        (true, _) => Targets::new().with_default(LevelFilter::ERROR),
+        (false, 0) => ours(LevelFilter::WARN),
+        (false, 1) => ours(LevelFilter::INFO),
+        (false, _) => ours(LevelFilter::DEBUG),
     };
-    let filter = EnvFilter::try_from_env("ECHOIC_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = std::env::var("ECHOIC_LOG").ok().and_then(|filter| filter.parse().ok());
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(BetweenBars(bars.clone()))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
         .without_time()
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(lines).with(asked.unwrap_or(usual)).init();
 }
 
 /// Writes a log line with the bars out of the way.

@@ -1,8 +1,9 @@
 //! The decoder's forward pass for generation: one position at a time in plain loops, with cached keys and values.
 
-use super::{config::DecoderConfig, decoder_file::Tensors, ops::EPSILON};
+use super::{config::DecoderConfig, decoder_file::Tensors};
 use crate::embedding::dot_in_lanes;
 use crate::nn::functions::{exp_unfused, gelu_tanh_and_slope, simd};
+use crate::nn::ops::EPSILON;
 use crate::{Error, Result};
 
 /// An affine map: weight `[out, in]` row-major, bias `[out]`.

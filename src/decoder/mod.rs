@@ -16,7 +16,6 @@ mod generate;
 mod inference;
 mod model;
 mod network;
-pub(crate) mod ops;
 mod options;
 mod packing;
 mod state;

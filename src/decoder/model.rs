@@ -7,13 +7,13 @@ use rand::Rng;
 
 use super::{
     config::DecoderConfig,
-    ops,
     options::Rows,
     packing::{Example, rng},
 };
 use crate::{
     Error,
     embedding::{dot, normalize},
+    nn::ops,
     tensor::Result,
 };
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use super::{config::DecoderConfig, model::Parameters, ops, packing::Packed};
+use super::{config::DecoderConfig, model::Parameters, packing::Packed};
+use crate::nn::ops;
 use crate::tensor::Result;
 
 /// The gradient of every parameter by name.

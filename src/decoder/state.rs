@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     decoder_file::{Tensors, entry, json, read_tensors, write_tensors},
     model::Parameters,
-    ops::{Moments, floats},
 };
+use crate::nn::ops::{Moments, floats};
 use crate::tensor::Fault;
 use crate::{Error, Result};
 

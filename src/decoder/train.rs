@@ -9,7 +9,6 @@ use super::{
     decoder_file::{Header, json, write_decoder},
     model::{Parameters, informed_start},
     network::{Dropout, Network},
-    ops::{AdamW, Moments, squared_norm},
     options::{Material, Rows, TrainOptions, TrainReport, TrainingFacts, TrainingSet, TrainingText},
     packing::{Example, MULTIPLICITY_CAP, Packed, Split, epoch_order, rng, split},
     state::{self, LogEntry, Progressed},
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     Error, Result,
     bridge::{self, inject_noise_from},
+    nn::ops::{AdamW, Moments, squared_norm},
     progress::Control,
     tensor::Fault,
     tokenizer::Tokenizer,

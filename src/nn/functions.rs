@@ -59,6 +59,13 @@ pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
+/// The slope of [`gelu`]: `Φ(x) + x · φ(x)`.
+#[inline(always)]
+pub(crate) fn gelu_slope(x: f32) -> f32 {
+    const DENSITY: f32 = 0.398_942_3; // 1/√(2π)
+    0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)) + x * DENSITY * exp(-0.5 * x * x)
+}
+
 /// [`gelu_all`] as `pulp` dispatches it.
 struct Gelu<'a>(&'a mut [f32]);
 
@@ -203,6 +210,15 @@ mod tests {
         for (x, wanted) in table {
             assert!((erf(x) - wanted).abs() < 5e-7, "erf({x}) = {}", erf(x));
             assert!((erf(-x) + wanted).abs() < 5e-7, "erf(-{x})");
+        }
+    }
+
+    #[test]
+    fn the_slope_of_gelu_agrees_with_finite_differences() {
+        for x in (-600..=600).map(|i| i as f32 / 100.0) {
+            let step = 1e-2;
+            let slope = (gelu(x + step) - gelu(x - step)) / (2.0 * step);
+            assert!((slope - gelu_slope(x)).abs() < 2e-4, "at {x}: {slope}, {}", gelu_slope(x));
         }
     }
 

@@ -1,4 +1,4 @@
-//! How each family of towers hears a recording of any length: in windows of the length that it was trained on.
+//! How each family of towers takes a recording of any length: in windows of the length that it was trained on.
 //!
 //! Nothing is cropped at random, as the reference implementations do with recordings that are too long: these are taken in windows, one
 //! behind the other, the last one ending where the recording ends. A recording of at most [`Framing::whole`] samples is one window, prepared
@@ -7,7 +7,7 @@
 use crate::audio::{Clip, LogMel, MelParameters};
 use crate::{Error, Result};
 
-/// How a family cuts recordings into windows, and what it hears in them. Lengths are in samples of `mel.sample_rate`.
+/// How a family cuts recordings into windows, and what it makes of them. Lengths are in samples of `mel.sample_rate`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Framing {
     /// From samples to log-mel frames.
@@ -32,12 +32,12 @@ pub enum Short {
 }
 
 impl Framing {
-    /// WavCaps' CNN14. It takes any length: up to 30 s, which the clips of Clotho and AudioCaps do not exceed, a recording is heard whole, as in
+    /// WavCaps' CNN14. It takes any length: up to 30 s, which the clips of Clotho and AudioCaps do not exceed, a recording is taken whole, as in
     /// WSAC's evaluation; windows of a longer one have the 10 s that the tower was trained with. Shorter than 64 frames: zeros follow.
     pub const WAVCAPS_CNN14: Self =
         Self { mel: MelParameters::WAVCAPS, whole: 30 * 32_000, window: 10 * 32_000, short: Short::Pad(63 * 320) };
 
-    /// WavCaps' HTSAT. A recording of up to 1,024 frames, 10.24 s, is heard whole. A shorter one than 10 s is followed by zeros, as the authors'
+    /// WavCaps' HTSAT. A recording of up to 1,024 frames, 10.24 s, is taken whole. A shorter one than 10 s is followed by zeros, as the authors'
     /// `zero_shot_classification.py` does it: left alone it would be stretched to 10 s, and a short sound would seem a long one.
     pub const WAVCAPS_HTSAT: Self = Self {
         mel: MelParameters::WAVCAPS,
@@ -55,7 +55,7 @@ impl Framing {
     };
 
     /// LAION's towers with fusion. Fusion is for recordings of more than 10 s, of which their tower sees a shrunk view and three crops at random;
-    /// here these too are heard in windows, which each are short. So the fusion branch has nothing to do, as in LAION's own code where no
+    /// here these too are taken in windows, which each are short. So the fusion branch has nothing to do, as in LAION's own code where no
     /// recording is longer. (Hugging Face's then picks one recording of a batch at random and fuses it with copies of itself.)
     pub const LAION_FUSED: Self = Self { mel: MelParameters::LAION_FUSED, ..Self::LAION };
 

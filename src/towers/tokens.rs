@@ -76,7 +76,9 @@ pub(crate) fn from_json(path: &Path, limit: usize) -> Result<crate::Tokenizer> {
 }
 
 fn read(path: &Path) -> Result<Tokenizer> {
-    Tokenizer::from_file(path).map_err(|cause| damaged(path, &cause))
+    // Not `Tokenizer::from_file`: that is generic, and so would be compiled again here, with all that reads its JSON.
+    let text = std::fs::read_to_string(path).map_err(|cause| damaged(path, &cause.into()))?;
+    text.parse().map_err(|cause| damaged(path, &cause))
 }
 
 fn damaged(path: &Path, cause: &tokenizers::Error) -> Error {

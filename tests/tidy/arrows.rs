@@ -181,7 +181,7 @@ impl Paths<'_> {
             syn::UseTree::Name(name) if name.ident == "self" => self.note(before, None),
             syn::UseTree::Name(name) => {
                 let name = name.ident.to_string();
-                self.note(&[before, &[name.clone()]].concat(), is_export.then_some(name));
+                self.note(&[before, std::slice::from_ref(&name)].concat(), is_export.then_some(name));
             }
             syn::UseTree::Rename(rename) => {
                 let path = [before, &[rename.ident.to_string()]].concat();

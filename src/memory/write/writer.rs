@@ -120,7 +120,7 @@ impl Writer {
     }
 
     /// Calls the catalogue, which takes in now what was committed since it was called last: segments that an append made and a merge
-    /// took away again it never hears of. If it fails, one in memory takes its place, made from the segments.
+    /// took away again never reach it. If it fails, one in memory takes its place, made from the segments.
     fn with_catalogue<T>(&self, mut f: impl FnMut(&mut Catalogue) -> Result<T, Trouble>) -> Result<T> {
         let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = match catalogue.follow(&self.memory).and_then(|()| f(&mut catalogue)) {

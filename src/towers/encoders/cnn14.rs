@@ -1,4 +1,4 @@
-//! CNN14, the audio tower of PANNs (Kong et al., 2020) that WavCaps' CNN14-BERT hears with: `retrieval/models/cnns.py`.
+//! CNN14, the audio tower of PANNs (Kong et al., 2020) of WavCaps' CNN14-BERT: `retrieval/models/cnns.py`.
 //!
 //! Batch norm over the mel bands; six blocks of two 3 × 3 convolutions (batch norm folded into the weights, ReLU) and mean pooling over
 //! 2 × 2 places; mean over frequency; maximum plus mean over time.

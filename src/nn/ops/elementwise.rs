@@ -21,7 +21,7 @@ fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync) -> Result<Tensor> {
 }
 
 /// `f(x, y)` for every pair of numbers.
-fn map2(x: &Tensor, y: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result<Tensor> {
+pub(crate) fn map2(x: &Tensor, y: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Result<Tensor> {
     if x.shape() != y.shape() {
         bail!("shapes {:?} and {:?} differ", x.shape(), y.shape());
     }

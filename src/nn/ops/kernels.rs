@@ -11,7 +11,7 @@ use crate::nn::functions::{add_scaled, simd};
 pub(super) const BLOCK_ROWS: usize = 64;
 
 /// Column sums of a row-major matrix, in a fixed order.
-pub(super) fn column_sums(data: &[f32], columns: usize) -> Vec<f32> {
+pub(crate) fn column_sums(data: &[f32], columns: usize) -> Vec<f32> {
     let parts: Vec<Vec<f32>> = data
         .par_chunks(BLOCK_ROWS * columns)
         .map(|block| {
@@ -26,13 +26,13 @@ pub(super) fn column_sums(data: &[f32], columns: usize) -> Vec<f32> {
 }
 
 /// The numbers of a contiguous f32 tensor on the CPU, in place; `G` is candle's lock on them.
-pub(in crate::decoder) struct Floats<G> {
+pub(crate) struct Floats<G> {
     storage: G,
     range: Range<usize>,
 }
 
 /// Borrows the numbers of a contiguous f32 tensor on the CPU.
-pub(in crate::decoder) fn floats(tensor: &Tensor) -> Result<Floats<impl Deref<Target = Storage> + '_>> {
+pub(crate) fn floats(tensor: &Tensor) -> Result<Floats<impl Deref<Target = Storage> + '_>> {
     let (storage, layout) = tensor.storage_and_layout();
     let Some((start, end)) = layout.contiguous_offsets() else { bail!("the tensor is not contiguous") };
     if !matches!(&*storage, Storage::Cpu(CpuStorage::F32(data)) if end <= data.len()) {
