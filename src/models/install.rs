@@ -417,8 +417,8 @@ impl<'a> Work<'a> {
             Err(cause) => {
                 let usual = of.tokenizer();
                 tracing::warn!(
-                    "{} is kept without the tokenizer that it needs ({cause}); pull it again with --tokenizer {usual}, \
-                     or with a folder that holds the tokenizer.json of {usual}",
+                    "{} is kept without the tokenizer that it needs ({cause}); pull it again, naming {usual} \
+                     as its tokenizer, or a folder that holds the tokenizer.json of {usual}",
                     self.name
                 );
                 Ok(())

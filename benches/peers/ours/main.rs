@@ -14,7 +14,10 @@ use tracing_subscriber::prelude::*;
 fn main() -> echoic::Result<()> {
     let asked: Option<Targets> = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
     let asked = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
-    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).with(asked).init();
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .with(asked)
+        .init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["embed", from, to] => data::embed(from.as_ref(), to.as_ref()),
