@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two builds of Echoic side by side: how long they look for neighbours before a caption, and whether they answer the same.
 
-    git worktree add /tmp/before v0.1.0 && cargo build --release --manifest-path /tmp/before/Cargo.toml
+    git worktree add /tmp/before f46f0f6 && cargo build --release --manifest-path /tmp/before/Cargo.toml
     cargo build --release
     python3 benches/versions/run.py /tmp/before/target/release/echoic target/release/echoic --store STORE CLIP_OR_FOLDER...
 

@@ -338,6 +338,17 @@ def captioning():
     return svg
 
 
+def candle():
+    rows = table("candle.md")
+    svg = Svg("Text towers beside candle-transformers", "Bars of milliseconds a text on one thread, ours and candle's: "
+              + "; ".join(f"{row['tower']} with {row['texts in one go']} texts {row['ours']} and {row['candle']}" for row in rows) + ".")
+    svg.heading("milliseconds a text on one thread; shorter is better")
+    svg.legend(("Echoic", "candle-transformers"), (BLUE, GREY))
+    label = lambda row: f"{row['tower']}, {row['texts in one go']} text{'s' * (row['texts in one go'] != '1')}"
+    bars(svg, [(label(row), [(number(row[c]), row[c]) for c in ("ours", "candle")]) for row in rows], (BLUE, GREY), bar=13)
+    return svg
+
+
 def building():
     rows = table("building.md")
     svg = Svg("How long a build takes: before and now", "Bars of the processor time of builds in seconds, before and now: "
@@ -433,8 +444,8 @@ def how():
 
 
 CHARTS = {
-    HERE / "charts": (search, exact, graphs, opening, ingest, growth, towers, parity, retrieval, real_corpora, training, captioning, recordings, building,
-                     kernels, surviving),
+    HERE / "charts": (search, exact, graphs, opening, ingest, growth, towers, candle, parity, retrieval, real_corpora, training, captioning,
+                      recordings, building, kernels, surviving),
     IMAGES: (peers, how),
 }
 

@@ -1,9 +1,10 @@
 //! Our BERTs beside those of candle-transformers, on real captions: are the embeddings the same, do their bits depend on what else is
 //! embedded, and how long does a text take?
 //!
-//! `ECHOIC_DATA=… cargo bench --bench candle -- [ROUNDS]`; the starter must be installed (`echoic models pull starter`). `minilm` is its text
-//! tower; `bert` is WavCaps', bert-base-uncased, and `roberta` that of LAION's CLAP, both of full size with random weights. Each contestant is a
-//! process of its own for each number of threads; they take turns, so that what else the machine does meets all alike. Printed are medians.
+//! `ECHOIC_DATA=… cargo bench --bench candle -- [ROUNDS]`, with candle optimised by the options that `docs/benchmarks/candle.md` names: here
+//! it is built without. The starter must be installed (`echoic models pull starter`). `minilm` is its text tower; `bert` is WavCaps',
+//! bert-base-uncased, and `roberta` that of LAION's CLAP, both of full size with random weights. Each contestant is a process of its own for
+//! each number of threads; they take turns, so that what else the machine does meets all alike. Printed are medians.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
 mod contestants;
@@ -30,7 +31,7 @@ fn main() {
     {
         return contestants::serve(contestant, model, folder.as_ref(), texts.as_ref());
     }
-    let rounds = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(15);
+    let rounds = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(5);
     let Some(captions) = captions() else {
         eprintln!("SKIPPED: ECHOIC_DATA does not name a folder with captions/clotho-val.csv");
         return;
