@@ -9,7 +9,8 @@ impl Writer {
     /// Keeps what belongs to the model of the store, in place of what was kept before, and commits.
     ///
     /// # Errors
-    /// [`Error::Input`] for a role that is no name or details over a megabyte, [`Error::Io`] when writing or the commit fails.
+    /// [`Error::Input`](crate::Error::Input) for a role that is no name or details over a megabyte, [`Error::Io`](crate::Error::Io) when
+    /// writing or the commit fails.
     pub fn keep_model(&mut self, parts: &ModelParts) -> Result<()> {
         self.check_poison()?;
         let dir = self.dir();
