@@ -237,10 +237,17 @@ fn transform_weight(weight: &[f32; 9]) -> [f32; POINTS] {
 }
 
 /// A weighted sum of lanes.
+///
+/// Here and below loops stand where `array::map` and `array::from_fn` would read better: the compiler does not always inline their closures,
+/// and what is not inlined lacks the instruction set.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 fn combine<const N: usize>(terms: [(f32, &Lane); N]) -> Lane {
     let (factor, lane) = terms[0];
-    let mut sum = lane.map(|x| factor * x);
+    let mut sum = [0.0; LANES];
+    for i in 0..LANES {
+        sum[i] = factor * lane[i];
+    }
     for (factor, lane) in &terms[1..] {
         for i in 0..LANES {
             sum[i] = factor.mul_add(lane[i], sum[i]);
@@ -306,7 +313,11 @@ fn transform_input(maps: &[Map], tiles: &[Tile], channels: usize, out: &mut [f32
             };
             let mut half = [[zero; 6]; 6];
             for j in 0..6 {
-                let column = input_step(&std::array::from_fn(|i| load(i, j)));
+                let mut column = [zero; 6];
+                for i in 0..6 {
+                    column[i] = load(i, j);
+                }
+                let column = input_step(&column);
                 for i in 0..6 {
                     half[i][j] = column[i];
                 }
@@ -337,12 +348,19 @@ fn transform_output(input: &[f32], tiles: &[Tile], bias: &[f32], then: Then, ban
             let bias: Lane = bias[channel..].first_chunk().copied().unwrap_or(zero);
             let mut half = [[zero; 6]; 4];
             for j in 0..6 {
-                let column = output_step(&std::array::from_fn(|i| load(i * 6 + j)));
+                let mut column = [zero; 6];
+                for i in 0..6 {
+                    column[i] = load(i * 6 + j);
+                }
+                let column = output_step(&column);
                 for i in 0..4 {
                     half[i][j] = column[i];
                 }
             }
-            let mut places = half.map(|row| output_step(&row));
+            let mut places = [[zero; 4]; 4];
+            for (place, row) in places.iter_mut().zip(&half) {
+                *place = output_step(row);
+            }
             for place in places.iter_mut().flatten() {
                 for (x, b) in place.iter_mut().zip(&bias) {
                     *x = (*x + b).max(0.0);
@@ -364,13 +382,19 @@ fn transform_output(input: &[f32], tiles: &[Tile], bias: &[f32], then: Then, ban
                 }
                 Then::MaxPool => {
                     for (i, j, [a, b, c, d]) in quads(&places) {
-                        let value: Lane = std::array::from_fn(|x| a[x].max(b[x]).max(c[x].max(d[x])));
+                        let mut value = zero;
+                        for x in 0..LANES {
+                            value[x] = a[x].max(b[x]).max(c[x].max(d[x]));
+                        }
                         store(tile.row / 2 + i, tile.column / 2 + j, &value);
                     }
                 }
                 Then::MeanPool => {
                     for (i, j, [a, b, c, d]) in quads(&places) {
-                        let value: Lane = std::array::from_fn(|x| (a[x] + b[x] + (c[x] + d[x])) * 0.25);
+                        let mut value = zero;
+                        for x in 0..LANES {
+                            value[x] = (a[x] + b[x] + (c[x] + d[x])) * 0.25;
+                        }
                         store(tile.row / 2 + i, tile.column / 2 + j, &value);
                     }
                 }
@@ -381,12 +405,13 @@ fn transform_output(input: &[f32], tiles: &[Tile], bias: &[f32], then: Then, ban
 
 /// The four 2 × 2 squares of a tile's outputs, with their row and column.
 #[inline(always)]
-fn quads(places: &[[Lane; 4]; 4]) -> [(usize, usize, [&Lane; 4]); 4] {
-    std::array::from_fn(|index| {
-        let (i, j) = (index / 2, index % 2);
-        let (above, below) = (&places[2 * i], &places[2 * i + 1]);
-        (i, j, [&above[2 * j], &above[2 * j + 1], &below[2 * j], &below[2 * j + 1]])
-    })
+fn quads([first, second, third, fourth]: &[[Lane; 4]; 4]) -> [(usize, usize, [&Lane; 4]); 4] {
+    [
+        (0, 0, [&first[0], &first[1], &second[0], &second[1]]),
+        (0, 1, [&first[2], &first[3], &second[2], &second[3]]),
+        (1, 0, [&third[0], &third[1], &fourth[0], &fourth[1]]),
+        (1, 1, [&third[2], &third[3], &fourth[2], &fourth[3]]),
+    ]
 }
 
 #[cfg(test)]
