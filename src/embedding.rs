@@ -62,10 +62,11 @@ impl Embeddings {
     /// Wraps row-major data.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the length is no multiple of `dim`, or `dim` is 0.
+    /// [`Error::Input`] when the length is no multiple of `dim`, or `dim` is 0.
     pub fn from_vec(dim: usize, data: Vec<f32>) -> Result<Self> {
         if dim == 0 || !data.len().is_multiple_of(dim) {
-            return Err(Error::Internal(format!("{} numbers do not make rows of {dim}", data.len())));
+            let expected = format!("rows of {dim}, which is above 0");
+            return Err(Error::input("the embeddings", format!("{} numbers", data.len()), expected));
         }
         Ok(Self { dim, data })
     }

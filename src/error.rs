@@ -277,6 +277,18 @@ pub enum Topic {
     PairColumns,
 }
 
+/// What mends a damaged file of a store, by what the file holds.
+fn remedy(path: &Path) -> &'static str {
+    let within = |folder: &str| path.parent().is_some_and(|parent| parent.ends_with(folder));
+    if within("model") {
+        "put the file back: from a backup, or the adapter that the store was made with, under this name"
+    } else if within("segments") {
+        "restore the file from a backup, or remove the domain and ingest it again"
+    } else {
+        "restore the file from a backup"
+    }
+}
+
 impl Error {
     /// An operating-system error on `path` while trying to `action` it.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
@@ -326,7 +338,7 @@ impl Error {
             Self::Training { .. } => {
                 about(Topic::TrainingName, "wait until it has finished, end it, or train under another name")
             }
-            Self::Damaged { .. } => words("restore the file from a backup, or remove the domain and ingest it again"),
+            Self::Damaged { path, .. } => words(remedy(path)),
             Self::Version { found, supported, .. } if found > supported => {
                 words("use a newer version of echoic; the store was left untouched")
             }

@@ -6,6 +6,7 @@ use clap::Args;
 use echoic::Result;
 use echoic::align::{AlignOptions, AlignReport, Alignment};
 use echoic::corpus::Rejected;
+use echoic::models::STARTER;
 use echoic::towers::Clap;
 use echoic::towers::features::Features;
 use echoic::towers::pooling::Pooling;
@@ -74,7 +75,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let alignment = Alignment::new(&clap).options(options).control(context.control());
     let report = alignment.learn(&arguments.pairs, &arguments.out)?;
     complain(&arguments.pairs, &report.rejected);
-    context.out.item(&report, describe)
+    let model = Some(arguments.model.as_str()).filter(|model| *model != STARTER);
+    let model = model.map(|model| format!(" --model {model}")).unwrap_or_default();
+    context.out.item(&report, |report| {
+        format!("{}\nuse it with `echoic init{model} --adapter {}`", describe(report), report.out.display())
+    })
 }
 
 /// Tells the rows that were left out. They do not fail the run: the adapter is whole.
@@ -102,14 +107,13 @@ fn describe(report: &AlignReport) -> String {
         ),
     };
     format!(
-        "wrote {} ({}): learned from {} clips and {} captions in {:.0} s; {} rows left out\n{validation}\nthe curve is in {}\nuse it with `echoic init --adapter {}`",
+        "wrote {} ({}): learned from {} clips and {} captions in {:.0} s; {} rows left out\n{validation}\nthe curve is in {}",
         report.out.display(),
         bytes(report.bytes),
         number(report.training_clips as u64),
         number(report.captions as u64),
         report.seconds,
         number(report.rejected.len() as u64),
-        report.log.display(),
-        report.out.display()
+        report.log.display()
     )
 }

@@ -29,8 +29,15 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let memory = context.snapshot()?;
     let export = Export::new(&memory).scope(scope(&arguments.domain)).format(arguments.format);
     let exported = export.control(context.control()).write(&arguments.file)?;
+    let is_model = arguments.format == Format::Model;
+    if is_model && !arguments.domain.is_empty() {
+        tracing::warn!("the model is that of the whole store: --domain counts for nothing");
+    }
     context.out.item(&exported, |e| {
         let files: Vec<String> = e.files.iter().map(|file| file.display().to_string()).collect();
+        if is_model {
+            return format!("the store's model: {}", files.join(", "));
+        }
         format!("{} in {}: {}", counted(e.captions, "caption"), counted(e.rows, "row"), files.join(", "))
     })
 }
