@@ -65,8 +65,8 @@ impl Embeddings {
     /// [`Error::Input`] when the length is no multiple of `dim`, or `dim` is 0.
     pub fn from_vec(dim: usize, data: Vec<f32>) -> Result<Self> {
         if dim == 0 || !data.len().is_multiple_of(dim) {
-            let expected = format!("rows of {dim}, which is above 0");
-            return Err(Error::input("the embeddings", format!("{} numbers", data.len()), expected));
+            let found = format!("{} numbers in rows of {dim}", data.len());
+            return Err(Error::input("the embeddings", found, "whole rows of at least one component"));
         }
         Ok(Self { dim, data })
     }

@@ -3,6 +3,8 @@
 //!
 //! `towers cnn14|htsat|bert CHECKPOINT THREADS` or `towers minilm TEXTS THREADS`; prints `ready MEGABYTES SECONDS`, then for each line `WALL PROCESSOR` in seconds.
 
+mod peak;
+
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -11,6 +13,7 @@ use echoic::Clap;
 use echoic::internals::checkpoint;
 use echoic::internals::cnn14::{Cnn14, Cnn14Config};
 use echoic::internals::htsat::{Htsat, HtsatConfig, Layout};
+use peak::peak_memory;
 
 /// Log-mel frames of ten seconds.
 const FRAMES: usize = 1_001;
@@ -66,11 +69,4 @@ fn processor_time() -> f64 {
         std::fs::read_to_string(task.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
     };
     tasks.filter_map(time).sum::<f64>() * 1e-9
-}
-
-/// The most memory that the process has held, in MB.
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
 }

@@ -147,6 +147,12 @@ def bars(svg, groups, colours, unit="", panel=None, reference=None, most=None, b
     svg.height += 4
 
 
+def compared(svg, rows, label, columns, names, colours, bar):
+    """Two bars for each row of a table, one a column, with a legend."""
+    svg.legend(names, colours)
+    bars(svg, [(label(row), [(number(row[c]), row[c]) for c in columns]) for row in rows], colours, bar=bar)
+
+
 def ours(libraries):
     """Blue for Echoic, grey for all others."""
     return lambda index: [BLUE if libraries[index] == "Echoic" else GREY]
@@ -313,9 +319,7 @@ def training():
     svg = Svg("Peak memory of a training", "Bars of the peak memory of a training up to its first step, before and now: 154 and 126 MB for 12,660 "
               "captions, 375 and 229 MB for 64,894 captions.")
     svg.heading("MB up to the first step; shorter is better")
-    svg.legend(("before", "now"), (GREY, BLUE))
-    groups = [(f"{row['captions']} captions", [(number(row[c]), row[c]) for c in ("before", "now")]) for row in rows]
-    bars(svg, groups, (GREY, BLUE), bar=17)
+    compared(svg, rows, lambda row: f"{row['captions']} captions", ("before", "now"), ("before", "now"), (GREY, BLUE), 17)
     return svg
 
 
@@ -333,8 +337,7 @@ def captioning():
     svg = Svg("Searching for a caption: before and now", "Bars of the median time of the search for a caption in milliseconds, before the seam between "
               "captioner and store and with it: " + "; ".join(f"{row['way']} {row['before, ms']} and {row['after, ms']}" for row in rows) + ".")
     svg.heading("median milliseconds a clip; shorter is better")
-    svg.legend(("before", "now"), (GREY, BLUE))
-    bars(svg, [(row["way"], [(number(row[c]), row[c]) for c in ("before, ms", "after, ms")]) for row in rows], (GREY, BLUE), bar=13)
+    compared(svg, rows, lambda row: row["way"], ("before, ms", "after, ms"), ("before", "now"), (GREY, BLUE), 13)
     return svg
 
 
@@ -343,9 +346,8 @@ def candle():
     svg = Svg("Text towers beside candle-transformers", "Bars of milliseconds a text on one thread, ours and candle's: "
               + "; ".join(f"{row['tower']} with {row['texts in one go']} texts {row['ours']} and {row['candle']}" for row in rows) + ".")
     svg.heading("milliseconds a text on one thread; shorter is better")
-    svg.legend(("Echoic", "candle-transformers"), (BLUE, GREY))
     label = lambda row: f"{row['tower']}, {row['texts in one go']} text{'s' * (row['texts in one go'] != '1')}"
-    bars(svg, [(label(row), [(number(row[c]), row[c]) for c in ("ours", "candle")]) for row in rows], (BLUE, GREY), bar=13)
+    compared(svg, rows, label, ("ours", "candle"), ("Echoic", "candle-transformers"), (BLUE, GREY), 13)
     return svg
 
 
@@ -354,8 +356,8 @@ def building():
     svg = Svg("How long a build takes: before and now", "Bars of the processor time of builds in seconds, before and now: "
               + "; ".join(f"{row['build']} {row['processor s, before']} and {row['processor s, now']}" for row in rows) + ".")
     svg.heading("processor time in seconds; shorter is better")
-    svg.legend(("before", "now"), (GREY, BLUE))
-    bars(svg, [(row["build"], [(number(row[c]), row[c]) for c in ("processor s, before", "processor s, now")]) for row in rows], (GREY, BLUE), bar=15)
+    columns = ("processor s, before", "processor s, now")
+    compared(svg, rows, lambda row: row["build"], columns, ("before", "now"), (GREY, BLUE), 15)
     return svg
 
 

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::nn::functions::{gelu, gelu_all, gelu_slope};
-use crate::nn::ops::{AdamW, Moments, column_sums, floats, linear, linear_backward, map2};
+use crate::nn::ops::{AdamW, Moments, floats, linear, linear_backward, linear_parameters_backward, map2};
 use crate::tensor::Result;
 use crate::towers::adapter::AdapterLayer;
 
@@ -84,7 +84,7 @@ impl Network {
 
     /// One step against the gradient `grad` of a pass's unit vectors; `dropout` as it was on the way.
     pub fn learn(&mut self, pass: &Pass, dropout: &Tensor, grad: &Tensor, optimizer: &AdamW) -> Result<()> {
-        let [[first, _], [second, _]] = &self.layers;
+        let [_, [second, _]] = &self.layers;
         let (unit, width) = (floats(&pass.out)?, pass.out.dim(1)?);
         // Along a unit vector nothing changes: only what stands at right angles to it goes on.
         let mut rows = floats(grad)?.to_vec();
@@ -106,9 +106,8 @@ impl Network {
             #[inline(always)]
             |x, grad| grad * gelu_slope(x),
         )?;
-        let bias = column_sums(&floats(&grad)?, first.dim(0)?);
-        let bias = Tensor::from_vec(bias, first.dim(0)?, &Device::Cpu)?;
-        let gradients = [grad.t()?.matmul(&pass.features)?, bias, second, second_bias];
+        let (first, first_bias) = linear_parameters_backward(&pass.features, &grad)?;
+        let gradients = [first, first_bias, second, second_bias];
         for ((parameter, gradient), moments) in self.layers.iter().flatten().zip(gradients).zip(&mut self.moments) {
             optimizer.apply(parameter, &gradient, moments)?;
         }

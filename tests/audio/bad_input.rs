@@ -10,6 +10,7 @@ use hound::{SampleFormat, WavSpec, WavWriter};
 use tempfile::TempDir;
 
 use crate::common::process::{alone, peak_memory};
+use crate::common::sounds::samples;
 use crate::common::{fixture, is_for_the_user};
 
 const RATE: u32 = 44_100;
@@ -32,16 +33,6 @@ fn tone(path: &Path, channels: u16, sample_rate: u32, bits: u16, format: SampleF
         }
     }
     writer.finalize().unwrap();
-}
-
-fn samples(clip: &Clip) -> Vec<f32> {
-    let mut all = Vec::new();
-    clip.samples(|block| {
-        all.extend_from_slice(block);
-        Ok(())
-    })
-    .unwrap();
-    all
 }
 
 /// The error that `path` gives, which must be the user's to mend, name the file, and say what was expected.

@@ -34,16 +34,6 @@ fn models() -> Vec<(String, Clap)> {
     all
 }
 
-fn all_samples(clip: &Clip<'_>) -> Vec<f32> {
-    let mut all = Vec::new();
-    clip.samples(|block| {
-        all.extend_from_slice(block);
-        Ok(())
-    })
-    .unwrap();
-    all
-}
-
 #[test]
 fn samples_are_heard_as_the_file_that_holds_them() {
     let place = tempfile::tempdir().unwrap();
@@ -79,11 +69,14 @@ fn long_and_short_clips_have_the_same_samples_in_every_form() {
         for clip in [Clip::open(Audio::samples(&samples, rate), to), Clip::open(Audio::bytes("sound.wav", bytes), to)] {
             let clip = clip.unwrap();
             assert_eq!((clip.facts(), clip.len(), clip.peak()), (file.facts(), file.len(), file.peak()));
-            assert!(all_samples(&clip) == all_samples(&file), "{seconds} s from {rate} to {to} Hz");
+            assert!(sounds::samples(&clip) == sounds::samples(&file), "{seconds} s from {rate} to {to} Hz");
         }
         let bands = [Audio::from(&path), Audio::samples(&samples, rate)]
             .map(|audio| Clip::open_in_band(audio, to, 4_000).unwrap());
-        assert!(all_samples(&bands[0]) == all_samples(&bands[1]), "in a band: {seconds} s from {rate} to {to} Hz");
+        assert!(
+            sounds::samples(&bands[0]) == sounds::samples(&bands[1]),
+            "in a band: {seconds} s from {rate} to {to} Hz"
+        );
     }
 }
 

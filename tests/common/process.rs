@@ -1,7 +1,8 @@
 //! Tests in processes of their own, for those that kill, are killed, or measure.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// Runs the test `test` of a module, given as `module_path!()`, in another process.
 pub fn child(module: &str, test: &str) -> Command {
@@ -10,6 +11,14 @@ pub fn child(module: &str, test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &name, "--nocapture", "--include-ignored"]);
     command
+}
+
+/// Starts a child that says `ready` on a line of its own, and waits for that.
+pub fn until_ready(child: &mut Command) -> Child {
+    let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "ready"), "the child ended before it was ready");
+    child
 }
 
 /// Does `body` of the test `test`, which calls this, in a process that does nothing else.

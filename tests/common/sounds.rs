@@ -13,6 +13,17 @@ use super::fixture;
 /// The lengths that there are references for, by the name they go by there.
 pub const SECONDS: [(&str, f64); 5] = [("0.3", 0.3), ("1", 1.0), ("7.3", 7.3), ("10", 10.0), ("25", 25.0)];
 
+/// All samples of a clip.
+pub fn samples(clip: &Clip<'_>) -> Vec<f32> {
+    let mut all = Vec::new();
+    clip.samples(|block| {
+        all.extend_from_slice(block);
+        Ok(())
+    })
+    .unwrap();
+    all
+}
+
 /// Noise under a slow envelope, a rising tone and clicks, as 16-bit integers: `sound` of the script.
 pub fn sound(seconds: f64, rate: u32) -> Vec<i16> {
     let mut state = 12_345u32;

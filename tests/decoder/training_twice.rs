@@ -3,9 +3,8 @@
 
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use echoic::{Error, Result};
 
 use crate::common::bench::Bench;
 use crate::common::needs::starter_is_installed;
-use crate::common::process::child;
+use crate::common::process::{child, until_ready};
 use crate::common::texts::{set, tokenizer};
 use crate::common::{hint, is_for_the_user};
 
@@ -88,14 +87,7 @@ fn child_trains_until_it_is_killed() {
 
 /// A process in the middle of a training.
 fn living_training(folder: &Path) -> Child {
-    let mut child = child(module_path!(), "child_trains_until_it_is_killed")
-        .env(FOLDER, folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line == "ready"), "the child does not train");
-    child
+    until_ready(child(module_path!(), "child_trains_until_it_is_killed").env(FOLDER, folder))
 }
 
 #[test]

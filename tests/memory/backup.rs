@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use echoic::corpus::{self, Options};
 use echoic::error::Missing;
-use echoic::export::{Export, Format};
+use echoic::export::{Export, Exported, Format};
 use echoic::formats::npy::NpyRows;
 use echoic::formats::parquet::ParquetRows;
 use echoic::ingest::{Ingest, Source};
 use echoic::internals::index_above;
-use echoic::memory::{BackupMode, Caption, Scope};
+use echoic::memory::{BackupMode, Caption, DomainStats, Scope};
 use echoic::progress::{Control, Stop};
-use echoic::{Error, Store};
+use echoic::{Error, Snapshot, Store};
 
 use crate::common::files;
 use crate::common::stores::*;
@@ -129,6 +129,15 @@ fn without_ids(dir: &Path, domain: &str) -> Vec<Content> {
     memory.captions(&Scope::domains([domain])).unwrap().map(content).collect()
 }
 
+/// Writes one domain of a store, all of it, and says what the domain holds.
+fn exported(memory: &Snapshot, domain: &str, format: Format, path: &Path) -> (Exported, DomainStats) {
+    let only = Export::new(memory).scope(Scope::domains([domain]));
+    let exported = only.format(format).write(path).unwrap();
+    let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
+    assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
+    (exported, stats)
+}
+
 #[test]
 fn an_export_is_ingested_as_it_was() {
     let (guard, dir) = store();
@@ -138,10 +147,7 @@ fn an_export_is_ingested_as_it_was() {
     let mut writer = writing(&other);
     for domain in ["a", "b"] {
         let path = guard.path().join(format!("{domain}.npy"));
-        let only = Export::new(&memory).scope(Scope::domains([domain]));
-        let exported = only.format(Format::Npy).write(&path).unwrap();
-        let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
-        assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
+        let (exported, stats) = exported(&memory, domain, Format::Npy, &path);
         let lines = path.with_extension("jsonl");
         assert_eq!(exported.files, [path.clone(), lines.clone()]);
         let rows = NpyRows::open(&path).unwrap();
@@ -168,10 +174,7 @@ fn a_parquet_file_carries_all_of_it() {
     let mut writer = writing(&other);
     for domain in ["a", "b"] {
         let path = guard.path().join(format!("{domain}.parquet"));
-        let only = Export::new(&memory).scope(Scope::domains([domain]));
-        let exported = only.format(Format::Parquet).write(&path).unwrap();
-        let stats = memory.domains().into_iter().find(|stats| stats.name == domain).unwrap();
-        assert_eq!((exported.captions, exported.rows), (stats.captions, stats.occurrences));
+        let (exported, stats) = exported(&memory, domain, Format::Parquet, &path);
         assert_eq!(exported.files, std::slice::from_ref(&path));
         let rows = ParquetRows::open(&path).unwrap().expect("embeddings");
         assert_eq!((rows.rows(), rows.dim(), rows.space().as_ref()), (stats.occurrences, DIM, Some(memory.space())));

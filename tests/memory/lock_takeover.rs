@@ -2,15 +2,14 @@
 
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use echoic::{Error, Store, Writer};
 
 use crate::common::log::logged;
-use crate::common::process::child;
+use crate::common::process::{child, until_ready};
 use crate::common::stores::*;
 
 const STORE: &str = "ECHOIC_TEST_STORE";
@@ -32,14 +31,7 @@ fn child_writes_until_it_is_killed() {
 
 /// A process that holds the lock and has committed three captions.
 fn living_writer(dir: &Path) -> Child {
-    let mut child = child(module_path!(), "child_writes_until_it_is_killed")
-        .env(STORE, dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line == "ready"), "the child cannot open the store");
-    child
+    until_ready(child(module_path!(), "child_writes_until_it_is_killed").env(STORE, dir))
 }
 
 #[test]

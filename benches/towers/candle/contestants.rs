@@ -11,6 +11,7 @@ use candle_transformers::models::xlm_roberta::{Config as RobertaConfig, XLMRober
 use echoic::Clap;
 use rayon::prelude::*;
 
+use super::peak::peak_memory;
 use super::processor::processor_seconds;
 
 /// Ours first: the others are compared with it.
@@ -61,13 +62,6 @@ pub fn serve(contestant: &str, model: &str, folder: &Path, texts: &Path) {
         }
         std::io::stdout().flush().unwrap();
     }
-}
-
-/// The most memory that the process has held, in MB.
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
 }
 
 /// A text tower out of candle-transformers, as a family of models uses it.

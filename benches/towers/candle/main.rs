@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on shall fail")]
 
 mod contestants;
+#[path = "../peak.rs"]
+mod peak;
 #[path = "../../processor/mod.rs"]
 mod processor;
 mod random;

@@ -8,6 +8,7 @@ pub(crate) mod layout;
 pub(crate) mod limits;
 pub(crate) mod manifest;
 pub(crate) mod mapping;
+pub(crate) mod named;
 pub(crate) mod storage;
 pub(crate) mod tombstones;
 pub(crate) mod vectors;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::digest::hex;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::ModelRecord;
+use crate::memory::format::named::{compare_hash, missing_is_damage};
 use crate::{Error, Result};
 
 /// The role of an adapter of the user's own.
@@ -44,16 +45,8 @@ impl ModelFile {
     /// [`Error::Damaged`] when it is not there or another, [`Error::Io`] when it cannot be read.
     pub fn read(&self) -> Result<Vec<u8>> {
         let path = &self.path;
-        let bytes = match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::damaged(path, 0, "no file", "the file that the manifest names"));
-            }
-            read => read.map_err(Error::io("read", path))?,
-        };
-        let found = hex(&Sha256::digest(&bytes));
-        if found != self.sha256 {
-            return Err(Error::damaged(path, 0, format!("SHA-256 {found}"), format!("SHA-256 {}", self.sha256)));
-        }
+        let bytes = std::fs::read(path).map_err(Error::io("read", path)).map_err(missing_is_damage)?;
+        compare_hash(path, &hex(&Sha256::digest(&bytes)), &self.sha256)?;
         Ok(bytes)
     }
 }

@@ -11,6 +11,7 @@ use super::model::ModelEntry;
 use super::options::Scope;
 use super::segment::Segment;
 use crate::memory::format::manifest::{DomainEntry, Manifest};
+use crate::memory::format::named::missing_is_damage;
 use crate::memory::format::tombstones::Tombstones;
 use crate::memory::format::{layout, limits};
 use crate::{EmbeddingSpace, Error, Result};
@@ -381,16 +382,6 @@ impl<'a> Block<'a> {
 impl std::fmt::Debug for Block<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Block").field("domain", &self.domain()).field("rows", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// A file that the newest manifest names and that is not there is damage, not an error of the operating system.
-pub(crate) fn missing_is_damage(error: Error) -> Error {
-    match error {
-        Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Error::damaged(path, 0, "no file", "the file that the manifest names")
-        }
-        other => other,
     }
 }
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::memory::format::layout;
 use crate::memory::format::manifest::Manifest;
+use crate::memory::format::named::missing_is_damage;
 use crate::memory::format::storage::{Disk, Storage};
-use crate::memory::read::snapshot::missing_is_damage;
 use crate::memory::write::commit::{random_id, refuse_occupied, replace_manifest};
 use crate::memory::write::lock;
 use crate::memory::write::writer::leftovers;

@@ -13,6 +13,7 @@ use crate::memory::catalogue::table::Catalogue;
 use crate::memory::format::captions::Captions;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::{Manifest, SegmentEntry};
+use crate::memory::format::named::{compare_hash, missing_is_damage};
 use crate::memory::format::storage::Disk;
 use crate::memory::format::tombstones::Tombstones;
 use crate::memory::format::vectors::Vectors;
@@ -20,7 +21,7 @@ use crate::memory::nearest::graph::Graph;
 use crate::memory::nearest::walk;
 use crate::memory::nearest::width::{LEAST_MARGIN, SearchWidth};
 use crate::memory::read::segment::Segment;
-use crate::memory::read::snapshot::{Snapshot, missing_is_damage};
+use crate::memory::read::snapshot::Snapshot;
 use crate::memory::write::lock;
 use crate::memory::write::writer::{Writer, leftovers};
 use crate::progress::Control;
@@ -274,10 +275,7 @@ fn catalogue_state(memory: &Snapshot) -> CatalogueState {
 fn verify_hash(path: &Path, sha256: &[u8; 32], bytes: &mut u64) -> Result<()> {
     let (found, len) = file::sha256_and_len(path)?;
     *bytes += len;
-    if found == *sha256 {
-        return Ok(());
-    }
-    Err(Error::damaged(path, 0, format!("SHA-256 {}", hex(&found)), format!("SHA-256 {}", hex(sha256))))
+    compare_hash(path, &hex(&found), &hex(sha256))
 }
 
 impl Snapshot {

@@ -47,9 +47,9 @@ impl Writer {
     /// `embeddings` has one row for each of [`Plan::texts`], in that order; they need not have unit length.
     ///
     /// # Errors
-    /// [`Error::Dimension`] when the embeddings have another dimension than the store; [`Error::Input`] when they do not fit the plan, or hold a row of length zero or not finite, or when the
-    /// plan is from before a removal: then nothing has changed. [`Error::Io`] when writing failed: then
-    /// partial files are removed, nothing has changed, and the writer is poisoned.
+    /// [`Error::Dimension`] when the embeddings have another dimension than the store; [`Error::Input`] when they do not fit the plan, or hold
+    /// a row of length zero or not finite, or when the plan is from before a removal: then nothing has changed. [`Error::Io`] when writing
+    /// failed: then partial files are removed, nothing has changed, and the writer is poisoned.
     pub fn append(&mut self, domain: &str, mut plan: Plan, embeddings: &Embeddings) -> Result<Appended> {
         self.check_poison()?;
         if plan.domain != domain {

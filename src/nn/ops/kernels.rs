@@ -11,7 +11,7 @@ use crate::nn::functions::{add_scaled, simd};
 pub(super) const BLOCK_ROWS: usize = 64;
 
 /// Column sums of a row-major matrix, in a fixed order.
-pub(crate) fn column_sums(data: &[f32], columns: usize) -> Vec<f32> {
+pub(super) fn column_sums(data: &[f32], columns: usize) -> Vec<f32> {
     let parts: Vec<Vec<f32>> = data
         .par_chunks(BLOCK_ROWS * columns)
         .map(|block| {

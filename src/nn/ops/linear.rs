@@ -21,7 +21,13 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
 
 /// The gradients of x, weight and bias, given that of the result.
 pub fn linear_backward(x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
-    let dbias = column_sums(&floats(grad)?, weight.dim(0)?);
-    let dbias = Tensor::from_vec(dbias, weight.dim(0)?, x.device())?;
-    Ok((grad.matmul(weight)?, grad.t()?.matmul(x)?, dbias))
+    let (dweight, dbias) = linear_parameters_backward(x, grad)?;
+    Ok((grad.matmul(weight)?, dweight, dbias))
+}
+
+/// The gradients of weight and bias alone, for a first layer: nothing learns from that of x.
+pub fn linear_parameters_backward(x: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor)> {
+    let outputs = grad.dim(1)?;
+    let dbias = column_sums(&floats(grad)?, outputs);
+    Ok((grad.t()?.matmul(x)?, Tensor::from_vec(dbias, outputs, x.device())?))
 }

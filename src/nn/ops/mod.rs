@@ -26,6 +26,6 @@ pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub(crate) use elementwise::map2;
 pub use elementwise::{dropout_add, dropout_backward, gelu, gelu_backward, tanh, tanh_backward};
 pub use embed::{embed, embed_backward, select_rows, select_rows_backward};
-pub(crate) use kernels::{column_sums, floats};
+pub(crate) use kernels::floats;
 pub use layer_norm::{EPSILON, layer_norm, layer_norm_backward};
-pub use linear::{linear, linear_backward};
+pub use linear::{linear, linear_backward, linear_parameters_backward};
