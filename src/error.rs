@@ -65,12 +65,12 @@ pub enum Error {
     },
 
     /// A file of the store is damaged: a checksum, length or magic number does not match.
-    #[error("{} is damaged at byte {offset}: found {found}, expected {expected}", path.display())]
+    #[error("{} is damaged{}: found {found}, expected {expected}", path.display(), at_byte(*offset))]
     Damaged {
         /// The damaged file.
         path: PathBuf,
-        /// Where the check failed, in bytes from the start.
-        offset: u64,
+        /// Where the check failed, in bytes from the start; `None` where the file is missing, or is not as a whole what it was.
+        offset: Option<u64>,
         /// What was read.
         found: String,
         /// What should have been there.
@@ -95,8 +95,8 @@ pub enum Error {
         supported: u32,
     },
 
-    /// Another process is writing to the store.
-    #[error("the store at {} is being written by another process ({owner})", path.display())]
+    /// The store has a writer already, of another process or of this one.
+    #[error("the store at {} has a writer already ({owner})", path.display())]
     Locked {
         /// The store.
         path: PathBuf,
@@ -105,7 +105,7 @@ pub enum Error {
     },
 
     /// Another training works in the folder.
-    #[error("a decoder is being trained in {} by another process ({owner})", path.display())]
+    #[error("a decoder is being trained in {} already ({owner})", path.display())]
     Training {
         /// The folder.
         path: PathBuf,
@@ -307,10 +307,15 @@ impl Error {
     }
 
     /// A damaged store file.
-    pub fn damaged(path: impl AsRef<Path>, offset: u64, found: impl ToString, expected: impl ToString) -> Self {
+    pub fn damaged(
+        path: impl AsRef<Path>,
+        offset: impl Into<Option<u64>>,
+        found: impl ToString,
+        expected: impl ToString,
+    ) -> Self {
         Self::Damaged {
             path: path.as_ref().to_path_buf(),
-            offset,
+            offset: offset.into(),
             found: found.to_string(),
             expected: expected.to_string(),
         }
@@ -342,6 +347,11 @@ impl Error {
             Self::Version { found, supported, .. } if found > supported => {
                 words("use a newer version of echoic; the store was left untouched")
             }
+            Self::SpaceMismatch { store, given } if model_of(store) == model_of(given) => about(
+                Topic::CreateStoreForModel,
+                "the model is the same by name, but its adapter or its weights are others: where the store was made with an adapter \
+                 of its own and does not keep it, ingest into it once on the machine that has the adapter; or create another store",
+            ),
             Self::SpaceMismatch { .. } => about(
                 Topic::CreateStoreForModel,
                 "use the model that the store was created with, or create another store for this one",
@@ -357,6 +367,16 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The model that a space as it is displayed begins with.
+fn model_of(space: &str) -> &str {
+    space.split_once(" (").map_or(space, |(model, _)| model)
+}
+
+/// Where in a file, for messages.
+fn at_byte(offset: Option<u64>) -> String {
+    offset.map_or_else(String::new, |offset| format!(" at byte {offset}"))
 }
 
 fn known_names(known: &[String]) -> String {

@@ -49,7 +49,11 @@ impl Lock {
         match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Ok(Taken::Held(named.unwrap_or_else(|| "which has not named itself".to_owned())));
+                return Ok(Taken::Held(match named {
+                    Some(name) if name.starts_with(&process()) => "this process itself".to_owned(),
+                    Some(name) => name,
+                    None => "which has not named itself".to_owned(),
+                }));
             }
             Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
         }
@@ -69,12 +73,17 @@ fn legible(name: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// This process, as others will read it.
-fn owner() -> String {
+/// Which process this is, of which machine.
+fn process() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let host = host.or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| std::env::var("COMPUTERNAME").ok());
     let host = host.as_deref().map_or("this machine", str::trim);
+    format!("process {} on {host}:", std::process::id())
+}
+
+/// This process, as others will read it.
+fn owner() -> String {
     let command: Vec<String> = std::env::args_os().take(2).map(|word| word.to_string_lossy().into_owned()).collect();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    format!("process {} on {host}: {}, since {} UTC", std::process::id(), command.join(" "), utc(since))
+    format!("{} {}, since {} UTC", process(), command.join(" "), utc(since))
 }

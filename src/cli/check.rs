@@ -58,7 +58,8 @@ fn describe(report: &CheckReport) -> String {
     });
     lines.extend(report.damage.iter().map(|d| {
         let Damage { file, offset, found, expected, .. } = d;
-        format!("damaged: {} at byte {offset}: found {found}, expected {expected}", file.display())
+        let place = offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default();
+        format!("damaged: {}{place}: found {found}, expected {expected}", file.display())
     }));
     if report.is_sound() {
         lines.push("sound".into());

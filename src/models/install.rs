@@ -104,6 +104,12 @@ impl ModelCache {
         })?;
         let name = self.free_name(asked)?;
         let found = towers::detect(path)?;
+        if found.family == Family::Starter {
+            // It is two models and an adapter, pinned as they are, and known by its name alone.
+            let pull = Topic::Pull { from: STARTER.into(), keep_as: None };
+            return Err(Error::input(path.display(), "the starter's own folder", "a checkpoint of one model")
+                .with_hint(Hint::about(pull, "the starter is got by its name; its folder also serves where it lies")));
+        }
         let at = std::path::absolute(path).map_err(Error::io("find", path))?;
         let mut work = match Work::begin(self, name, |_| false)? {
             Begun::Work(work) => work,

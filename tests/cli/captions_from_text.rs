@@ -250,7 +250,7 @@ fn training_that_ends_while_another_writes_is_kept_until_it_can_be_published() {
     let Some((bench, _)) = trained() else { return };
     let writer = stores::writing(&bench.store());
     let options = ["train", "--name", "late", "--epochs", "1"];
-    bench.run(&options).fails(1, &["another process", "late/best.safetensors", "resume"]);
+    bench.run(&options).fails(1, &["already", "late/best.safetensors", "resume"]);
     assert_eq!(interrupted(&bench, "late"), None);
     drop(writer);
     bench.run(&[&options[..], &["--resume"]].concat()).succeeds();

@@ -26,7 +26,7 @@ fn a_sound_store_passes_its_check() {
         (&report["captions"], &report["removed"], &report["damage"]),
         (&32.into(), &2.into(), &serde_json::json!([]))
     );
-    assert_eq!(report["catalogue"], "agrees");
+    assert_eq!(report["catalogue"], serde_json::json!({ "state": "agrees" }));
     Bench::new().run(&["check"]).fails(1, &["no Echoic store"]);
 }
 

@@ -106,7 +106,6 @@ fn what_is_no_model_is_refused_before_anything_is_kept() {
             .fails(1, &["the model's name", "expected a name"]);
     }
     models(&bench, None, &["pull", "nowhere.pt", "--as", "mine"]).fails(1, &["'nowhere.pt'", "OWNER/NAME"]);
-    models(&bench, None, &["pull", "starter", "--as", "mine"]).fails(1, &["--as", "a listed model"]);
 }
 
 #[test]
@@ -157,4 +156,18 @@ fn a_model_of_a_hub_is_pulled_by_name_and_the_environment_is_heeded() {
     doctor.env("HF_ENDPOINT", hub.endpoint()).env("HF_TOKEN", "hf_secret");
     let said = finished(doctor.output().unwrap());
     assert!(said.stdout.contains(&hub.endpoint()) && !said.stdout.contains("hf_secret"), "{said:?}");
+}
+
+/// The starter is two models under one name: a copy under another would hold half of it.
+#[test]
+fn the_starters_own_folder_is_refused_as_a_checkpoint() {
+    let bench = Bench::with_own_cache();
+    for file in ["starter/minilm/model.safetensors", "starter/sfx/checkpoint.pth"] {
+        fs::create_dir_all(bench.path(file).parent().unwrap()).unwrap();
+        fs::write(bench.path(file), "weights").unwrap();
+    }
+    let folder = bench.path("starter");
+    models(&bench, None, &["pull", folder.to_str().unwrap(), "--as", "mine"])
+        .fails(1, &["the starter's own folder", "echoic models pull starter"]);
+    models(&bench, None, &["path", "mine"]).fails(1, &["no model named 'mine'"]);
 }

@@ -374,3 +374,22 @@ fn an_own_adapter_of_the_starter_lies_in_the_store_too() {
     std::fs::copy(bench.path("sound.wav"), plain.path("sound.wav")).unwrap();
     assert_ne!(answer(&plain, &plain.store()), expected);
 }
+
+#[test]
+fn doctor_tells_of_a_store_whose_model_or_adapter_is_gone() {
+    let bench = bench();
+    bench.run(&["doctor"]).succeeds();
+    bench.run(&["init", "--model", "tiny", "--adapter", "own.safetensors"]).succeeds();
+    assert!(bench.run(&["doctor"]).succeeds().stdout.contains("the store's model: tiny"));
+    let adapter = kept_adapter(&bench.store());
+    let content = std::fs::read(&adapter).unwrap();
+    std::fs::write(&adapter, "no adapter").unwrap();
+    let report = bench.run_json(&["doctor"]);
+    report.fails(1, &["trouble with the store's model"]);
+    let report = report.json();
+    let finding = report["findings"].as_array().unwrap().iter().find(|f| f["broken"] == true).unwrap();
+    assert!(finding["found"].as_str().unwrap().contains("is damaged: found SHA-256"), "{finding}");
+    std::fs::write(&adapter, content).unwrap();
+    bench.run(&["models", "remove", "tiny"]).succeeds();
+    bench.run(&["doctor"]).fails(1, &["trouble with the store's model"]);
+}

@@ -92,7 +92,7 @@ fn a_store_that_is_being_written_answers_readers_and_refuses_a_second_writer() {
     let bench = Bench::external(DIM);
     ingest(&bench, "c.txt", 3).succeeds();
     let writer = stores::writing(&bench.store());
-    ingest(&bench, "more.txt", 2).fails(1, &["another process", &std::process::id().to_string()]);
+    ingest(&bench, "more.txt", 2).fails(1, &["a writer already", &std::process::id().to_string()]);
     assert_eq!(bench.run_json(&["stats"]).succeeds().json()["captions"], 3);
     drop(writer);
     assert_eq!(ingest(&bench, "more.txt", 2).succeeds().json()["new"], 2);

@@ -128,7 +128,7 @@ fn the_command_names_the_training_that_is_in_its_way() {
     for command in
         [&["train", "--name", "busy"][..], &["train", "--name", "busy", "--resume"], &["decoders", "remove", "busy"]]
     {
-        bench.run(command).fails(1, &["decoders/busy", "by another process", &named, "hint: wait"]);
+        bench.run(command).fails(1, &["decoders/busy", "already", &named, "hint: wait"]);
     }
     bench.run(&["train", "--name", "other", "--epochs", "1"]).succeeds();
     child.kill().unwrap();

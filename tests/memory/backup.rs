@@ -245,3 +245,45 @@ fn lines_name_what_they_hold() {
     let confusing = Export::new(&memory).format(Format::Npy).write(&path);
     assert!(matches!(confusing, Err(Error::Input { .. })), "vectors would overwrite lines");
 }
+
+#[test]
+fn damage_is_not_carried_into_a_backup() {
+    let (guard, dir) = store();
+    for name in ["segments", "decoders", "model"] {
+        let (path, content) =
+            files(&dir.join(name)).into_iter().find(|(path, _)| path.extension() != Some("graph".as_ref())).unwrap();
+        let mut bad = content.clone();
+        *bad.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, &bad).unwrap();
+        for mode in [BackupMode::Link, BackupMode::Copy] {
+            let target = guard.path().join("backup");
+            let error = backup(&dir, &target, mode).unwrap_err();
+            assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{name}: {error}");
+            assert!(!target.exists(), "{name}: half a backup is left");
+        }
+        std::fs::write(&path, &content).unwrap();
+    }
+    assert!(check(&dir).unwrap().is_sound());
+}
+
+#[test]
+fn a_backup_that_fails_leaves_an_empty_folder_as_it_was() {
+    let (guard, dir) = store();
+    let target = guard.path().join("empty");
+    std::fs::create_dir(&target).unwrap();
+    std::fs::remove_file(dir.join("segments/00000002.captions")).unwrap();
+    assert!(matches!(backup(&dir, &target, BackupMode::Link), Err(Error::Damaged { offset: None, .. })));
+    assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0);
+}
+
+#[test]
+fn a_backup_lies_outside_its_store() {
+    let (guard, dir) = store();
+    let before = files(&dir);
+    for inside in [dir.join("backup"), dir.join("segments/deep/er"), guard.path().join("elsewhere/..").join(&dir)] {
+        std::fs::create_dir_all(guard.path().join("elsewhere")).unwrap();
+        let error = backup(&dir, &inside, BackupMode::Link).unwrap_err().to_string();
+        assert!(error.contains("inside the store"), "{error}");
+    }
+    assert_eq!(files(&dir), before);
+}

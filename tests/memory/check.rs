@@ -213,3 +213,19 @@ fn damaged_truth_is_reported_and_left_alone() {
     assert!(report.damage.iter().all(|damage| !damage.derived) && report.repaired.is_empty());
     assert_eq!(truth(&dir), before);
 }
+
+/// What is wrong with a file of the model or a decoder says nothing against the captions.
+#[test]
+fn captions_are_counted_where_only_the_adapter_is_damaged() {
+    let (_guard, dir) = store();
+    writing(&dir).keep_model(&parts("tiny", &[("adapter", b"from sounds to texts")])).unwrap();
+    let (adapter, content) = files(&dir.join("model")).remove(0);
+    std::fs::write(&adapter, "something else").unwrap();
+    let report = check(&dir).unwrap();
+    assert_eq!((report.captions, report.occurrences, report.walked), (599, 600, 598), "{report:?}");
+    assert_eq!(report.catalogue, CatalogueState::Agrees);
+    let [damage] = &report.damage[..] else { panic!("{report:?}") };
+    assert!(damage.file == adapter && damage.offset.is_none() && !damage.derived, "{damage:?}");
+    std::fs::write(&adapter, content).unwrap();
+    assert!(check(&dir).unwrap().is_sound());
+}

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// What the catalogue is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CatalogueState {
     /// It knows every stored row.

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 pub(crate) fn missing_is_damage(error: Error) -> Error {
     match error {
         Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Error::damaged(path, 0, "no file", "the file that the manifest names")
+            Error::damaged(path, None, "no file", "the file that the manifest names")
         }
         other => other,
     }
@@ -19,5 +19,5 @@ pub(crate) fn compare_hash(path: &Path, found: &str, expected: &str) -> Result<(
     if found == expected {
         return Ok(());
     }
-    Err(Error::damaged(path, 0, format!("SHA-256 {found}"), format!("SHA-256 {expected}")))
+    Err(Error::damaged(path, None, format!("SHA-256 {found}"), format!("SHA-256 {expected}")))
 }

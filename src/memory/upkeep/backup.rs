@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::check::read_truth;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::Manifest;
 use crate::memory::format::named::missing_is_damage;
@@ -45,8 +46,49 @@ pub enum BackupMode {
 
 /// See [`Store::backup`](crate::Store::backup).
 pub(crate) fn backup(dir: &Path, target: &Path, mode: BackupMode, control: &Control<'_>) -> Result<BackedUp> {
+    refuse_inside(dir, target)?;
     refuse_occupied(target)?;
     Manifest::read(dir)?;
+    let is_new = !target.exists();
+    let made = make(dir, target, mode, control);
+    if made.is_err() {
+        clear(target, is_new);
+    }
+    made
+}
+
+/// A backup in the folder of its store would go with it.
+fn refuse_inside(dir: &Path, target: &Path) -> Result<()> {
+    let absolute = std::path::absolute(target).map_err(Error::io("find", target))?;
+    let there = absolute.ancestors().find_map(|folder| folder.canonicalize().ok());
+    let store = dir.canonicalize().map_err(Error::io("find", dir))?;
+    match there {
+        Some(there) if there.starts_with(&store) => {
+            Err(Error::input(target.display(), "a folder inside the store itself", "a folder elsewhere")
+                .with_hint("choose a folder outside the store, best on another medium"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what a backup that failed has left, as far as that is possible: nothing of it is of use.
+fn clear(target: &Path, is_new: bool) {
+    // One that another process makes there is not ours to remove.
+    let Ok(lock) = lock::take(target) else { return };
+    if layout::manifest(target).exists() {
+        return;
+    }
+    for folder in folders(target) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    drop(lock);
+    let _ = std::fs::remove_file(layout::lock(target));
+    if is_new {
+        let _ = std::fs::remove_dir(target);
+    }
+}
+
+fn make(dir: &Path, target: &Path, mode: BackupMode, control: &Control<'_>) -> Result<BackedUp> {
     for folder in folders(dir).iter().zip(folders(target)).filter(|(from, _)| from.is_dir()).map(|(_, to)| to) {
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     }
@@ -56,6 +98,7 @@ pub(crate) fn backup(dir: &Path, target: &Path, mode: BackupMode, control: &Cont
         let manifest = Manifest::read(dir)?;
         match take_files(dir, target, &manifest, mode, control) {
             Ok(taken) => {
+                refuse_damage(dir, target, &manifest, control)?;
                 finish(target, manifest)?;
                 return Ok(taken);
             }
@@ -66,6 +109,14 @@ pub(crate) fn backup(dir: &Path, target: &Path, mode: BackupMode, control: &Cont
         }
     }
     Err(Error::Internal("the store changed each time it was backed up".into()))
+}
+
+/// Reads what was taken along: a backup that holds damage would be found out when it is needed.
+fn refuse_damage(dir: &Path, target: &Path, manifest: &Manifest, control: &Control<'_>) -> Result<()> {
+    let Some(damage) = read_truth(target, manifest, control)?.damage.into_iter().next() else { return Ok(()) };
+    // The store itself, or the way to the other medium?
+    let original = read_truth(dir, manifest, control)?.damage.into_iter().next();
+    Err(original.unwrap_or(damage).into_error())
 }
 
 /// The folders of a store whose files a backup takes along.

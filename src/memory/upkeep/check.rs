@@ -37,8 +37,9 @@ const ATTEMPTS: usize = 16;
 pub struct Damage {
     /// The file.
     pub file: PathBuf,
-    /// Where, in bytes from its start: the beginning of the record, vector, table or region that is not as it was written.
-    pub offset: u64,
+    /// Where, in bytes from its start: the beginning of the record, vector, table or region that is not as it was written. `None` where it is
+    /// the file as a whole: one that is missing, or that has a checksum for all of it.
+    pub offset: Option<u64>,
     /// What is there.
     pub found: String,
     /// What should be there.
@@ -48,6 +49,11 @@ pub struct Damage {
 }
 
 impl Damage {
+    /// As an error about its file.
+    pub(super) fn into_error(self) -> Error {
+        Error::damaged(self.file, self.offset, self.found, self.expected)
+    }
+
     /// The damage that an error reports; another error is given back.
     fn of(error: Error, derived: bool) -> Result<Self> {
         match error {
@@ -156,21 +162,12 @@ fn examine(dir: &Path, control: &Control<'_>) -> Result<CheckReport> {
     report.commit = manifest.commit;
     report.segments = manifest.segments.len() as u64;
     report.leftovers = leftovers(dir, &manifest);
-    let others = manifest.other_files(dir);
-    let files = (manifest.segments.len() + others.len()) as u64;
-    let phase = control.begin("checking", Some(files));
-    for entry in &manifest.segments {
-        control.check()?;
-        segment_damage(dir, &manifest, entry, &mut report)?;
-        control.advance(1);
-    }
-    for (path, sha256) in &others {
-        control.check()?;
-        note(verify_hash(path, sha256, &mut report.bytes), false, &mut report.damage)?;
-        control.advance(1);
-    }
-    phase.end();
-    if !report.is_sound() {
+    let truth = read_truth(dir, &manifest, control)?;
+    report.bytes = truth.bytes;
+    report.damage = truth.damage;
+    let are_segments_sound = truth.damaged_segments == 0;
+    // Captions and vectors can be counted and compared without a decoder or the model's files.
+    if !are_segments_sound {
         return Ok(report);
     }
     // Each file is as it was written; now, whether they fit each other.
@@ -184,18 +181,50 @@ fn examine(dir: &Path, control: &Control<'_>) -> Result<CheckReport> {
     report.captions = memory.len();
     report.removed = memory.domains().iter().map(|domain| domain.removed).sum();
     report.occurrences = memory.domains().iter().map(|domain| domain.occurrences).sum();
+    let mut do_repeats_fit = true;
     for segment in &memory.0.segments {
+        let before = report.damage.len();
         note(memory.verify_repeats(segment), false, &mut report.damage)?;
+        do_repeats_fit &= report.damage.len() == before;
         report.walked += verify_graph(dir, segment, control, &mut report.damage)?;
     }
-    if report.damage.iter().all(|damage| damage.derived) {
+    if do_repeats_fit {
         report.catalogue = catalogue_state(&memory);
         if let CatalogueState::Wrong(found) = &report.catalogue {
             let (file, found) = (layout::catalogue(dir), found.clone());
-            report.damage.push(Damage { file, offset: 0, found, expected: "the stored rows".into(), derived: true });
+            report.damage.push(Damage { file, offset: None, found, expected: "the stored rows".into(), derived: true });
         }
     }
     Ok(report)
+}
+
+/// What reading all files of a commit that are not derived came to.
+#[derive(Default)]
+pub(super) struct Truth {
+    pub(super) damage: Vec<Damage>,
+    damaged_segments: usize,
+    bytes: u64,
+}
+
+/// Reads every file that is not derived, each for itself, and compares it with its checksums.
+pub(super) fn read_truth(dir: &Path, manifest: &Manifest, control: &Control<'_>) -> Result<Truth> {
+    let mut truth = Truth::default();
+    let others = manifest.other_files(dir);
+    let files = (manifest.segments.len() + others.len()) as u64;
+    let _phase = control.begin("checking", Some(files));
+    for entry in &manifest.segments {
+        control.check()?;
+        let before = truth.damage.len();
+        segment_damage(dir, manifest, entry, &mut truth)?;
+        truth.damaged_segments += usize::from(truth.damage.len() > before);
+        control.advance(1);
+    }
+    for (path, sha256) in &others {
+        control.check()?;
+        note(verify_hash(path, sha256, &mut truth.bytes), false, &mut truth.damage)?;
+        control.advance(1);
+    }
+    Ok(truth)
 }
 
 /// Notes damage; another error ends the check.
@@ -207,16 +236,16 @@ fn note(result: Result<()>, derived: bool, damage: &mut Vec<Damage>) -> Result<(
 }
 
 /// Reads the files of a segment, each for itself, so that damage in one does not hide damage in another.
-fn segment_damage(dir: &Path, manifest: &Manifest, entry: &SegmentEntry, report: &mut CheckReport) -> Result<()> {
+fn segment_damage(dir: &Path, manifest: &Manifest, entry: &SegmentEntry, truth: &mut Truth) -> Result<()> {
     let (id, rows, repeats) = (entry.id, entry.rows as usize, entry.repeats as usize);
     let captions = Captions::open(&layout::captions(dir, id), entry.captions, id, rows, repeats);
-    note(captions.and_then(|captions| captions.verify()), false, &mut report.damage)?;
+    note(captions.and_then(|captions| captions.verify()), false, &mut truth.damage)?;
     let vectors = Vectors::open(&layout::vectors(dir, id), entry.vectors, id, manifest.space.dim, rows);
-    note(vectors.and_then(|vectors| vectors.verify()), false, &mut report.damage)?;
-    report.bytes += entry.captions.len + entry.vectors.len;
+    note(vectors.and_then(|vectors| vectors.verify()), false, &mut truth.damage)?;
+    truth.bytes += entry.captions.len + entry.vectors.len;
     if let Some(removed) = manifest.tombstones_of(id) {
-        note(Tombstones::open(dir, removed, rows).map(|_| ()), false, &mut report.damage)?;
-        report.bytes += removed.file.len;
+        note(Tombstones::open(dir, removed, rows).map(|_| ()), false, &mut truth.damage)?;
+        truth.bytes += removed.file.len;
     }
     Ok(())
 }
@@ -255,7 +284,7 @@ fn verify_graph(dir: &Path, segment: &Segment, control: &Control<'_>, damage: &m
     }
     if let Some(first) = lost.first() {
         let found = format!("{} vectors that no walk finds, the first in row {first}", lost.len());
-        damage.push(Damage { file: path, offset: 0, found, expected: "a way to each".into(), derived: true });
+        damage.push(Damage { file: path, offset: None, found, expected: "a way to each".into(), derived: true });
     }
     Ok(rows.len() as u64)
 }
