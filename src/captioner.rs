@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::audio::Audio;
+use crate::audio::{Audio, Level};
 use crate::bridge::Strategy;
 use crate::decoder::{Decoder, GenerateOptions};
 use crate::decoders;
@@ -46,6 +46,9 @@ pub struct Captioned {
     /// Where it ends, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
+    /// How loud the sound or its window is, and whether there is something to hear; none for a precomputed embedding.
+    #[serde(flatten)]
+    pub level: Option<Level>,
     /// The caption.
     pub caption: String,
     /// How the gap was bridged.
@@ -153,6 +156,7 @@ impl Captioner {
         let embed_ms = milliseconds(start);
         let mut captioned = self.caption_embedding(&name, &embedded.embedding, options)?;
         captioned.timings.embed_ms = embed_ms;
+        captioned.level = Some(embedded.level);
         Ok(captioned)
     }
 
@@ -170,6 +174,7 @@ impl Captioner {
             let mut captioned = self.caption_embedding(&name, &window.embedding, options)?;
             captioned.timings.embed_ms = std::mem::take(&mut embed_ms);
             (captioned.start, captioned.end) = (Some(window.start), Some(window.end));
+            captioned.level = Some(window.level);
             Ok(captioned)
         });
         captioned.collect()
@@ -190,6 +195,7 @@ impl Captioner {
             row: None,
             start: None,
             end: None,
+            level: None,
             caption: generated.text,
             strategy: options.strategy,
             neighbours,

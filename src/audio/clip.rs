@@ -1,7 +1,10 @@
 //! A sound as a tower wants it: mono, at the tower's rate, with its peak and length known beforehand.
 
+use std::ops::Range;
+
 use super::decode::{Source, check_rate, check_samples};
 use super::input::{Audio, Input};
+use super::level::{Level, Levels, Meter, Stretch};
 use super::resample::Resampler;
 use crate::{Error, Result};
 
@@ -21,6 +24,7 @@ pub struct Clip<'a> {
     seconds: f64,
     peak: f32,
     len: u64,
+    levels: Levels,
     kept: Option<Vec<f32>>,
 }
 
@@ -46,7 +50,7 @@ impl<'a> Clip<'a> {
         let limit = KEPT_SECONDS * rates.to as usize;
         let mut kept = Some(Vec::new());
         let (mut peak, mut len) = (0f32, 0u64);
-        let source = stream(&audio, rates, |block| {
+        let source = stream(&audio, rates, false, |block| {
             peak = block.iter().fold(peak, |peak, x| peak.max(x.abs()));
             len += block.len() as u64;
             match &mut kept {
@@ -63,13 +67,15 @@ impl<'a> Clip<'a> {
             seconds: source.frames as f64 / f64::from(source.sample_rate.max(1)),
             peak,
             len,
+            levels: source.levels,
             kept,
         })
     }
 
     /// What it was made of.
     pub fn facts(&self) -> Facts {
-        Facts { seconds: self.seconds, sample_rate: self.sample_rate, channels: self.channels }
+        let Self { seconds, sample_rate, channels, .. } = *self;
+        Facts { seconds, sample_rate, channels, level: self.levels.level() }
     }
 
     /// Samples a second in the file, in Hz.
@@ -102,6 +108,16 @@ impl<'a> Clip<'a> {
         self.len == 0
     }
 
+    /// How loud the sound is from one second to another, after mixing and before resampling.
+    pub fn level(&self, seconds: Range<f64>) -> Level {
+        self.levels.over(seconds)
+    }
+
+    /// How loud, how long and how much of the whole: see [`Levels`].
+    pub(crate) fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
     /// Hands all samples, mono at the rate asked for, to `take` in order, block by block.
     ///
     /// # Errors
@@ -111,7 +127,7 @@ impl<'a> Clip<'a> {
             return kept.chunks(BLOCK).try_for_each(take);
         }
         let mut len = 0;
-        stream(&self.audio, self.rates, |block| {
+        stream(&self.audio, self.rates, true, |block| {
             len += block.len() as u64;
             take(block)
         })?;
@@ -169,6 +185,8 @@ pub struct Facts {
     pub sample_rate: u32,
     /// Its channels.
     pub channels: u16,
+    /// How loud it is, mixed to one channel.
+    pub level: Level,
 }
 
 /// What streaming a sound through told about it.
@@ -176,19 +194,22 @@ struct Streamed {
     sample_rate: u32,
     channels: u16,
     frames: u64,
+    levels: Levels,
 }
 
-fn stream(audio: &Audio<'_>, rates: Rates, take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
-    match &audio.0 {
-        Input::File(path) => stream_file(Source::open(path)?, rates, take),
-        Input::Bytes { name, bytes } => stream_file(Source::from_bytes(name, bytes.clone())?, rates, take),
+/// Hands a sound to `take`; `again` if it was handed out before.
+fn stream(audio: &Audio<'_>, rates: Rates, again: bool, take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
+    let source = match &audio.0 {
+        Input::File(path) => Source::open(path)?,
+        Input::Bytes { name, bytes } => Source::from_bytes(name, bytes.clone())?,
         Input::Samples { samples, rate } => {
             let name = audio.name();
             check_rate(&name, *rate)?;
             check_samples(&name, samples, 0, *rate)?;
-            stream_samples(samples, *rate, rates, take)
+            return stream_samples(samples, *rate, rates, take);
         }
-    }
+    };
+    stream_file(if again { source.again() } else { source }, rates, take)
 }
 
 fn stream_samples(
@@ -200,19 +221,20 @@ fn stream_samples(
     if samples.is_empty() {
         return Err(Error::input("the samples", "none (0 seconds)", "at least one sample of audio"));
     }
-    let mut chain = Chain::new(rate, rates)?;
+    let (mut chain, mut meter) = (Chain::new(rate, rates)?, Meter::new(rate));
     let mut resampled = Vec::new();
     let last = samples.len().div_ceil(BLOCK) - 1;
     for (index, block) in samples.chunks(BLOCK).enumerate() {
         resampled.clear();
+        meter.push(block);
         chain.push(block, index == last, &mut resampled)?;
         take(&resampled)?;
     }
-    Ok(Streamed { sample_rate: rate, channels: 1, frames: samples.len() as u64 })
+    Ok(Streamed { sample_rate: rate, channels: 1, frames: samples.len() as u64, levels: meter.finish() })
 }
 
 fn stream_file(mut source: Source, rates: Rates, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
-    let mut chain = None;
+    let mut way = None;
     let (mut samples, mut resampled) = (Vec::new(), Vec::new());
     let mut frames = 0;
     let mut more = true;
@@ -222,13 +244,17 @@ fn stream_file(mut source: Source, rates: Rates, mut take: impl FnMut(&[f32]) ->
             more = source.read(&mut samples)?;
         }
         frames += samples.len() as u64;
-        let chain = match &mut chain {
-            Some(chain) => chain,
-            empty => empty.insert(Chain::new(source.sample_rate(), rates)?),
+        let rate = source.sample_rate();
+        let (chain, meter) = match &mut way {
+            Some(way) => way,
+            empty => empty.insert((Chain::new(rate, rates)?, Meter::new(rate))),
         };
+        meter.push(&samples);
         resampled.clear();
         chain.push(&samples, !more, &mut resampled)?;
         take(&resampled)?;
     }
-    Ok(Streamed { sample_rate: source.sample_rate(), channels: source.channels(), frames })
+    let (sample_rate, channels) = (source.sample_rate(), source.channels());
+    let meter = way.map_or_else(|| Meter::new(sample_rate), |(_, meter)| meter);
+    Ok(Streamed { sample_rate, channels, frames, levels: meter.finish() })
 }

@@ -1,18 +1,24 @@
 //! Decoding of audio files (symphonia) to mono samples, packet by packet.
 
 use std::fs::File;
-use std::io::Cursor;
+use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use symphonia::core::audio::Channels;
 use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Cause;
 use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::well_known::{FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_ISOMP4, FORMAT_ID_WAVE};
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
+use super::edits::{Edit, edit};
+use super::ends::Ends;
+use super::mix::Mixer;
 use crate::quiet::quietly;
 use crate::{Error, Result};
 
@@ -28,18 +34,27 @@ const LOUDEST: f32 = 1e12;
 
 /// An open audio file that gives mono samples in its own sample rate.
 ///
-/// Channels are mixed by their mean. A file that breaks off gives what could be decoded before, with a warning in the log.
+/// Channels are mixed by their mean, and where they cancel each other out the loudest is taken (see [`Mixer`]). A file that breaks off gives
+/// what could be decoded before, with a warning in the log.
 pub struct Source {
     path: PathBuf,
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
+    ends: Ends,
+    /// Samples of the track that were decoded, heard or not.
+    position: u64,
     sample_rate: u32,
     channels: u16,
-    expected_frames: Option<u64>,
+    mixer: Option<Mixer>,
+    /// Seconds of which the channels cancelled each other out, as far as they were mixed by another mixer.
+    replaced: u64,
     frames: u64,
+    given: u64,
     broken_packets: u64,
     interleaved: Vec<f32>,
+    /// Whether the log is spared what it was told when the file was read before.
+    again: bool,
     ended: bool,
 }
 
@@ -57,7 +72,8 @@ impl Source {
         if meta.is_file() && meta.len() == 0 {
             return Err(Error::input(path.display(), "an empty file (0 bytes)", FORMATS));
         }
-        Self::new(path, Box::new(file))
+        let edits = |id, rate| meta.is_file().then(|| edit(BufReader::new(File::open(path).ok()?), id, rate)).flatten();
+        Self::new(path, Box::new(file), &edits)
     }
 
     /// Opens the bytes of a file; `name` stands for it in errors, and its ending is a hint at the format.
@@ -68,25 +84,52 @@ impl Source {
         if bytes.is_empty() {
             return Err(Error::input(name, "an empty file (0 bytes)", FORMATS));
         }
-        Self::new(Path::new(name), Box::new(Cursor::new(bytes)))
+        let edits = |id, rate| edit(Cursor::new(&bytes), id, rate);
+        Self::new(Path::new(name), Box::new(Cursor::new(bytes.clone())), &edits)
     }
 
-    fn new(path: &Path, source: Box<dyn MediaSource>) -> Result<Self> {
+    /// `edits` looks up what is played of a track of an MP4, by its number and sample rate.
+    fn new(
+        path: &Path,
+        source: Box<dyn MediaSource>,
+        edits: &dyn Fn(u32, u32) -> Option<(Edit, bool)>,
+    ) -> Result<Self> {
         let (format, decoder, track) = guard(path, || open_format(path, source))?;
-        let expected_frames = format.tracks().iter().find(|t| t.id == track).and_then(|t| t.num_frames);
+        let found = format.tracks().iter().find(|found| found.id == track);
+        let rate = decoder.codec_params().sample_rate.filter(|_| format.format_info().format == FORMAT_ID_ISOMP4);
+        let edit = rate.and_then(|rate| edits(track, rate));
+        if edit.is_some_and(|(_, more)| more) {
+            tracing::warn!(
+                "{}: its edit list has several parts; the sound is heard whole, in one piece",
+                path.display()
+            );
+        }
+        let ends =
+            found.map(|track| Ends::of(track, format.format_info(), edit.map(|(edit, _)| edit))).unwrap_or_default();
         Ok(Self {
             path: path.to_path_buf(),
             format,
             decoder,
             track,
+            ends,
+            position: 0,
             sample_rate: 0,
             channels: 0,
-            expected_frames,
+            mixer: None,
+            replaced: 0,
             frames: 0,
+            given: 0,
             broken_packets: 0,
             interleaved: Vec::new(),
+            again: false,
             ended: false,
         })
+    }
+
+    /// Says nothing more in the log: for a file that is read a second time.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { again: true, ..self }
     }
 
     /// Samples a second of the file, in Hz; 0 until the first samples were read.
@@ -110,10 +153,13 @@ impl Source {
         let path = self.path.clone();
         let before = out.len();
         let more = guard(&path, || self.read_packet(out))?;
-        let first = self.frames - (out.len() - before) as u64;
-        check_samples(&path.display().to_string(), &out[before..], first, self.sample_rate)?;
         if !more {
             self.ended = true;
+            self.mix_rest(out);
+        }
+        check_samples(&path.display().to_string(), &out[before..], self.given, self.sample_rate)?;
+        self.given += (out.len() - before) as u64;
+        if !more {
             self.close()?;
         }
         Ok(more)
@@ -128,17 +174,22 @@ impl Source {
                 Err(Cause::ResetRequired) => {
                     // A chained ogg: the next stream may have other parameters.
                     let Some((decoder, track)) = make_decoder(self.format.as_ref()) else { return Ok(false) };
-                    (self.decoder, self.track, self.expected_frames) = (decoder, track, None);
+                    (self.decoder, self.track, self.ends) = (decoder, track, Ends::default());
                     continue;
                 }
                 Err(cause) => {
-                    tracing::warn!("{}: stopped reading early ({cause})", self.path.display());
-                    self.expected_frames = None;
+                    if !self.is_whole(&cause) {
+                        self.remark(&format!("stopped reading early ({cause})"));
+                        self.ends.announced = None;
+                    }
                     return Ok(false);
                 }
             };
             if packet.track_id != self.track {
                 continue;
+            }
+            if self.ends.is_over(self.position) {
+                return Ok(false);
             }
             let decoded = match self.decoder.decode(&packet) {
                 Ok(decoded) => decoded,
@@ -147,11 +198,12 @@ impl Source {
                     continue;
                 }
                 Err(cause) => {
-                    tracing::warn!("{}: stopped decoding early ({cause})", self.path.display());
+                    self.remark(&format!("stopped decoding early ({cause})"));
                     return Ok(false);
                 }
             };
             let (rate, channels) = (decoded.spec().rate(), decoded.spec().channels().count());
+            let ambisonic = matches!(decoded.spec().channels(), Channels::Ambisonic(_));
             if decoded.frames() == 0 || channels == 0 {
                 continue;
             }
@@ -159,17 +211,51 @@ impl Source {
                 check_rate(&self.path.display().to_string(), rate)?;
                 (self.sample_rate, self.channels) = (rate, channels.try_into().unwrap_or(u16::MAX));
             } else if rate != self.sample_rate {
-                tracing::warn!(
-                    "{}: the sample rate changes from {} to {rate} Hz; the rest is left out",
-                    self.path.display(),
-                    self.sample_rate
-                );
+                let before = self.sample_rate;
+                self.remark(&format!("the sample rate changes from {before} to {rate} Hz; the rest is left out"));
                 return Ok(false);
             }
             decoded.copy_to_vec_interleaved(&mut self.interleaved);
-            mix(&self.interleaved, channels, out);
-            self.frames += (self.interleaved.len() / channels) as u64;
+            self.take(channels, ambisonic, out);
             return Ok(true);
+        }
+    }
+
+    /// Mixes what is heard of the samples that were just decoded.
+    fn take(&mut self, channels: usize, ambisonic: bool, out: &mut Vec<f32>) {
+        if self.mixer.as_ref().is_some_and(|mixer| mixer.channels() != channels) {
+            self.mix_rest(out);
+        }
+        let rate = self.sample_rate;
+        let mixer = self.mixer.get_or_insert_with(|| Mixer::new(channels, rate, ambisonic));
+        let count = (self.interleaved.len() / channels) as u64;
+        for part in self.ends.heard(self.position, count) {
+            self.frames += part.len() as u64;
+            mixer.push(&self.interleaved[part.start * channels..part.end * channels], out);
+        }
+        self.position += count;
+    }
+
+    /// Mixes what the mixer held back.
+    fn mix_rest(&mut self, out: &mut Vec<f32>) {
+        if let Some(mut mixer) = self.mixer.take() {
+            mixer.finish(out);
+            self.replaced += mixer.replaced();
+        }
+    }
+
+    /// Whether a file that ends where another packet might begin lacks nothing: it was written to a pipe, by a program that could not go back
+    /// to write down its length.
+    fn is_whole(&self, cause: &Cause) -> bool {
+        let is_end = matches!(cause, Cause::IoError(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof);
+        let counts = [FORMAT_ID_WAVE, FORMAT_ID_AIFF, FORMAT_ID_CAF].contains(&self.format.format_info().format);
+        is_end && counts && self.ends.announced.is_none_or(|announced| announced == self.frames)
+    }
+
+    /// Tells the log something about the file, once.
+    fn remark(&self, text: &str) {
+        if !self.again {
+            tracing::warn!("{}: {text}", self.path.display());
         }
     }
 
@@ -184,10 +270,16 @@ impl Source {
             return Err(Error::input(path, "a clip without samples (0 seconds)", "at least one sample of audio"));
         }
         if self.broken_packets > 0 {
-            tracing::warn!("{path}: {} damaged packets were left out", self.broken_packets);
+            self.remark(&format!("{} damaged packets were left out", self.broken_packets));
         }
-        if let Some(expected) = self.expected_frames.filter(|expected| self.frames < *expected) {
-            tracing::warn!("{path}: truncated; it announces {expected} samples and holds {}", self.frames);
+        if let Some(expected) = self.ends.announced.filter(|expected| self.frames < *expected) {
+            self.remark(&format!("truncated; it announces {expected} samples and holds {}", self.frames));
+        }
+        if self.replaced > 0 {
+            let [replaced, all] = [self.replaced, self.frames].map(|count| count as f64 / f64::from(self.sample_rate));
+            self.remark(&format!(
+                "its channels cancel each other out in {replaced:.1} of {all:.1} s; there the loudest of them is heard alone"
+            ));
         }
         Ok(())
     }
@@ -237,25 +329,17 @@ fn open_format(path: &Path, source: Box<dyn MediaSource>) -> Result<Opened> {
     Ok((format, decoder, track))
 }
 
-/// A decoder for the default audio track, or the first that can be decoded.
+/// A decoder for the default audio track, or the first that can be decoded. Of MPEG audio it gives every sample: symphonia would cut it to a
+/// length that may be a guess.
 fn make_decoder(format: &dyn FormatReader) -> Option<(Box<dyn AudioDecoder>, u32)> {
     let default = format.default_track(TrackType::Audio).into_iter();
     default.chain(format.tracks()).find_map(|track| {
         let Some(CodecParameters::Audio(parameters)) = &track.codec_params else { return None };
-        let decoder =
-            symphonia::default::get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default()).ok()?;
+        let cuts = ![CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&parameters.codec);
+        let options = AudioDecoderOptions::default().gapless(cuts);
+        let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options).ok()?;
         Some((decoder, track.id))
     })
-}
-
-/// Appends the mean over channels of each frame to `out`.
-fn mix(interleaved: &[f32], channels: usize, out: &mut Vec<f32>) {
-    if channels == 1 {
-        out.extend_from_slice(interleaved);
-        return;
-    }
-    let scale = 1.0 / channels as f32;
-    out.extend(interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() * scale));
 }
 
 /// Runs a call into symphonia; a panic in there, which damaged files can provoke, becomes an error about the file.
@@ -270,13 +354,6 @@ fn guard<T>(path: &Path, call: impl FnOnce() -> Result<T>) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mixes_channels_by_their_mean() {
-        let mut out = vec![9.0];
-        mix(&[1.0, 3.0, -1.0, 1.0], 2, &mut out);
-        assert_eq!(out, [9.0, 2.0, 0.0]);
-    }
 
     #[test]
     fn a_panic_in_the_decoder_becomes_an_error_about_the_file() {

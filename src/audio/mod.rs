@@ -17,10 +17,16 @@
 
 mod clip;
 pub(crate) mod decode;
+mod edits;
+mod ends;
 mod input;
+mod level;
 pub(crate) mod mel;
+mod mix;
 pub(crate) mod resample;
 
 pub use clip::{Clip, Facts};
 pub use input::Audio;
+pub use level::{Heard, Level};
+pub(crate) use level::{Levels, Stretch};
 pub(crate) use mel::{LogMel, MelParameters};

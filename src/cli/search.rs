@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use echoic::audio::Level;
 use echoic::captioner::{Timings, no_tower};
 use echoic::embedding::normalize;
 use echoic::formats::npy::NpyRows;
@@ -93,6 +94,8 @@ struct Found {
     start: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<f64>,
+    #[serde(flatten)]
+    level: Option<Level>,
     neighbours: Vec<Provenance>,
     lost_mass: f32,
     timings: Timings,
@@ -121,15 +124,19 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         return by_windows(context, &memory, audio, windows, &options);
     }
     let start = Instant::now();
-    let query = match (text, audio) {
-        (Some(text), _) => clap.embed_texts(&[text])?.into_vec(),
-        (None, Some(audio)) => clap.embed_audio(audio)?.embedding,
-        (None, None) => Vec::new(), // clap requires one of the three
+    let (query, level) = match (text, audio) {
+        (Some(text), _) => (clap.embed_texts(&[text])?.into_vec(), None),
+        (None, Some(audio)) => {
+            let heard = clap.embed_audio(audio)?;
+            (heard.embedding, Some(heard.level))
+        }
+        (None, None) => (Vec::new(), None), // clap requires one of the three
     };
     let embed_ms = start.elapsed().as_secs_f64() * 1e3;
     phase.end();
     let mut found = answer(&memory, &query, &options)?;
     found.timings.embed_ms = embed_ms;
+    found.level = level;
     found.path = audio.as_ref().map(|path| path.display().to_string());
     found.query.clone_from(text);
     print(context, &found)
@@ -146,6 +153,7 @@ fn by_windows(
         let mut found = answer(memory, &window.embedding, options)?;
         found.path = Some(audio.display().to_string());
         (found.start, found.end) = (Some(window.start), Some(window.end));
+        found.level = Some(window.level);
         print(context, &found)?;
     }
     Ok(())
@@ -195,7 +203,17 @@ fn answer(memory: &Snapshot, query: &[f32], options: &RetrievalOptions) -> Resul
     let mut timings = Timings::default();
     timings.search_ms = start.elapsed().as_secs_f64() * 1e3;
     let (neighbours, lost_mass) = (retrieved.neighbours, retrieved.lost_mass);
-    Ok(Found { path: None, query: None, row: None, start: None, end: None, neighbours, lost_mass, timings })
+    Ok(Found {
+        path: None,
+        query: None,
+        row: None,
+        start: None,
+        end: None,
+        level: None,
+        neighbours,
+        lost_mass,
+        timings,
+    })
 }
 
 fn print(context: &Context, found: &Found) -> Result<()> {

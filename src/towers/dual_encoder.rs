@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::features::Features;
 use crate::Result;
-use crate::audio::{Audio, Facts};
+use crate::audio::{Audio, Facts, Level};
 
 /// The two towers of a model. Each is loaded when it is first used.
 pub(crate) trait Towers: Debug + Send + Sync {
@@ -21,11 +21,12 @@ pub(crate) trait Towers: Debug + Send + Sync {
     /// The kind of features that the audio side gives where no other is asked for.
     fn features(&self) -> Features;
 
-    /// Gives `take` the features of each window of a sound in turn. Memory holds one window at a time.
+    /// Gives `take` the features of each window of a sound in turn, of those only that count if `counted`. Memory holds one window at a time.
     fn for_each_window(
         &self,
         audio: Audio<'_>,
         kind: Features,
+        counted: bool,
         take: &mut dyn FnMut(Window) -> Result<()>,
     ) -> Result<Facts>;
 
@@ -40,6 +41,10 @@ pub(crate) struct Window {
     pub start: f64,
     /// Where it ends, in seconds.
     pub end: f64,
+    /// How much it counts in the embedding of the whole sound, from 0 to 1.
+    pub weight: f64,
+    /// How loud it is.
+    pub level: Level,
     /// Its features.
     pub features: Vec<f32>,
 }

@@ -4,7 +4,10 @@
 //! behind the other, the last one ending where the recording ends. A recording of at most [`Framing::whole`] samples is one window, prepared
 //! as the reference prepares it, so that its features are the reference's.
 
-use crate::audio::{Clip, LogMel, MelParameters};
+use std::ops::Range;
+
+use super::plan::{Planned, Recording};
+use crate::audio::{Clip, LogMel, MelParameters, Stretch};
 use crate::{Error, Result};
 
 /// How a family cuts recordings into windows, and what it makes of them. Lengths are in samples of `mel.sample_rate`.
@@ -88,30 +91,58 @@ impl Framing {
         LogMel::of(&self.short.prolong(samples), &self.mel)
     }
 
-    /// Gives `take` the log-mel frames `[frames, bands]` of each window of `clip` in turn. Memory holds one window at a time.
+    /// The windows of a clip that was opened at `mel.sample_rate`, in samples. One that is taken whole is so unless a window's length of it and more
+    /// is silent.
+    pub fn plan(&self, clip: &Clip<'_>) -> Vec<Planned> {
+        let samples = clip.len();
+        let rate = f64::from(self.mel.sample_rate);
+        let silent =
+            |stretch: &Stretch| stretch.silent && (stretch.span.end - stretch.span.start) * rate >= self.window as f64;
+        if samples <= self.whole && !clip.levels().stretches().iter().any(silent) {
+            return vec![Planned { span: 0..samples, weight: 1.0 }];
+        }
+        let full = self.window.min(samples);
+        Recording { length: samples, rate, levels: clip.levels() }.plan(full, |length| self.windows(length).collect())
+    }
+
+    /// Gives `take` the log-mel frames `[frames, bands]` of each window of `clip` in turn that `wanted` accepts. Memory holds one window at a time.
     ///
     /// `clip` must have been opened at `mel.sample_rate`. Silence and clipped sound pass as they are: no family scales its input.
     ///
     /// # Errors
     /// What reading the clip or `take` returns.
-    pub fn for_each(&self, clip: &Clip<'_>, mut take: impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
-        let mut windows = self.windows(clip.len()).peekable();
+    pub fn for_each(
+        &self,
+        clip: &Clip<'_>,
+        wanted: impl Fn(&Planned) -> bool,
+        mut take: impl FnMut(&Planned, Vec<f32>) -> Result<()>,
+    ) -> Result<()> {
+        let mut windows = self.plan(clip).into_iter().filter(wanted).peekable();
         // The samples from `start` on that a coming window may need.
         let (mut pending, mut start) = (Vec::new(), 0);
         clip.samples(|block| {
             pending.extend_from_slice(block);
-            while let Some(window) = windows.next_if(|window| window.end <= start + pending.len() as u64) {
-                // Within `pending`: a window begins where the last one ended or before, and what is dropped lies before it.
-                take(self.log_mel(&pending[(window.start - start) as usize..(window.end - start) as usize])?)?;
-                let next = windows.peek().map_or(window.end, |next| next.start);
+            while let Some(window) = windows.next_if(|window| window.span.end <= start + pending.len() as u64) {
+                let Range { start: from, end } = window.span;
+                // Within `pending`: what was dropped lies before the start of this window.
+                take(&window, self.log_mel(&pending[(from - start) as usize..(end - start) as usize])?)?;
+                let next = windows.peek().map_or(end, |next| next.span.start.min(end));
                 pending.drain(..(next - start) as usize);
                 start = next;
+            }
+            // What lies before the next window is not needed.
+            if let Some(next) = windows.peek().map(|next| next.span.start).filter(|next| *next > start) {
+                let surplus = (next - start).min(pending.len() as u64);
+                pending.drain(..surplus as usize);
+                start += surplus;
             }
             Ok(())
         })?;
         match windows.next() {
             None => Ok(()),
-            Some(window) => Err(Error::Internal(format!("no samples for the window that begins at {}", window.start))),
+            Some(window) => {
+                Err(Error::Internal(format!("no samples for the window that begins at {}", window.span.start)))
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod features;
 pub(crate) mod framing;
 pub(crate) mod model;
 pub(crate) mod pair;
+pub(crate) mod plan;
 pub mod pooling;
 mod projection;
 mod text;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::adapter::Adapter;
 use super::dual_encoder::{Towers, Window};
 use super::features::Features;
-use crate::audio::{Audio, Facts};
+use crate::audio::{Audio, Facts, Level};
 use crate::digest::hex;
 use crate::error::{Hint, Topic};
 use crate::progress::Control;
@@ -40,8 +40,11 @@ pub struct AudioEmbedding {
     pub sample_rate: u32,
     /// Channels in the file.
     pub channels: u16,
-    /// Windows of the model's length whose embeddings were averaged.
+    /// Windows of the model's length whose embeddings were averaged; long silence is in none of them.
     pub windows: usize,
+    /// How loud it is, and whether there is something to hear.
+    #[serde(flatten)]
+    pub level: Level,
 }
 
 /// The embedding of one window of an audio file.
@@ -52,6 +55,11 @@ pub struct WindowEmbedding {
     pub start: f64,
     /// Where it ends, in seconds.
     pub end: f64,
+    /// How much it counts in the embedding of the whole, from 0 (long silence) to 1.
+    pub weight: f64,
+    /// How loud it is, and whether there is something to hear.
+    #[serde(flatten)]
+    pub level: Level,
     /// Unit vector; `dim` of the space.
     pub embedding: Vec<f32>,
 }
@@ -144,9 +152,11 @@ impl Clap {
         Embeddings::from_vec(self.space.dim, data)
     }
 
-    /// Embeds a sound: a file by its path, or what [`Audio`] has. A long one is divided into windows of the model's length, whose embeddings are averaged and scaled to unit length.
+    /// Embeds a sound: a file by its path, or what [`Audio`] has. A long one is divided into windows of the model's length, whose embeddings are
+    /// averaged, those of soft windows with less weight and those of long silence with none, and scaled to unit length.
     ///
-    /// The result has the same bits in every run, however many threads work.
+    /// The result has the same bits in every run, however many threads work. A sound that holds only silence, or is too short to tell, is told
+    /// in the log.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] about the file, [`Error::ModelMissing`] when this build has no adapter.
@@ -154,13 +164,14 @@ impl Clap {
         let audio = audio.into();
         let name = audio.name();
         let mut sum = vec![0f64; self.space.dim];
-        let mut count = 0;
-        let facts = self.for_each_window(audio, |window| {
-            sum.iter_mut().zip(&window.embedding).for_each(|(sum, x)| *sum += f64::from(*x));
+        let (mut count, mut weights) = (0, 0f64);
+        let facts = self.for_each_window(audio, true, |window| {
+            sum.iter_mut().zip(&window.embedding).for_each(|(sum, x)| *sum += window.weight * f64::from(*x));
+            weights += window.weight;
             count += 1;
             Ok(())
         })?;
-        let mut mean: Vec<f32> = sum.iter().map(|sum| (sum / f64::from(count.max(1u32))) as f32).collect();
+        let mut mean: Vec<f32> = sum.iter().map(|sum| (sum / weights) as f32).collect();
         if embedding::normalize(&mut mean) == 0.0 {
             return Err(Error::Internal(format!("{name}: an embedding without direction")));
         }
@@ -169,25 +180,31 @@ impl Clap {
             seconds: facts.seconds,
             sample_rate: facts.sample_rate,
             channels: facts.channels,
-            windows: count as usize,
+            windows: count,
+            level: facts.level,
         })
     }
 
-    /// Embeds a sound window by window: what [`Clap::embed_audio`] averages, kept apart.
+    /// Embeds a sound window by window: what [`Clap::embed_audio`] averages, kept apart, and the windows of long silence.
     ///
     /// # Errors
     /// As [`Clap::embed_audio`].
     pub fn embed_windows<'a>(&self, audio: impl Into<Audio<'a>>) -> Result<Vec<WindowEmbedding>> {
         let mut windows = Vec::new();
-        self.for_each_window(audio.into(), |window| {
+        self.for_each_window(audio.into(), false, |window| {
             windows.push(window);
             Ok(())
         })?;
         Ok(windows)
     }
 
-    /// Gives `take` the embedding of each window in turn.
-    fn for_each_window(&self, audio: Audio<'_>, mut take: impl FnMut(WindowEmbedding) -> Result<()>) -> Result<Facts> {
+    /// Gives `take` the embedding of each window in turn, of those only that count if `counted`.
+    fn for_each_window(
+        &self,
+        audio: Audio<'_>,
+        counted: bool,
+        mut take: impl FnMut(WindowEmbedding) -> Result<()>,
+    ) -> Result<Facts> {
         let adapter = self.adapter.as_ref();
         let kind = self.features();
         if adapter.is_none() && matches!(kind, Features::Maps(_)) {
@@ -200,13 +217,19 @@ impl Clap {
                 ),
             });
         }
-        self.towers.for_each_window(audio, kind, &mut |Window { start, end, features }| {
+        let name = audio.name();
+        let facts = self.towers.for_each_window(audio, kind, counted, &mut |window| {
+            let Window { start, end, weight, level, features } = window;
             let embedding = adapter.map_or(Ok(None), |adapter| adapter.apply(&features).map(Some))?.unwrap_or(features);
-            take(WindowEmbedding { start, end, embedding })
-        })
+            take(WindowEmbedding { start, end, weight, level, embedding })
+        })?;
+        if let Some(remark) = facts.level.heard.remark() {
+            tracing::warn!("{name}: {remark}");
+        }
+        Ok(facts)
     }
 
-    /// Features of each window of a sound, before the adapter, as `echoic align` trains on them: of the kind that the adapter
+    /// Features of each window of a sound that counts, before the adapter, as `echoic align` trains on them: of the kind that the adapter
     /// takes, or of the default kind where there is none.
     ///
     /// # Errors
@@ -221,7 +244,7 @@ impl Clap {
     /// [`Error::Io`] or [`Error::Input`] about the file.
     pub fn audio_features_of<'a>(&self, audio: impl Into<Audio<'a>>, kind: Features) -> Result<Vec<Vec<f32>>> {
         let mut out = Vec::new();
-        self.towers.for_each_window(audio.into(), kind, &mut |window| {
+        self.towers.for_each_window(audio.into(), kind, true, &mut |window| {
             out.push(window.features);
             Ok(())
         })?;

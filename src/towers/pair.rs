@@ -93,6 +93,7 @@ impl Towers for Pair {
         &self,
         audio: Audio<'_>,
         kind: Features,
+        counted: bool,
         take: &mut dyn FnMut(Window) -> Result<()>,
     ) -> Result<Facts> {
         if kind != self.features() {
@@ -101,13 +102,16 @@ impl Towers for Pair {
         let AudioTower { encoder, framing, projection } = self.audio()?;
         let rate = framing.mel.sample_rate;
         let clip = Clip::open(audio, rate)?;
-        let mut spans = framing.windows(clip.len());
-        framing.for_each(&clip, |mel| {
-            let features = projection.apply(&encoder.forward(&mel)?)?;
-            let span = spans.next().ok_or_else(|| Error::Internal("more windows than announced".into()))?;
-            let seconds = |sample: u64| (sample as f64 / f64::from(rate)).min(clip.seconds());
-            take(Window { start: seconds(span.start), end: seconds(span.end), features })
-        })?;
+        let seconds = |sample: u64| (sample as f64 / f64::from(rate)).min(clip.seconds());
+        framing.for_each(
+            &clip,
+            |window| !counted || window.weight > 0.0,
+            |window, mel| {
+                let features = projection.apply(&encoder.forward(&mel)?)?;
+                let (start, end) = (seconds(window.span.start), seconds(window.span.end));
+                take(Window { start, end, weight: window.weight, level: clip.level(start..end), features })
+            },
+        )?;
         Ok(clip.facts())
     }
 

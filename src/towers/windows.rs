@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::encoders::sfx::{BANDS, BLOCK, Sfx};
+use super::plan::{Planned, Recording};
 use super::pooling::WindowMaps;
 use crate::audio::{Clip, LogMel, MelParameters};
 use crate::{Error, Result};
@@ -31,34 +32,51 @@ fn start(index: u64, count: u64, frames: u64) -> u64 {
     (u128::from(index) * u128::from(frames) / u128::from(count)) as u64
 }
 
-/// Takes `clip` through the tower window by window and gives `take` each in turn, with the log-mel frames of the clip that it spans; memory
-/// holds one window at a time.
+/// The windows of `frames` log-mel frames.
+fn cut(frames: u64) -> Vec<Range<u64>> {
+    let windows = count(frames);
+    (0..windows).map(|index| start(index, windows, frames)..start(index + 1, windows, frames)).collect()
+}
+
+/// The windows of a clip, in log-mel frames.
+pub fn plan(clip: &Clip<'_>) -> Vec<Planned> {
+    let parameters = MelParameters::SFX;
+    let frames = parameters.frames(clip.len());
+    if count(frames) == 1 {
+        return vec![Planned { span: 0..frames, weight: 1.0 }];
+    }
+    let rate = f64::from(parameters.sample_rate) / parameters.hop as f64;
+    Recording { length: frames, rate, levels: clip.levels() }.plan(FRAMES * 2 / 3, cut)
+}
+
+/// Takes `clip` through the tower window by window and gives `take` each in turn; memory holds one window at a time. Windows that `wanted` refuses
+/// are passed over.
 ///
 /// # Errors
 /// What reading the clip or `take` returns.
 pub fn for_each(
     clip: &Clip<'_>,
     tower: &Sfx,
-    mut take: impl FnMut(Range<u64>, &WindowMaps) -> Result<()>,
+    wanted: impl Fn(&Planned) -> bool,
+    mut take: impl FnMut(&Planned, &WindowMaps) -> Result<()>,
 ) -> Result<()> {
-    let parameters = MelParameters::SFX;
-    let frames = parameters.frames(clip.len());
-    let windows = count(frames);
-    let mut mel = LogMel::new(&parameters);
+    let mut windows = plan(clip).into_iter();
+    let mut mel = LogMel::new(&MelParameters::SFX);
     let mut pending = Vec::new();
-    let mut index = 0;
+    let mut next = windows.next();
     let mut give = |pending: &mut Vec<f32>| {
-        while index < windows {
-            let span = start(index, windows, frames)..start(index + 1, windows, frames);
-            let length = (span.end - span.start) as usize * BANDS;
+        while let Some(window) = &next {
+            let length = (window.span.end - window.span.start) as usize * BANDS;
             if pending.len() < length {
                 break;
             }
-            let window: Vec<f32> = pending.drain(..length).collect();
-            take(span, &maps(tower, window))?;
-            index += 1;
+            let frames: Vec<f32> = pending.drain(..length).collect();
+            if wanted(window) {
+                take(window, &maps(tower, frames))?;
+            }
+            next = windows.next();
         }
-        Ok::<_, Error>(())
+        Ok::<_, Error>(next.is_none())
     };
     // Silence stays silence; everything else is scaled to a peak of 1, as the reference does.
     let peak = if clip.peak() > 0.0 { clip.peak() } else { 1.0 };
@@ -67,14 +85,10 @@ pub fn for_each(
         scaled.clear();
         scaled.extend(block.iter().map(|x| x / peak));
         mel.push(&scaled, &mut pending)?;
-        give(&mut pending)
+        give(&mut pending).map(drop)
     })?;
     mel.finish(&mut pending)?;
-    give(&mut pending)?;
-    if index != windows {
-        return Err(Error::Internal(format!("{index} windows of {windows}")));
-    }
-    Ok(())
+    if give(&mut pending)? { Ok(()) } else { Err(Error::Internal("a window without its sound".into())) }
 }
 
 /// The tower's maps of one window of log-mel frames `[frames, 96]`.

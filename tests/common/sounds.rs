@@ -65,10 +65,14 @@ pub fn windows(framing: &Framing, seconds: f64, rate: u32) -> Vec<Vec<f32>> {
     let clip = Clip::open(&path, framing.mel.sample_rate).unwrap();
     let mut out = Vec::new();
     framing
-        .for_each(&clip, |window| {
-            out.push(window);
-            Ok(())
-        })
+        .for_each(
+            &clip,
+            |_| true,
+            |_, window| {
+                out.push(window);
+                Ok(())
+            },
+        )
         .unwrap();
     out
 }

@@ -96,6 +96,7 @@ impl Towers for Starter {
         &self,
         audio: Audio<'_>,
         kind: Features,
+        counted: bool,
         take: &mut dyn FnMut(Window) -> Result<()>,
     ) -> Result<Facts> {
         let Features::Maps(pooling) = kind else {
@@ -107,9 +108,16 @@ impl Towers for Starter {
             let at = frame as f64 * parameters.hop as f64 / f64::from(parameters.sample_rate);
             at.min(clip.seconds())
         };
-        windows::for_each(&clip, self.audio()?, |frames, maps| {
-            take(Window { start: seconds(frames.start), end: seconds(frames.end), features: pooling.pool(maps) })
-        })?;
+        windows::for_each(
+            &clip,
+            self.audio()?,
+            |window| !counted || window.weight > 0.0,
+            |window, maps| {
+                let (start, end) = (seconds(window.span.start), seconds(window.span.end));
+                let (weight, level) = (window.weight, clip.level(start..end));
+                take(Window { start, end, weight, level, features: pooling.pool(maps) })
+            },
+        )?;
         Ok(clip.facts())
     }
 
