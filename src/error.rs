@@ -275,6 +275,11 @@ pub enum Topic {
     ModelName,
     /// Which columns a file of pairs has.
     PairColumns,
+    /// Converting a sound file into a format that is read.
+    Convert {
+        /// The file.
+        path: String,
+    },
 }
 
 /// What mends a damaged file of a store, by what the file holds.

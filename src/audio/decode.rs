@@ -10,20 +10,16 @@ use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Cause;
-use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known::{FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_ISOMP4, FORMAT_ID_WAVE};
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::meta::MetadataOptions;
+use symphonia::core::formats::{FormatReader, TrackType};
+use symphonia::core::io::MediaSource;
 
 use super::edits::{Edit, edit};
 use super::ends::Ends;
+use super::formats::{self, FORMATS};
 use super::mix::Mixer;
 use crate::quiet::quietly;
 use crate::{Error, Result};
-
-/// What this build decodes, for error messages.
-pub const FORMATS: &str = "an audio file (wav, flac, ogg vorbis, mp3, m4a/aac)";
 
 /// Sample rates outside this range are taken for damage, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=1_536_000;
@@ -313,18 +309,9 @@ pub(super) fn check_rate(name: &str, rate: u32) -> Result<()> {
 type Opened = (Box<dyn FormatReader>, Box<dyn AudioDecoder>, u32);
 
 fn open_format(path: &Path, source: Box<dyn MediaSource>) -> Result<Opened> {
-    let mut hint = Hint::new();
-    if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
-        hint.with_extension(extension);
-    }
-    let stream = MediaSourceStream::new(source, Default::default());
-    let format = symphonia::default::get_probe()
-        .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
-        .map_err(|cause| {
-            Error::input(path.display(), format!("no audio format that is known here ({cause})"), FORMATS)
-        })?;
+    let format = formats::open(path, source)?;
     let Some((decoder, track)) = make_decoder(format.as_ref()) else {
-        return Err(Error::input(path.display(), "no audio track that can be decoded here", FORMATS));
+        return Err(formats::no_track(path, format.as_ref()));
     };
     Ok((format, decoder, track))
 }
@@ -337,7 +324,7 @@ fn make_decoder(format: &dyn FormatReader) -> Option<(Box<dyn AudioDecoder>, u32
         let Some(CodecParameters::Audio(parameters)) = &track.codec_params else { return None };
         let cuts = ![CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&parameters.codec);
         let options = AudioDecoderOptions::default().gapless(cuts);
-        let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options).ok()?;
+        let decoder = formats::decoders().make_audio_decoder(parameters, &options).ok()?;
         Some((decoder, track.id))
     })
 }

@@ -33,18 +33,23 @@ fn worded(hint: &Hint) -> String {
         Some(Topic::CheckpointFile) => format!("{hint} (--file PATH)"),
         Some(Topic::ModelName) => format!("{hint} (--as NAME)"),
         Some(Topic::PairColumns) => format!("{hint}; see `echoic align --help`"),
+        Some(Topic::Convert { path }) => format!("{hint}: ffmpeg -i {} out.flac", quoted(path)),
         Some(_) => hint.to_string(),
     }
 }
 
 fn pull(from: &str, keep_as: Option<&str>) -> String {
-    // A path may hold anything, and what is advised shall work as it stands there.
-    let is_plain = from.chars().all(|c| c.is_alphanumeric() || "/._-@:+".contains(c));
-    let from = if is_plain { from.to_owned() } else { format!("'{}'", from.replace('\'', "'\\''")) };
+    let from = quoted(from);
     match keep_as {
         Some(name) => format!("echoic models pull {from} --as {name}"),
         None => format!("echoic models pull {from}"),
     }
+}
+
+/// A path may hold anything, and what is advised shall work as it stands there.
+fn quoted(path: &str) -> String {
+    let is_plain = path.chars().all(|c| c.is_alphanumeric() || "/._-@:+".contains(c));
+    if is_plain { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// 1 for what the user can mend, 2 for the unexpected.

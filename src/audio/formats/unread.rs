@@ -1,0 +1,210 @@
+//! Names for what is not read: a file that is refused shall say what it is, and what can be done.
+
+use std::path::Path;
+
+use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::{AudioCodecId, well_known as ids};
+use symphonia::core::formats::{FormatReader, TrackType};
+
+use super::FORMATS;
+use crate::Error;
+use crate::error::{Hint, Topic};
+
+/// How files begin that hold sound which is not read here.
+const SOUNDS: [(&[u8], &str); 32] = [
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a WMA or WMV file (ASF)"),
+    (b"#!AMR-WB\n", "an AMR-WB file"),
+    (b"#!AMR\n", "an AMR file"),
+    (b"#!SILK_V3", "a SILK file"),
+    (b"\x7f\xfe\x80\x01", "a DTS file"),
+    (b"\xfe\x7f\x01\x80", "a DTS file"),
+    (b"\x1f\xff\xe8\x00", "a DTS file"),
+    (b"\xff\x1f\x00\xe8", "a DTS file"),
+    (b"DTSHDHDR", "a DTS-HD file"),
+    (b"MPCK", "a Musepack file"),
+    (b"MP+", "a Musepack file"),
+    (b"MAC ", "a Monkey's Audio file"),
+    (b"MACF", "a Monkey's Audio file"),
+    (b"TTA1", "a TTA file"),
+    (b"TTA2", "a TTA file"),
+    (b"DSD ", "a DSD file (DSF)"),
+    (b"FRM8", "a DSD file (DFF)"),
+    (b"OFR ", "an OptimFROG file"),
+    (b"tBaK", "a TAK file"),
+    (b"ajkg", "a Shorten file"),
+    (b".ra\xfd", "a RealAudio file"),
+    (b".RMF", "a RealMedia file"),
+    (b"Creative Voice File", "a Creative Voice file"),
+    (b"NIST_1A", "a NIST SPHERE file"),
+    (b"\x64\xa3\x01\x00", "an IRCAM file"),
+    (b"\x64\xa3\x02\x00", "an IRCAM file"),
+    (b"FLV\x01", "a Flash video"),
+    (b"\x00\x00\x01\xba", "an MPEG program stream"),
+    (b"\x47\x40", "an MPEG transport stream"),
+    (b"wvpk", "a WavPack file of a kind that is not known"),
+    (b"2BIT", "an AVR file"),
+    (b"Extended Module", "a tracker module"),
+];
+
+/// How files begin that hold no sound.
+const OTHERS: [(&[u8], &str); 24] = [
+    (b"MThd", "a MIDI file (notes, no sound)"),
+    (b"\x00\x05\x16\x07", "an AppleDouble file (what a Mac keeps beside a file)"),
+    (b"%PDF", "a PDF file"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+    (b"<!DOCTYPE", "a web page"),
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"version https://git-lfs", "a pointer to a file of Git LFS, whose content was not fetched"),
+];
+
+/// An error for sound that is not read: `found` names it.
+pub fn error(path: &Path, found: &str) -> Error {
+    let hint = Hint::about(Topic::Convert { path: path.display().to_string() }, "convert it to flac or wav first");
+    Error::input(path.display(), found, FORMATS).with_hint(hint)
+}
+
+/// An error for a file in which no format was found; `start` are its first bytes.
+pub fn file(path: &Path, start: &[u8]) -> Error {
+    if let Some(found) = sound(start) {
+        return error(path, &found);
+    }
+    let named = OTHERS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, name)| *name);
+    let found = named.unwrap_or(match start {
+        _ if start.iter().all(|byte| *byte == 0) => "nothing but zero bytes at its start",
+        _ if is_text(start) => "text",
+        _ => "no audio format that is known here",
+    });
+    let error = Error::input(path.display(), found, FORMATS);
+    if named.is_some() || is_text(start) {
+        error
+    } else {
+        error.with_hint("the file may be damaged: fetch or export it again")
+    }
+}
+
+fn sound(start: &[u8]) -> Option<String> {
+    let riff = |form: &[u8]| start.starts_with(b"RIFF") && start.get(8..12) == Some(form);
+    let named = match start {
+        _ if riff(b"AVI ") => Some("an AVI video"),
+        _ if riff(b"RMID") => Some("a MIDI file (notes, no sound)"),
+        _ if start.starts_with(b"FORM") && start.get(8..12) == Some(b"8SVX") => Some("an 8SVX file"),
+        [0x0b, 0x77, _, _, _, bsid, ..] => Some(if bsid >> 3 > 10 { "an E-AC-3 file" } else { "an AC-3 file" }),
+        _ if start.starts_with(b"OggS") => Some(ogg(start)),
+        _ => SOUNDS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, name)| *name),
+    };
+    named.map(str::to_owned)
+}
+
+/// What the first packet of an Ogg file says.
+fn ogg(start: &[u8]) -> &'static str {
+    let packet = start.get(26).and_then(|segments| start.get(27 + usize::from(*segments)..)).unwrap_or_default();
+    let known: [(&[u8], &str); 7] = [
+        (b"Speex   ", "an Ogg file that holds Speex"),
+        (b"CELT    ", "an Ogg file that holds CELT"),
+        (b"PCM     ", "an Ogg file that holds PCM"),
+        (b"\x80theora", "an Ogg file that holds Theora video"),
+        (b"OpusHead", "an Ogg file that holds Opus of an unknown channel mapping"),
+        (b"fishead\0", "an Ogg file of several streams, none of which is known"),
+        (b"\x01vorbis", "an Ogg file whose Vorbis header is damaged"),
+    ];
+    let name = known.iter().find(|(magic, _)| packet.starts_with(magic)).map(|(_, name)| *name);
+    name.unwrap_or("an Ogg file that holds an unknown codec")
+}
+
+fn is_text(start: &[u8]) -> bool {
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // The last letter may be cut.
+        Err(error) if start.len() - error.valid_up_to() < 4 => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !text.is_empty() && text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
+}
+
+/// An error for a container that is read, without a track that is.
+pub fn tracks(path: &Path, format: &dyn FormatReader) -> Error {
+    let container = format.format_info().long_name;
+    let codecs = format.tracks().iter().filter_map(|track| match &track.codec_params {
+        Some(CodecParameters::Audio(parameters)) => Some(codec(parameters.codec)),
+        _ => None,
+    });
+    let mut codecs: Vec<_> = codecs.collect();
+    codecs.dedup();
+    if !codecs.is_empty() {
+        return error(path, &format!("{} in a container that is read ({container})", codecs.join(", ")));
+    }
+    let is_video = format.tracks().iter().any(|track| track.track_type() == Some(TrackType::Video));
+    // A track without parameters is of a codec that symphonia has no name for.
+    if !is_video || format.tracks().iter().any(|track| track.codec_params.is_none()) {
+        return error(path, &format!("no audio track of a known codec ({container})"));
+    }
+    Error::input(path.display(), format!("a video without sound ({container})"), FORMATS)
+}
+
+fn codec(id: AudioCodecId) -> &'static str {
+    const NAMES: [(AudioCodecId, &str); 22] = [
+        (ids::CODEC_ID_VORBIS, "Vorbis that cannot be decoded"),
+        (ids::CODEC_ID_OPUS, "Opus of an unknown channel mapping"),
+        (ids::CODEC_ID_AAC, "AAC of a kind that is not known"),
+        (ids::CODEC_ID_SPEEX, "Speex"),
+        (ids::CODEC_ID_MUSEPACK, "Musepack"),
+        (ids::CODEC_ID_AC3, "AC-3"),
+        (ids::CODEC_ID_EAC3, "E-AC-3"),
+        (ids::CODEC_ID_AC4, "AC-4"),
+        (ids::CODEC_ID_DCA, "DTS"),
+        (ids::CODEC_ID_ATRAC1, "ATRAC1"),
+        (ids::CODEC_ID_ATRAC3, "ATRAC3"),
+        (ids::CODEC_ID_WMA, "WMA"),
+        (ids::CODEC_ID_RA10, "RealAudio"),
+        (ids::CODEC_ID_RA20, "RealAudio"),
+        (ids::CODEC_ID_SIPR, "RealAudio (SIPR)"),
+        (ids::CODEC_ID_COOK, "RealAudio (Cook)"),
+        (ids::CODEC_ID_RALF, "RealAudio (lossless)"),
+        (ids::CODEC_ID_WAVPACK, "WavPack"),
+        (ids::CODEC_ID_MONKEYS_AUDIO, "Monkey's Audio"),
+        (ids::CODEC_ID_TTA, "TTA"),
+        (ids::CODEC_ID_TRUEHD, "TrueHD"),
+        (ids::CODEC_ID_SBC, "SBC"),
+    ];
+    NAMES.iter().find(|(known, _)| *known == id).map_or("a codec that is not known", |(_, name)| *name)
+}
+
+/// A wav file of a format that is not read, by the number in its header.
+pub fn in_wav(tag: u16) -> String {
+    let name = match tag {
+        0x0031 => "GSM 6.10",
+        0x0160..=0x0163 => "WMA",
+        0x2000 | 0x0092 => "AC-3",
+        0x2001 | 0x0008 => "DTS",
+        0x00FF | 0x1600..=0x1610 | 0xA106 => "AAC",
+        0xA109 => "Speex",
+        0xF1AC => "FLAC",
+        0x566F | 0x674F..=0x6771 => "Vorbis",
+        0x704F => "Opus",
+        0x0038 | 0x0045 | 0x0064 | 0x0040 => "G.72x",
+        0x0022 => "TrueSpeech",
+        0x0270 => "ATRAC3",
+        0x5756 => "WavPack",
+        _ => return format!("a wav file of format 0x{tag:04x}"),
+    };
+    format!("a wav file that holds {name} (format 0x{tag:04x})")
+}
