@@ -154,6 +154,29 @@ pub trait EmbeddingRows {
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] when they cannot be read.
     fn next_rows(&mut self, count: usize) -> Result<Embeddings>;
+
+    /// Where they come from, such as a file, for errors.
+    fn name(&self) -> String {
+        "the embeddings".into()
+    }
+}
+
+impl<R: EmbeddingRows + ?Sized> EmbeddingRows for Box<R> {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn rows(&self) -> u64 {
+        (**self).rows()
+    }
+
+    fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
+        (**self).next_rows(count)
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
+    }
 }
 
 /// A matrix gives its rows from the first to the last, and keeps none of them.

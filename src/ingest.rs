@@ -47,6 +47,15 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Where the embeddings come from, for errors.
+    fn name(&self) -> String {
+        match self {
+            #[cfg(feature = "audio")]
+            Self::Tower(_) => "the tower".into(),
+            Self::Rows(rows) => rows.name(),
+        }
+    }
+
     /// The embeddings of the next `count` captions, fewer at their end; `None` where they are made.
     fn next_rows(&mut self, count: usize) -> Result<Option<Embeddings>> {
         let rows = match self {
@@ -249,7 +258,7 @@ impl Ingestion<'_, '_> {
         let mut given = self.source.next_rows(items.len())?;
         if let Some(given) = given.as_ref().filter(|given| given.len() < items.len()) {
             let found = format!("{} rows", self.report.read + given.len() as u64);
-            return Err(Error::input("the embeddings", found, "one row for each caption of the corpus"));
+            return Err(Error::input(self.source.name(), found, "one row for each caption of the corpus"));
         }
         let directed = given.as_mut().map(Embeddings::normalize);
         let mut keys = Vec::with_capacity(items.len());
@@ -322,13 +331,13 @@ fn check_space(writer: &Writer, source: &Source<'_>) -> Result<()> {
     }
     match source.given_dim() {
         Some(dim) if dim != space.dim => {
-            Err(Error::Dimension { subject: "the embeddings".into(), found: dim, expected: space.dim })
+            Err(Error::Dimension { subject: source.name(), found: dim, expected: space.dim })
         }
         _ => Ok(()),
     }
 }
 
-const NO_DIRECTION: &str = "its embedding is zero or not finite";
+const NO_DIRECTION: &str = "its embedding is missing, zero or not finite";
 
 /// Checks the limits of the store, so that one long caption does not refuse its whole chunk, and numbers the row.
 fn key(row: Row, ordinals: &mut Ordinals) -> Result<RowKey, Rejected> {

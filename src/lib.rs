@@ -43,12 +43,12 @@
 //! # Features
 //! | feature | brings |
 //! |---|---|
-//! | none | the memory, retrieval and the bridge, corpora, `.npy` files: a vector database for texts whose embeddings you bring |
+//! | none | the memory, retrieval and the bridge, corpora, `.npy`, `.npz` and safetensors files: a vector database for texts whose embeddings you bring |
 //! | `audio` | sounds, the towers of CLAP models, and the models that are installed |
 //! | `hub` | getting models: from hubs, from pinned Python wheels, from files |
 //! | `decoder` | writing captions with a trained decoder |
 //! | `train` | training decoders, and aligning adapters |
-//! | `parquet` | Parquet files |
+//! | `parquet` | Parquet and Arrow files |
 //! | `cli` | the program `echoic`, with all of these |
 //!
 //! All are on by default.

@@ -1,9 +1,10 @@
 //! Corpus readers: a row or a reason for every piece of the input, the same however the bytes arrive.
 
 use std::io::{Cursor, Read};
+use std::path::Path;
 
 use echoic::corpus::{self, Format, Item, Options};
-use echoic::formats::parquet::ParquetRows;
+use echoic::formats::tables::TableRows;
 
 use crate::{blamed, scratch, write};
 
@@ -54,11 +55,24 @@ pub fn parquet(data: &[u8]) -> bool {
         }
         _ => write(&path, data),
     }
-    let options = Options::default().format(Format::Parquet).column(None);
+    table(&path, Format::Parquet)
+}
+
+/// A file or a stream of Arrow: its captions, and its embeddings.
+pub fn arrow(data: &[u8]) -> bool {
+    let path = scratch("input.arrow");
+    write(&path, data);
+    let starts = [&b"ARROW1"[..], b"\xff\xff\xff\xff"];
+    starts.iter().any(|start| data.starts_with(start)) && table(&path, Format::Arrow)
+}
+
+/// What a table holds: rows in order, and embeddings of one length, as many as announced.
+fn table(path: &Path, format: Format) -> bool {
+    let options = Options::default().format(format).column(None);
     // A few bytes may stand for any number of rows.
-    let items: Vec<Item> = blamed(corpus::open(&path, &options)).into_iter().flatten().take(20_000).collect();
+    let items: Vec<Item> = blamed(corpus::open(path, &options)).into_iter().flatten().take(20_000).collect();
     check_rows(&items);
-    let embeddings = blamed(ParquetRows::open(&path)).flatten();
+    let embeddings = blamed(TableRows::carried(path)).flatten();
     let has_embeddings = embeddings.is_none_or(|mut rows| {
         assert!(rows.dim() <= 8192 && (rows.dim() > 0 || rows.rows() == 0), "{rows:?}");
         rows.space();

@@ -1,6 +1,10 @@
 //! Files that users bring: `.npy` arrays and audio.
 
+use std::path::Path;
+
+use echoic::Error;
 use echoic::audio::Clip;
+use echoic::formats::embeddings;
 use echoic::formats::npy::NpyRows;
 
 use crate::{blamed, scratch, write};
@@ -17,7 +21,7 @@ pub fn npy(data: &[u8]) -> bool {
         write(&path, &[b"\x93NUMPY\x01\x00", &len.to_le_bytes()[..], header, numbers].concat());
     }
     let Some(mut rows) = blamed(NpyRows::open(&path)) else { return false };
-    let numbers = (data.len() + 16) as u64 / 4;
+    let numbers = (data.len() + 16) as u64 / 2;
     assert!(rows.dim() > 0 && rows.rows().saturating_mul(rows.dim() as u64) <= numbers, "{rows:?}");
     let (mut row, mut count) = (Vec::new(), 0);
     loop {
@@ -29,6 +33,41 @@ pub fn npy(data: &[u8]) -> bool {
         count += 1;
     }
     assert_eq!(count, rows.rows());
+    true
+}
+
+/// A `.npz` archive: every array by its name, and the only one without.
+pub fn npz(data: &[u8]) -> bool {
+    let path = scratch("input.npz");
+    write(&path, data);
+    data.starts_with(b"PK") && ["", ":arr_0", ":a"].map(|name| rows(&path, name)).contains(&true)
+}
+
+/// A safetensors file: what is described, behind a length that is written for it, then a zero byte and the numbers.
+pub fn safetensors_rows(data: &[u8]) -> bool {
+    let path = scratch("input.safetensors");
+    let (header, numbers) = split_at_zero(data);
+    write(&path, &[&(header.len() as u64).to_le_bytes()[..], header, numbers].concat());
+    header.starts_with(b"{") && ["", ":a", ":b"].map(|name| rows(&path, name)).contains(&true)
+}
+
+/// Reads embeddings at `path` with `name` behind it; true when all of them could be read.
+fn rows(path: &Path, name: &str) -> bool {
+    let place = format!("{}{name}", path.display());
+    // Where nothing can be named, the whole name is that of a file that is not there.
+    let opened = match embeddings::open(&place) {
+        Err(Error::Io { .. }) => return false,
+        other => blamed(other),
+    };
+    let Some(mut rows) = opened else { return false };
+    assert!(rows.dim() > 0);
+    let mut left = rows.rows();
+    // What is packed may hold much more than its bytes; the beginning tells whether it is read as announced.
+    for count in [1, 7, 64, 500] {
+        let Some(read) = blamed(rows.next_rows(count)) else { return false };
+        assert!(read.len() as u64 == left.min(count as u64) && read.dim() == rows.dim());
+        left -= read.len() as u64;
+    }
     true
 }
 

@@ -14,9 +14,9 @@ mod tensors;
 
 use std::path::{Path, PathBuf};
 
-pub use corpora::{audiocaps, auto, clotho, csv, jsonl, parquet, text, wavcaps};
+pub use corpora::{arrow, audiocaps, auto, clotho, csv, jsonl, parquet, text, wavcaps};
 use echoic::Error;
-pub use files::{audio, npy};
+pub use files::{audio, npy, npz, safetensors_rows};
 pub use store::{captions, graph, manifest, records, tombstones, vectors};
 pub use tensors::{adapter, checkpoint, decoder};
 
@@ -24,8 +24,9 @@ pub use tensors::{adapter, checkpoint, decoder};
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("adapter", adapter),
+    ("arrow", arrow),
     ("audio", audio),
     ("audiocaps", audiocaps),
     ("auto", auto),
@@ -38,8 +39,10 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("jsonl", jsonl),
     ("manifest", manifest),
     ("npy", npy),
+    ("npz", npz),
     ("parquet", parquet),
     ("records", records),
+    ("safetensors_rows", safetensors_rows),
     ("text", text),
     ("tombstones", tombstones),
     ("vectors", vectors),

@@ -58,6 +58,7 @@ fn write_the_seeds() {
     graph();
     npy();
     parquet();
+    tables();
     adapter();
     decoder();
     checkpoint();
@@ -197,6 +198,42 @@ fn parquet() {
         let file = fs::read(pyarrow.join(name).with_extension("parquet")).expect("a fixture");
         put("parquet", &format!("sound-{name}"), without_end(&file));
     }
+}
+
+/// What other programs wrote.
+fn tables() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tables");
+    let fixture = |name: &str| fs::read(fixtures.join(name)).expect("a fixture");
+    for name in ["gzip", "brotli", "lz4", "zstd", "deltas", "half", "polars-array", "holes", "numbered"] {
+        put("parquet", &format!("sound-{name}"), without_end(&fixture(&format!("{name}.parquet"))));
+    }
+    for name in [
+        "feather.arrow",
+        "zstd.arrow",
+        "views.arrow",
+        "holes.arrow",
+        "polars.arrow",
+        "polars.arrows",
+        "dictionary.arrows",
+        "sounds.arrow",
+    ] {
+        put("arrow", &format!("sound-{name}"), fixture(name));
+    }
+    put("arrow", "odd-cut", &fixture("polars.arrows")[..700]);
+    put("npz", "sound-stored", fixture("one.npz"));
+    put("npz", "odd-several", fixture("two.npz"));
+    put("npz", "odd-end", b"PK\x05\x06\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0");
+    let behind_length = |file: Vec<u8>| {
+        let header = u64::from_le_bytes(*file.first_chunk().expect("a length")) as usize;
+        [&file[8..8 + header], &[0], &file[8 + header..]].concat()
+    };
+    put("safetensors_rows", "sound-one", behind_length(fixture("one.safetensors")));
+    put("safetensors_rows", "odd-several", behind_length(fixture("several.safetensors")));
+    put(
+        "safetensors_rows",
+        "odd-offsets",
+        br#"{"a":{"dtype":"F16","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#,
+    );
 }
 
 fn without_end(file: &[u8]) -> Vec<u8> {

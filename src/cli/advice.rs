@@ -21,7 +21,7 @@ fn worded(hint: &Hint) -> String {
         Some(Topic::Train) => format!("{hint}: echoic train"),
         Some(Topic::TrainingName) => format!("{hint} (--name NAME)"),
         Some(Topic::ExactProjection) => format!("{hint} (--exact)"),
-        Some(Topic::Embeddings) => format!("{hint} (--embedding FILE.npy; `ingest` takes --embeddings FILE.npy)"),
+        Some(Topic::Embeddings) => format!("{hint} (--embedding FILE; `ingest` takes --embeddings FILE)"),
         Some(Topic::Align) => format!("{hint}: echoic align PAIRS.csv --out FILE, then echoic init --adapter FILE"),
         Some(Topic::LearningRate) => format!("{hint} (--learning-rate LR)"),
         Some(Topic::Pull { from, keep_as }) => format!("{hint}: {}", pull(from, keep_as.as_deref())),

@@ -19,8 +19,8 @@ pub struct Arguments {
     /// Audio files (wav, flac, ogg, mp3, m4a) and folders of them
     #[arg(value_name = "AUDIO", required_unless_present = "embedding")]
     audio: Vec<PathBuf>,
-    /// Caption precomputed audio embeddings: a .npy file of shape [dim] or [n, dim]
-    #[arg(long, value_name = "FILE.npy", conflicts_with = "audio")]
+    /// Caption precomputed audio embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
+    #[arg(long, value_name = "FILE[:NAME]", conflicts_with = "audio")]
     embedding: Option<PathBuf>,
     /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
     #[arg(long, conflicts_with = "embedding")]

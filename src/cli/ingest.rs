@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use echoic::binding::keep_model;
 use echoic::corpus::{self, Corpus, Format};
-use echoic::formats::npy::NpyRows;
-use echoic::formats::parquet::ParquetRows;
+use echoic::embedding::EmbeddingRows;
+use echoic::formats::embeddings;
+use echoic::formats::tables::TableRows;
 use echoic::ingest::{Ingest, IngestReport, Mode, Source};
 use echoic::towers::Clap;
 use echoic::{Error, Result, Writer};
@@ -24,14 +25,15 @@ pub struct Arguments {
     /// The domain to add the captions to; it is created when new
     #[arg(long, value_name = "NAME")]
     domain: String,
-    /// The layout: auto, clotho, audiocaps, wavcaps, csv, jsonl, text or parquet
+    /// The layout: auto, clotho, audiocaps, wavcaps, csv, jsonl, text, parquet or arrow
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Auto)]
     format: Format,
     /// The column (CSV) or key (JSON) that holds the captions
     #[arg(long, value_name = "C")]
     column: Option<String>,
-    /// Text embeddings that you computed: row i of this .npy file belongs to caption i
-    #[arg(long, value_name = "FILE.npy")]
+    /// Text embeddings that you computed: row i of this file (.npy, .npz, safetensors, Parquet, Arrow) belongs to caption i; an array or column
+    /// in it is named behind a colon
+    #[arg(long, value_name = "FILE[:NAME]")]
     embeddings: Option<PathBuf>,
     /// Replace the captions of clips that the corpus names: texts that it no longer gives them are removed
     #[arg(long)]
@@ -66,17 +68,16 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let mut writer = context.store()?.writer()?;
     let clap;
     let carried = match corpus.format() {
-        Format::Parquet if arguments.embeddings.is_none() => ParquetRows::open(&arguments.file)?,
+        Format::Parquet | Format::Arrow if arguments.embeddings.is_none() => TableRows::carried(&arguments.file)?,
         _ => None,
     };
     // Embeddings of another space, or of none that the file names, are of no use to a store with a model.
     let carried = carried.filter(|rows| writer.space().is_external() || rows.space().as_ref() == Some(writer.space()));
     let source = match (&arguments.embeddings, carried) {
-        (Some(file), _) => Source::rows(matching_rows(file, captions)?),
-        (None, Some(rows)) => Source::rows(rows),
+        (Some(file), _) => Source::rows(matching(embeddings::open(file)?, captions)?),
+        (None, Some(rows)) => Source::rows(matching(rows, captions)?),
         (None, None) if writer.space().is_external() => {
-            return Err(Error::input("ingest", "a store of external embeddings", "--embeddings FILE.npy")
-                .with_hint("compute the embeddings of the captions with your model, one row a caption"));
+            return Err(without_embeddings(&arguments.file, corpus.format()));
         }
         (None, None) => {
             clap = Clap::for_store(&writer.snapshot()?)?;
@@ -133,12 +134,28 @@ pub fn store<'s>(
     Ok(report)
 }
 
-/// Opens the embeddings and compares their number with that of the captions before anything is stored.
-fn matching_rows(file: &Path, captions: Option<u64>) -> Result<NpyRows> {
-    let rows = NpyRows::open(file)?;
+/// The error for captions whose embeddings nobody brought; a table may have some under a name that does not say what they are.
+fn without_embeddings(file: &Path, format: Format) -> Error {
+    let candidates = match format {
+        Format::Parquet | Format::Arrow => TableRows::candidates(file).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let expected = "--embeddings FILE: a store of external embeddings embeds nothing itself";
+    let Some((first, _)) = candidates.first() else {
+        return Error::input(file.display(), "captions without embeddings", expected)
+            .with_hint("compute the embeddings of the captions with your model, one row a caption");
+    };
+    let listed: Vec<String> = candidates.iter().map(|(name, what)| format!("{name} ({what})")).collect();
+    let found = format!("no column 'embedding' or 'vector', but {}", listed.join(", "));
+    Error::input(file.display(), found, expected)
+        .with_hint(format!("name the column of text embeddings: --embeddings {}:{first}", file.display()))
+}
+
+/// The embeddings, when there are as many as captions: that is known before anything is stored.
+fn matching<R: EmbeddingRows>(rows: R, captions: Option<u64>) -> Result<R> {
     match captions {
         Some(captions) if captions != rows.rows() => Err(Error::input(
-            file.display(),
+            rows.name(),
             format!("{} rows", rows.rows()),
             format!("{captions} rows, one for each caption of the corpus"),
         )),

@@ -7,7 +7,7 @@ use clap::Args;
 use echoic::audio::Level;
 use echoic::captioner::{Timings, no_tower};
 use echoic::embedding::normalize;
-use echoic::formats::npy::NpyRows;
+use echoic::formats::embeddings;
 use echoic::memory::{self, Scope};
 use echoic::retrieval::{Provenance, RetrievalOptions, retrieve};
 use echoic::towers::{Clap, WindowEmbedding};
@@ -73,8 +73,8 @@ struct Query {
     /// Search by an audio file
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
-    /// Search by embeddings in a .npy file of shape [dim] or [n, dim]
-    #[arg(long, value_name = "FILE.npy")]
+    /// Search by the embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
+    #[arg(long, value_name = "FILE[:NAME]")]
     embedding: Option<PathBuf>,
 }
 
@@ -176,23 +176,28 @@ pub fn each_row(
     dim: usize,
     mut answer: impl FnMut(Option<usize>, &[f32]) -> Result<()>,
 ) -> Result<()> {
-    let mut rows = NpyRows::open(file)?;
+    let mut rows = embeddings::open(file)?;
+    if rows.rows() == 0 {
+        return Err(Error::input(rows.name(), "no rows", "one row or more"));
+    }
     if rows.dim() != dim {
         let (found, expected) = (format!("rows of {} numbers", rows.dim()), format!("rows of {dim}, as in the store"));
-        return Err(Error::input(file.display(), found, expected));
+        return Err(Error::input(rows.name(), found, expected));
     }
     let many = rows.rows() > 1;
-    let (mut row, mut number) = (Vec::new(), 0);
-    while rows.next_into(&mut row)? {
+    for number in 0.. {
+        let row = rows.next_rows(1)?.into_vec();
+        if row.is_empty() {
+            break;
+        }
         context.control().check()?;
         if normalize(&mut row.clone()) > 0.0 {
             answer(many.then_some(number), &row)?;
         } else {
-            let subject = format!("{}, row {number}", file.display());
-            let found = "a vector of length zero or with a number that is not finite";
+            let subject = format!("{}, row {number}", rows.name());
+            let found = "nothing, or a vector of length zero or with a number that is not finite";
             context.out.failure(file, many.then_some(number), &Error::input(subject, found, "a direction"))?;
         }
-        number += 1;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge, default_noise_variance};
 use echoic::decoders::work_folder;
-use echoic::formats::npy::NpyRows;
+use echoic::formats::embeddings;
 use echoic::memory::Scope;
 use echoic::towers::Clap;
 use echoic::training::{Training, estimate_noise};
@@ -158,12 +158,12 @@ fn bridge(arguments: &Arguments, memory: &Snapshot, scope: &Scope) -> Result<Tra
 }
 
 fn one_row(file: &Path, dim: usize) -> Result<Vec<f32>> {
-    let rows = NpyRows::open(file)?;
+    let mut rows = embeddings::open(file)?;
     if (rows.rows(), rows.dim()) != (1, dim) {
         let found = format!("shape [{}, {}]", rows.rows(), rows.dim());
         return Err(Error::input(file.display(), found, format!("one row of {dim}")));
     }
-    Ok(rows.read_all()?.into_vec())
+    Ok(rows.next_rows(1)?.into_vec())
 }
 
 fn describe(trained: &Trained<'_>) -> String {

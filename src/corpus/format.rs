@@ -24,13 +24,15 @@ pub enum Format {
     Jsonl,
     /// One caption a line.
     Text,
-    /// A Parquet file with a column of captions; see [`crate::formats::parquet`].
+    /// A Parquet file with a column of captions; see [`crate::formats::tables`].
     Parquet,
+    /// A file or stream of Arrow (IPC, Feather 2) with a column of captions.
+    Arrow,
 }
 
 impl Format {
     /// Every format by the name that the command line takes.
-    pub const NAMES: [(&'static str, Format); 8] = [
+    pub const NAMES: [(&'static str, Format); 9] = [
         ("auto", Format::Auto),
         ("clotho", Format::Clotho),
         ("audiocaps", Format::Audiocaps),
@@ -39,6 +41,7 @@ impl Format {
         ("jsonl", Format::Jsonl),
         ("text", Format::Text),
         ("parquet", Format::Parquet),
+        ("arrow", Format::Arrow),
     ];
 }
 
@@ -68,6 +71,8 @@ pub struct Options {
     pub format: Format,
     /// The column (CSV) or key (JSON) that holds the caption, where it has an unusual name.
     pub column: Option<String>,
+    /// The column or key that names the clip, where it has an unusual name.
+    pub clip_column: Option<String>,
 }
 
 impl Options {
@@ -75,6 +80,12 @@ impl Options {
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         Self { format, ..self }
+    }
+
+    /// The column or key that names the clip.
+    #[must_use]
+    pub fn clip_column(self, column: impl Into<Option<String>>) -> Self {
+        Self { clip_column: column.into(), ..self }
     }
 
     /// The column or key that holds the caption.

@@ -68,40 +68,43 @@ pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Corpus> {
         return Err(Error::input(path.display(), "a folder", "a caption corpus file"));
     }
     // Such a file is read from its end, so that it must be one and no stream.
-    let is_parquet = match options.format {
-        Format::Auto => has_magic(&mut file).map_err(Error::io("read", path))?,
-        given => given == Format::Parquet,
+    let table = match options.format {
+        Format::Auto => table(&mut file).map_err(Error::io("read", path))?,
+        given => Some(given).filter(|given| matches!(given, Format::Parquet | Format::Arrow)),
     };
-    if is_parquet {
-        return open_parquet(path, options);
+    if let Some(format) = table {
+        return open_table(path, format, options);
     }
     parse(&path.display().to_string(), file, options)
 }
 
 #[cfg(feature = "parquet")]
-fn open_parquet(path: &Path, options: &Options) -> Result<Corpus> {
-    let items = Box::new(parquet::rows(path, options.column.as_deref())?);
-    Ok(Corpus { format: Format::Parquet, items })
+fn open_table(path: &Path, format: Format, options: &Options) -> Result<Corpus> {
+    let items = Box::new(parquet::rows(path, options)?);
+    Ok(Corpus { format, items })
 }
 
 #[cfg(not(feature = "parquet"))]
-fn open_parquet(path: &Path, _options: &Options) -> Result<Corpus> {
-    Err(Error::input(path.display(), "a Parquet file, which this build does not read", "text")
+fn open_table(path: &Path, format: Format, _options: &Options) -> Result<Corpus> {
+    Err(Error::input(path.display(), format!("a file of {format}, which this build does not read"), "text")
         .with_hint("build Echoic with the feature `parquet`"))
 }
 
-/// What Parquet files begin with.
-const PARQUET_MAGIC: &[u8] = b"PAR1";
-
-/// True for a file that begins as Parquet files do; it is read from its beginning afterwards.
-fn has_magic(file: &mut File) -> std::io::Result<bool> {
+/// The layout of a file that begins as Parquet files or those of Arrow do; it is read from its beginning afterwards.
+fn table(file: &mut File) -> std::io::Result<Option<Format>> {
     let mut head = Vec::new();
     if !file.metadata()?.is_file() {
-        return Ok(false);
+        return Ok(None);
     }
-    file.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut head)?;
+    file.take(8).read_to_end(&mut head)?;
     file.rewind()?;
-    Ok(head == PARQUET_MAGIC)
+    Ok(match &head[..] {
+        [b'P', b'A', b'R', b'1' | b'E', ..] => Some(Format::Parquet),
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] | [0xff, 0xff, 0xff, 0xff, ..] | [b'F', b'E', b'A', b'1', ..] => {
+            Some(Format::Arrow)
+        }
+        _ => None,
+    })
 }
 
 /// Reads a corpus from any source; `name` stands for it in errors.
@@ -134,7 +137,9 @@ pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Resu
         Format::Wavcaps => Box::new(json::wavcaps(name, reader, column)?),
         Format::Jsonl => Box::new(json::lines(reader, column)),
         Format::Text | Format::Auto => Box::new(text::lines(reader)),
-        Format::Parquet => return Err(Error::input(name, "a stream", "a file: Parquet is read from its end")),
+        Format::Parquet | Format::Arrow => {
+            return Err(Error::input(name, "a stream", format!("a file: {format} is read from several places")));
+        }
     };
     Ok(Corpus { format, items })
 }
@@ -156,19 +161,19 @@ fn refuse_binary(name: &str, head: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::parquet::ParquetRows;
+    use crate::formats::tables::TableRows;
 
     /// The captions with their clips, and the embeddings, of a fixture that `tests/fixtures/make_parquet.py` made.
     fn fixture(name: &str) -> Result<(Vec<Item>, Vec<f32>)> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parquet");
         let path = folder.join(name).with_extension("parquet");
-        let embeddings = ParquetRows::open(&path)?.unwrap().next_rows(100)?.into_vec();
+        let embeddings = TableRows::open(&path, None)?.next_rows(100)?.into_vec();
         Ok((open(&path, &Options::default())?.collect(), embeddings))
     }
 
     #[test]
     fn what_pyarrow_writes_is_read_however_it_writes() {
-        for name in ["default", "plain", "second", "split", "small-pages"] {
+        for name in ["default", "plain", "second", "split", "small-pages", "zstd", "delta"] {
             let (items, numbers) = fixture(name).unwrap();
             let rows: Vec<_> = items
                 .iter()
@@ -184,17 +189,6 @@ mod tests {
             assert_eq!(rows, expected, "{name}");
             let vectors: Vec<f32> = (0..5).flat_map(|row| [row as f32, 0.5, -1.0]).collect();
             assert_eq!(numbers, vectors, "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_read_is_named() {
-        for (name, found) in [("zstd", "compression other than Snappy"), ("delta", "the encoding 7")] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parquet");
-            let items: Vec<Item> =
-                open(folder.join(name).with_extension("parquet"), &Options::default()).unwrap().collect();
-            let [Err(rejected)] = &items[..] else { panic!("{items:?}") };
-            assert!(rejected.reason.contains(found) && rejected.line == 1, "{rejected:?}");
         }
     }
 }

@@ -1,78 +1,160 @@
-//! Parquet corpora: a column of captions, and one of clips where there is one.
+//! Corpora in tables (Parquet and Arrow): a column of captions, or several, or one of lists of them, and one of clips where there is one.
 
-use std::path::Path;
-use std::{iter, vec};
+#[cfg(test)]
+mod tests;
 
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use super::format::Options;
 use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
 use crate::error::{Hint, Topic};
-use crate::formats::parquet::{Table, Text, Texts};
+use crate::formats::tables::{Batches, Column, Kind, Table, Values};
 use crate::{Error, Result};
 
 /// The longest text that is taken: four times the longest caption of a store. Any number of rows may share one, so that a small file would else
 /// become a large corpus.
 const TEXT_BYTES: usize = 1 << 14;
 
-/// Reads captions by the names of the columns, group after group. The line of a row is its number in the file, from 1.
-pub(super) fn rows(path: &Path, column: Option<&str>) -> Result<impl Iterator<Item = Item> + use<>> {
+/// Rows that are read at once.
+const ROWS_AT_ONCE: usize = 8192;
+
+/// The field of a sound that holds its name, as datasets of Hugging Face have it beside the bytes.
+const NAME_OF_SOUND: &str = ".path";
+
+/// Reads captions by the names of the columns. The line of a row is its number in the file, from 1; a row of several captions gives as many.
+pub(super) fn rows(path: &Path, options: &Options) -> Result<impl Iterator<Item = Item> + use<>> {
     let table = Table::open(path)?;
-    let columns = table.columns();
-    let position = |wanted: &str| columns.iter().position(|(name, text)| *text && name.eq_ignore_ascii_case(wanted));
-    let captions = match column {
-        Some(wanted) => position(wanted),
-        None => CAPTION_NAMES.iter().find_map(|name| position(name)),
-    };
-    let Some(captions) = captions else {
-        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        let wanted = column.map_or(CAPTION_NAMES.join(", "), |wanted| format!("'{wanted}'"));
-        let error = Error::input(path.display(), format!("the columns {}", names.join(", ")), "a column of captions");
-        return Err(error.with_hint(Hint::about(
-            Topic::CaptionColumn,
-            format!("a column of texts named {wanted} is looked for; name yours"),
-        )));
-    };
-    let clips = CLIP_NAMES.iter().find_map(|name| position(name)).filter(|clips| *clips != captions);
-    Ok(Rows { table, captions, clips, group: 0, open: None, ready: Vec::new().into_iter(), line: 0, failed: false })
+    let captions = captions(path, &table, options.column.as_deref())?;
+    let clips = clips(path, &table, options.clip_column.as_deref())?;
+    let clips = clips.filter(|clips| captions.iter().all(|column| column.path != clips.path)).cloned();
+    if table.rows() == 0 {
+        return Err(Error::input(path.display(), "no rows", "a row for each caption"));
+    }
+    let captions: Vec<Column> = captions.into_iter().cloned().collect();
+    let columns: Vec<&Column> = captions.iter().chain(&clips).collect();
+    let batches = table.read(&columns, ROWS_AT_ONCE)?;
+    let path = path.to_path_buf();
+    Ok(Rows { path, batches, captions, clips, open: None, ready: VecDeque::new(), line: 0, failed: false })
 }
 
-/// A caption and its clip.
-type Pair = (Option<Text>, Option<Text>);
+/// The columns of captions: the one that is named, or those whose names say it.
+fn captions<'t>(path: &Path, table: &'t Table, wanted: Option<&str>) -> Result<Vec<&'t Column>> {
+    let of_texts = |column: &&Column| matches!(column.kind, Kind::Text | Kind::Texts);
+    let column = |name: &str| table.column(name).filter(of_texts).map(|column| vec![column]);
+    let found = match wanted {
+        Some(name) => column(name),
+        None => {
+            let [best, others @ ..] = &CAPTION_NAMES;
+            let numbered = || Some(numbered(table, best)).filter(|columns| !columns.is_empty());
+            let plural = || column(&format!("{best}s"));
+            let other = || others.iter().find_map(|name| column(name));
+            column(best).or_else(plural).or_else(numbered).or_else(other)
+        }
+    };
+    found.ok_or_else(|| {
+        let wanted = wanted.map_or(CAPTION_NAMES.join(", "), |wanted| format!("'{wanted}'"));
+        Error::input(path.display(), table.listed(), "a column of captions").with_hint(Hint::about(
+            Topic::CaptionColumn,
+            format!("a column of texts named {wanted} is looked for; name yours"),
+        ))
+    })
+}
+
+/// The columns `caption_1`, `caption_2`, … or `caption1`, `caption2`, …, by their numbers.
+fn numbered<'t>(table: &'t Table, name: &str) -> Vec<&'t Column> {
+    let number = |column: &Column| {
+        let path = column.path.to_ascii_lowercase();
+        let rest = path.strip_prefix(name)?;
+        rest.strip_prefix('_').unwrap_or(rest).parse::<u32>().ok()
+    };
+    let of_text = table.columns().iter().filter(|column| column.kind == Kind::Text);
+    let mut columns: Vec<(u32, &Column)> = of_text.filter_map(|column| Some((number(column)?, column))).collect();
+    columns.sort_by_key(|(number, _)| *number);
+    columns.into_iter().map(|(_, column)| column).collect()
+}
+
+/// The column of clips, if any. Bytes are no name of a clip, unless they are asked for.
+fn clips<'t>(path: &Path, table: &'t Table, wanted: Option<&str>) -> Result<Option<&'t Column>> {
+    let named = |name: &str| table.column(name).filter(|column| matches!(column.kind, Kind::Text | Kind::Number));
+    let Some(wanted) = wanted else {
+        let is_name = |column: &&Column| !column.is_bytes();
+        let sound = |name: &str| named(&format!("{name}{NAME_OF_SOUND}"));
+        return Ok(CLIP_NAMES
+            .iter()
+            .find_map(|name| named(name).filter(is_name).or_else(|| sound(name)).filter(is_name)));
+    };
+    match named(wanted) {
+        Some(column) => Ok(Some(column)),
+        None => Err(Error::input(path.display(), table.listed(), format!("a column of clips named '{wanted}'"))),
+    }
+}
 
 /// The rows of a file.
 struct Rows {
-    table: Table,
-    captions: usize,
-    clips: Option<usize>,
-    /// The group that is opened next.
-    group: usize,
-    /// The columns of captions and of clips in the group before it.
-    open: Option<(Texts, Option<Texts>)>,
-    ready: vec::IntoIter<Pair>,
+    path: PathBuf,
+    batches: Batches,
+    captions: Vec<Column>,
+    clips: Option<Column>,
+    open: Option<Open>,
+    /// What the last row gave.
+    ready: VecDeque<Item>,
     line: u64,
     failed: bool,
 }
 
+/// Rows that were read at once.
+struct Open {
+    captions: Vec<Values>,
+    clips: Option<Values>,
+    next: usize,
+    rows: usize,
+}
+
 impl Rows {
-    /// Reads the next rows; none behind the last.
-    fn read(&mut self) -> Result<Vec<Pair>> {
-        loop {
-            let Some((captions, clips)) = &mut self.open else {
-                if self.group == self.table.groups() {
-                    return Ok(Vec::new());
-                }
-                let captions = self.table.texts(self.group, self.captions)?;
-                let clips = self.clips.map(|clips| self.table.texts(self.group, clips)).transpose()?;
-                self.open = Some((captions, clips));
-                self.group += 1;
-                continue;
+    /// Makes the items of the next row; false behind the last.
+    fn advance(&mut self) -> Result<bool> {
+        while self.open.as_ref().is_none_or(|open| open.next == open.rows) {
+            let Some(batch) = self.batches.next().transpose()? else { return Ok(false) };
+            let of = |column: &Column| {
+                Values::of(&batch, column).map_err(|reason| Error::input(self.path.display(), reason, "captions"))
             };
-            let captions = captions.read()?;
-            // Both columns have the rows of their group.
-            let clips = clips.as_mut().map(Texts::read).transpose()?.into_iter().flatten();
-            if captions.is_empty() {
-                self.open = None;
-                continue;
-            }
-            return Ok(captions.into_iter().zip(clips.chain(iter::repeat(None))).collect());
+            let captions = self.captions.iter().map(of).collect::<Result<_>>()?;
+            let clips = self.clips.as_ref().map(of).transpose()?;
+            self.open = Some(Open { captions, clips, next: 0, rows: batch.num_rows() });
+        }
+        if let Some(open) = &mut self.open {
+            self.line += 1;
+            open.items(self.line, &mut self.ready);
+            open.next += 1;
+        }
+        Ok(true)
+    }
+}
+
+impl Open {
+    /// What the row at `next` gives: an item for each text that is there, and a rejection where there is none.
+    fn items(&self, line: u64, items: &mut VecDeque<Item>) {
+        let clip = self.clips.as_ref().and_then(|clips| clips.text(self.next));
+        let too_long = || Rejected { line, reason: format!("longer than {TEXT_BYTES} bytes") };
+        if clip.as_ref().is_some_and(|clip| clip.len() > TEXT_BYTES) {
+            return items.push_back(Err(too_long()));
+        }
+        let clip = clip.as_ref().and_then(|clip| std::str::from_utf8(clip).ok());
+        let item = |text: &[u8]| match text.len() > TEXT_BYTES {
+            true => Err(too_long()),
+            false => utf8(text, line).and_then(|text| row(text, clip, line)),
+        };
+        for captions in &self.captions {
+            captions.texts(self.next, |text| {
+                // Of several captions of a row some may be left empty.
+                if !text.trim_ascii().is_empty() {
+                    items.push_back(item(text));
+                }
+            });
+        }
+        if items.is_empty() {
+            items.push_back(item(b""));
         }
     }
 }
@@ -81,14 +163,16 @@ impl Iterator for Rows {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        while !self.failed {
-            if let Some((caption, clip)) = self.ready.next() {
-                self.line += 1;
-                return Some(item(caption.as_ref(), clip.as_ref(), self.line));
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
             }
-            match self.read() {
-                Ok(rows) if rows.is_empty() => return None,
-                Ok(rows) => self.ready = rows.into_iter(),
+            if self.failed {
+                return None;
+            }
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return None,
                 // How many rows the damage has taken is not known, and so not which embedding belongs to which row behind it.
                 Err(error) => {
                     self.failed = true;
@@ -97,15 +181,5 @@ impl Iterator for Rows {
                 }
             }
         }
-        None
     }
-}
-
-fn item(caption: Option<&Text>, clip: Option<&Text>, line: u64) -> Item {
-    let bytes = |text: Option<&'_ Text>| text.map_or(0, Text::len);
-    if bytes(caption).max(bytes(clip)) > TEXT_BYTES {
-        return Err(Rejected { line, reason: format!("longer than {TEXT_BYTES} bytes") });
-    }
-    let clip = clip.and_then(|bytes| std::str::from_utf8(bytes.data()).ok());
-    utf8(caption.map(Text::data).unwrap_or_default(), line).and_then(|text| row(text, clip, line))
 }

@@ -1,36 +1,31 @@
-//! Reading NumPy `.npy` files of embeddings, row by row, without loading them whole.
+//! Reading NumPy `.npy` files of embeddings, row by row, without loading them whole. [`super::embeddings`] reads other kinds, too.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::array::{ArrayRows, Number, Shape, Source};
 use super::npy_header::NpyHeader;
 use crate::embedding::EmbeddingRows;
 use crate::{Embeddings, Error, Result};
 
 /// What every `.npy` file begins with.
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The longest header that is read, which is also the longest that NumPy reads; that of an array of numbers takes about 100 bytes.
 const HEADER_BYTES: u64 = 10_000;
 
+const EXPECTED: &str = "a .npy file of shape [rows, dim] with numbers of type float16, float32 or float64";
+
 /// A `.npy` file of shape `[rows, dim]` (or `[dim]`: one row) being read from its beginning.
 ///
-/// Little- and big-endian `f4` and `f8` in C order are read; `f8` is rounded to `f32`.
-pub struct NpyRows {
-    path: PathBuf,
-    /// Behind the header.
-    file: BufReader<File>,
-    number: Number,
-    bytes: Vec<u8>,
-    rows: u64,
-    dim: usize,
-    read: u64,
-}
+/// Little- and big-endian `f2`, `f4` and `f8` are read, in C order and in Fortran order; `f8` is rounded to `f32`.
+pub struct NpyRows(ArrayRows);
 
 impl std::fmt::Debug for NpyRows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NpyRows").field("path", &self.path).field("rows", &self.rows).field("dim", &self.dim).finish()
+        let Self(ArrayRows { name, rows, dim, .. }) = self;
+        f.debug_struct("NpyRows").field("name", name).field("rows", rows).field("dim", dim).finish()
     }
 }
 
@@ -41,107 +36,36 @@ impl NpyRows {
     /// [`Error::Io`] when it cannot be read; [`Error::Input`] when it is no `.npy` of real numbers with one or two axes.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let expected = "a .npy file of shape [rows, dim], float32 or float64, in C order";
-        let bad = |found: String| Error::input(path.display(), found, expected);
         let mut file = File::open(path).map_err(Error::io("read", path))?;
         let length = file.metadata().map_err(Error::io("read", path))?.len();
-        let start = start(&mut file).map_err(Error::io("read", path))?;
-        // Asked first: what follows takes the bytes behind the magic for lengths and versions.
-        if !start.starts_with(MAGIC) {
-            let bad = bad(other_kind(&start));
-            let is_archive = start.starts_with(b"PK\x03\x04");
-            return Err(if is_archive {
-                bad.with_hint("of a .npz archive, save the one array with numpy.save")
-            } else {
-                bad
-            });
-        }
-        let (behind, length_of_header) = header_length(&start).ok_or_else(|| bad("no whole .npy header".into()))?;
-        if length_of_header > HEADER_BYTES {
-            return Err(bad(format!("a header of {length_of_header} bytes")));
-        }
-        let mut file = BufReader::with_capacity(1 << 18, file);
-        let mut text = vec![0; length_of_header as usize];
-        file.seek_relative(behind).and_then(|()| file.read_exact(&mut text)).map_err(|cause| match cause.kind() {
-            std::io::ErrorKind::UnexpectedEof => bad("no whole .npy header".into()),
-            _ => Error::io("read", path)(cause),
-        })?;
-        // Latin-1 in versions 1 and 2, UTF-8 in version 3; what is read here is ASCII in all of them.
-        let npy = NpyHeader::parse(&String::from_utf8_lossy(&text))
-            .map_err(|reason| bad(format!("no readable .npy header ({reason})")))?;
-        let (rows, dim) = match &npy.shape[..] {
-            [dim] => (1, *dim),
-            [rows, dim] => (*rows, *dim),
-            shape => return Err(bad(format!("an array of shape {shape:?}"))),
+        let name = path.display().to_string();
+        let array = described(&name, &mut file, Some(length))?;
+        let source = if array.shape.by_columns {
+            let start = file.stream_position().map_err(Error::io("read", path))?;
+            Source::Columns(file, start)
+        } else {
+            Source::Stream(Box::new(BufReader::new(file)))
         };
-        if dim == 0 {
-            return Err(bad(format!("{rows} rows without numbers")));
-        }
-        if npy.fortran_order && rows > 1 && dim > 1 {
-            return Err(bad("an array in Fortran order".into())
-                .with_hint("save it again with numpy.save(file, numpy.ascontiguousarray(array))"));
-        }
-        let number = match &npy.descr[..] {
-            "<f4" => {
-                Number { width: 4, decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))) }
-            }
-            ">f4" => {
-                Number { width: 4, decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f32::from_be_bytes(*b))) }
-            }
-            "<f8" => Number {
-                width: 8,
-                decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
-            },
-            ">f8" => Number {
-                width: 8,
-                decode: |b, row| row.extend(b.as_chunks().0.iter().map(|b| f64::from_be_bytes(*b) as f32)),
-            },
-            _ => return Err(bad(format!("an array of type {}", npy.descr))),
-        };
-        let needed = rows.checked_mul(dim).and_then(|n| n.checked_mul(number.width as u64)).unwrap_or(u64::MAX);
-        if needed > length {
-            return Err(bad(format!("a file of {length} bytes whose header promises {rows} x {dim} numbers")));
-        }
-        let bytes = Vec::new();
-        Ok(Self { path: path.to_path_buf(), file, number, bytes, rows, dim: dim as usize, read: 0 })
+        Ok(Self(ArrayRows::new(name, source, array.number, array.shape)))
     }
 
     /// Number of rows in the file.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.0.rows
     }
 
     /// Numbers in a row.
     pub fn dim(&self) -> usize {
-        self.dim
+        self.0.dim
     }
 
     /// Reads the next row into `row`; false behind the last one. Values are as in the file, not normalised.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file ends early or reading fails.
+    /// [`Error::Input`] when the file ends early or reading fails.
     pub fn next_into(&mut self, row: &mut Vec<f32>) -> Result<bool> {
         row.clear();
-        self.append_to(row)
-    }
-
-    /// [`NpyRows::next_into`] behind what `rows` holds.
-    fn append_to(&mut self, rows: &mut Vec<f32>) -> Result<bool> {
-        if self.read == self.rows {
-            return Ok(false);
-        }
-        self.bytes.resize(self.dim * self.number.width, 0);
-        match self.file.read_exact(&mut self.bytes) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                let found = format!("the end of the file in row {}", self.read + 1);
-                return Err(Error::input(self.path.display(), found, format!("{} rows of {}", self.rows, self.dim)));
-            }
-            Err(error) => return Err(Error::io("read", &self.path)(error)),
-        }
-        (self.number.decode)(&self.bytes, rows);
-        self.read += 1;
-        Ok(true)
+        self.0.append_to(row)
     }
 
     /// Reads the next rows, `count` or as many as are left.
@@ -149,15 +73,7 @@ impl NpyRows {
     /// # Errors
     /// As [`NpyRows::next_into`].
     pub fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
-        let left = usize::try_from(self.rows - self.read).unwrap_or(usize::MAX);
-        // The file was long enough for its rows when it was opened.
-        let mut rows = Embeddings::with_capacity(self.dim, count.min(left));
-        for _ in 0..count {
-            if !self.append_to(rows.data_mut())? {
-                break;
-            }
-        }
-        Ok(rows)
+        self.0.next_rows(count)
     }
 
     /// Reads all rows that are left.
@@ -169,20 +85,44 @@ impl NpyRows {
     }
 }
 
-/// How the numbers of a file are written.
-struct Number {
-    /// Bytes of each.
-    width: usize,
-    /// Appends the numbers that bytes hold.
-    decode: fn(&[u8], &mut Vec<f32>),
+/// What the header of an array says.
+pub(super) struct Described {
+    pub number: Number,
+    pub shape: Shape,
 }
 
-/// What stands before the header: the magic, the version and the length of the header, 12 bytes at most.
-fn start(file: &mut File) -> std::io::Result<Vec<u8>> {
+/// Reads what stands before the numbers, and compares it with the `length` of all where that is known.
+pub(super) fn described(name: &str, file: &mut impl Read, length: Option<u64>) -> Result<Described> {
+    let bad = |found: String| Error::input(name, found, EXPECTED);
+    let failed = |cause: std::io::Error| bad(cause.to_string());
     let mut start = Vec::new();
-    file.by_ref().take(12).read_to_end(&mut start)?;
-    file.rewind()?;
-    Ok(start)
+    file.by_ref().take(10).read_to_end(&mut start).map_err(failed)?;
+    // Asked first: what follows takes the bytes behind the magic for lengths and versions.
+    if !start.starts_with(MAGIC) {
+        return Err(bad(other_kind(&start)));
+    }
+    if start.get(6).is_some_and(|version| *version > 1) {
+        file.by_ref().take(2).read_to_end(&mut start).map_err(failed)?;
+    }
+    let header = header_length(&start).ok_or_else(|| bad("no whole .npy header".into()))?;
+    if header > HEADER_BYTES {
+        return Err(bad(format!("a header of {header} bytes")));
+    }
+    let mut text = Vec::new();
+    file.by_ref().take(header).read_to_end(&mut text).map_err(failed)?;
+    if (text.len() as u64) < header {
+        return Err(bad("no whole .npy header".into()));
+    }
+    // Latin-1 in versions 1 and 2, UTF-8 in version 3; what is read here is ASCII in all of them.
+    let npy = NpyHeader::parse(&String::from_utf8_lossy(&text))
+        .map_err(|reason| bad(format!("no readable .npy header ({reason})")))?;
+    let shape = Shape::of(&npy.shape, npy.fortran_order).map_err(bad)?;
+    let number = Number::named(&npy.descr).ok_or_else(|| bad(format!("an array of type {}", npy.descr)))?;
+    if let Some(length) = length.filter(|length| shape.bytes(number) > *length) {
+        let Shape { rows, dim, .. } = shape;
+        return Err(bad(format!("a file of {length} bytes whose header promises {rows} x {dim} numbers")));
+    }
+    Ok(Described { number, shape })
 }
 
 /// Says of a file without the magic what it begins with.
@@ -193,11 +133,11 @@ fn other_kind(start: &[u8]) -> String {
     }
 }
 
-/// Where the header begins, and its length, as the file states it.
-fn header_length(start: &[u8]) -> Option<(i64, u64)> {
+/// The length of the header, as the file states it.
+fn header_length(start: &[u8]) -> Option<u64> {
     match start[..] {
-        [_, _, _, _, _, _, 1, _, a, b, ..] => Some((10, u16::from_le_bytes([a, b]).into())),
-        [_, _, _, _, _, _, _, _, a, b, c, d] => Some((12, u32::from_le_bytes([a, b, c, d]).into())),
+        [_, _, _, _, _, _, 0 | 1, _, a, b] => Some(u16::from_le_bytes([a, b]).into()),
+        [_, _, _, _, _, _, _, _, a, b, c, d] => Some(u32::from_le_bytes([a, b, c, d]).into()),
         _ => None,
     }
 }
@@ -213,6 +153,10 @@ impl EmbeddingRows for NpyRows {
 
     fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
         Self::next_rows(self, count)
+    }
+
+    fn name(&self) -> String {
+        self.0.name.clone()
     }
 }
 
@@ -269,10 +213,10 @@ mod tests {
     #[test]
     fn a_file_of_another_kind_is_told_by_its_beginning() {
         for (content, found) in [
-            (&b"Rain falls on a tin roof.\n"[..], "no .npy file: it begins with \"Rain falls o\""),
+            (&b"Rain falls on a tin roof.\n"[..], "no .npy file: it begins with \"Rain falls\""),
             (b"hello", "no .npy file: it begins with \"hello\""),
             (b"\x93NUMP", "no .npy file: it begins with \"\\x93NUMP\""),
-            (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no .npy file: it begins with \"RIFF$\\x00\\x00\\x00WAVE\""),
+            (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no .npy file: it begins with \"RIFF$\\x00\\x00\\x00WA\""),
             (b"", "an empty file"),
             (b"\x93NUMPY", "header"),
         ] {
@@ -281,8 +225,5 @@ mod tests {
             let message = NpyRows::open(file.path()).unwrap_err().to_string();
             assert!(message.contains(found), "{message}");
         }
-        let archive = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(archive.path(), b"PK\x03\x04\x14\x00\x00\x00\x08\x00....").unwrap();
-        assert!(NpyRows::open(archive.path()).unwrap_err().hint().unwrap().to_string().contains("numpy.save"));
     }
 }

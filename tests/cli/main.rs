@@ -17,4 +17,5 @@ mod keeping;
 mod models_local;
 mod one_folder;
 mod real_corpora;
+mod tables;
 mod unwilling_stores;

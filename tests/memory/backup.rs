@@ -7,7 +7,7 @@ use echoic::corpus::{self, Options};
 use echoic::error::Missing;
 use echoic::export::{Export, Exported, Format};
 use echoic::formats::npy::NpyRows;
-use echoic::formats::parquet::ParquetRows;
+use echoic::formats::tables::TableRows;
 use echoic::ingest::{Ingest, Source};
 use echoic::internals::index_above;
 use echoic::memory::{BackupMode, Caption, DomainStats, Scope};
@@ -176,14 +176,14 @@ fn a_parquet_file_carries_all_of_it() {
         let path = guard.path().join(format!("{domain}.parquet"));
         let (exported, stats) = exported(&memory, domain, Format::Parquet, &path);
         assert_eq!(exported.files, std::slice::from_ref(&path));
-        let rows = ParquetRows::open(&path).unwrap().expect("embeddings");
+        let rows = TableRows::carried(&path).unwrap().expect("embeddings");
         assert_eq!((rows.rows(), rows.dim(), rows.space().as_ref()), (stats.occurrences, DIM, Some(memory.space())));
         let corpus = corpus::open(&path, &Options::default()).unwrap();
         assert_eq!(corpus.format(), corpus::Format::Parquet);
         let report = Ingest::new(&mut writer, domain).index(false).run(corpus, Source::rows(rows)).unwrap();
         assert_eq!((report.new, report.rejected, report.duplicate), (stats.captions, 0, 0));
         assert_eq!(without_ids(&other, domain), without_ids(&dir, domain));
-        let mut embeddings = ParquetRows::open(&path).unwrap().unwrap();
+        let mut embeddings = TableRows::carried(&path).unwrap().unwrap();
         let all = embeddings.next_rows(1_000_000).unwrap();
         assert_eq!(all.len() as u64, stats.occurrences);
     }
@@ -203,7 +203,7 @@ fn a_damaged_parquet_file_is_refused_or_read() {
         std::fs::write(&bad, bytes).unwrap();
         let rows = corpus::open(&bad, &Options::default()).map(|corpus| corpus.collect::<Vec<_>>());
         let numbers =
-            ParquetRows::open(&bad).and_then(|rows| rows.map_or(Ok(0), |mut rows| Ok(rows.next_rows(1000)?.len())));
+            TableRows::carried(&bad).and_then(|rows| rows.map_or(Ok(0), |mut rows| Ok(rows.next_rows(1000)?.len())));
         for error in [rows.as_ref().err(), numbers.as_ref().err()].into_iter().flatten() {
             assert!(error.to_string().contains("bad.parquet"), "{error}");
         }

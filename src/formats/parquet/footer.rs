@@ -2,13 +2,11 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::sync::Arc;
+
+use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::thrift::{Kind, Thrift};
 
-/// The numbers under which the format knows the types of columns that are read.
-pub(super) const FLOAT: i64 = 4;
-pub(super) const BYTE_ARRAY: i64 = 6;
 /// Groups of columns inside each other, at most.
 const DEPTH: usize = 32;
 
@@ -19,17 +17,11 @@ pub(super) struct Footer {
     /// In the order of their chunks in a group.
     pub columns: Vec<Column>,
     pub groups: Vec<Group>,
-    /// Keys and values that say anything about the file.
-    pub metadata: Vec<(String, String)>,
 }
 
 /// A column that holds values.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
-    /// The name of the field that it is, or is a part of.
-    pub name: Arc<str>,
-    /// The type of its values; −1 where none is told.
-    pub kind: i64,
     /// The level of a value that is there, and that of one that continues the lists which it is in.
     pub defined: i16,
     pub repeated: i16,
@@ -51,8 +43,8 @@ pub(super) struct Chunk {
 }
 
 impl Footer {
-    /// Reads the end of a file.
-    pub(super) fn read(file: &mut File) -> Result<Self, String> {
+    /// Reads the end of a file: what of it is checked here, and what the parquet crate makes of it then.
+    pub(super) fn read(file: &mut File) -> Result<(Self, ParquetMetaData), String> {
         let length = file.seek(SeekFrom::End(0)).map_err(|error| error.to_string())?;
         let mut tail = [0; 8];
         let start = length.checked_sub(12).ok_or_else(|| format!("a file of {length} bytes"))?;
@@ -75,8 +67,17 @@ impl Footer {
         let ends = footer.groups.iter().flat_map(|group| &group.chunks);
         let mut ends = ends.map(|chunk| chunk.start.checked_add(chunk.length));
         match ends.all(|end| end.is_some_and(|end| end <= length)) {
-            true => Ok(footer),
-            false => Err("a column that lies behind the end of the file".into()),
+            true => {}
+            false => return Err("a column that lies behind the end of the file".into()),
+        }
+        // Every list in it was found to be no longer than its bytes, so that no room is made for what is not there.
+        let metadata = ParquetMetaDataReader::decode_metadata(&bytes).map_err(|error| error.to_string())?;
+        let columns = metadata.file_metadata().schema_descr().columns();
+        let levels = |column: &Column| (column.defined, column.repeated);
+        let agree = columns.iter().map(|column| (column.max_def_level(), column.max_rep_level()));
+        match agree.eq(footer.columns.iter().map(levels)) && metadata.num_row_groups() == footer.groups.len() {
+            true => Ok((footer, metadata)),
+            false => Err("a description of columns that can be read in two ways".into()),
         }
     }
 
@@ -87,7 +88,6 @@ impl Footer {
             2 => thrift.list(kind, Kind::STRUCT, |thrift| schema.element(thrift)),
             3 => thrift.integer(kind).and_then(count).map(|rows| footer.rows = rows),
             4 => thrift.list(kind, Kind::STRUCT, |thrift| group(thrift).map(|group| footer.groups.push(group))),
-            5 => thrift.list(kind, Kind::STRUCT, |thrift| entry(thrift).map(|entry| footer.metadata.push(entry))),
             _ => thrift.skip(kind),
         })?;
         footer.columns = schema.finish()?;
@@ -108,8 +108,6 @@ impl Footer {
 struct Schema {
     /// The groups that have children to come, the innermost last; the first is the file itself.
     open: Vec<Node>,
-    /// The field that is being read.
-    name: Arc<str>,
     columns: Vec<Column>,
     begun: bool,
 }
@@ -122,11 +120,10 @@ struct Node {
 
 impl Schema {
     fn element(&mut self, thrift: &mut Thrift<'_>) -> Result<(), String> {
-        let (mut kind, mut repetition, mut children, mut name) = (-1, 0, 0, &b""[..]);
+        let (mut kind, mut repetition, mut children) = (-1, 0, 0);
         thrift.fields(|thrift, id, found| match id {
             1 => thrift.integer(found).map(|value| kind = value),
             3 => thrift.integer(found).map(|value| repetition = value),
-            4 => thrift.binary(found).map(|value| name = value),
             5 => thrift.integer(found).and_then(count).map(|value| children = value),
             _ => thrift.skip(found),
         })?;
@@ -138,7 +135,6 @@ impl Schema {
         while self.open.last().is_some_and(|node| node.children == 0) {
             self.open.pop();
         }
-        let is_field = self.open.len() == 1;
         let parent = self.open.last_mut().ok_or("columns that belong to no group")?;
         parent.children -= 1;
         // Levels are no deeper than the tree, so that they do not overflow.
@@ -148,16 +144,13 @@ impl Schema {
             2 => (parent.defined + 1, parent.repeated + 1),
             other => return Err(format!("a column of the unknown repetition {other}")),
         };
-        if is_field {
-            self.name = String::from_utf8_lossy(name).into();
-        }
         if children > 0 {
             if self.open.len() == DEPTH {
                 return Err(format!("more than {DEPTH} groups of columns inside each other"));
             }
             self.open.push(Node { children, defined, repeated });
         } else if kind >= 0 {
-            self.columns.push(Column { name: self.name.clone(), kind, defined, repeated });
+            self.columns.push(Column { defined, repeated });
         }
         Ok(())
     }
@@ -184,6 +177,7 @@ fn chunk(thrift: &mut Thrift<'_>) -> Result<Chunk, String> {
     let (mut chunk, mut dictionary) = (Chunk::default(), 0);
     thrift.fields(|thrift, id, kind| match (id, kind) {
         (1, _) => Err("a column that lies in another file".into()),
+        (8 | 9, _) => Err("an encrypted column".into()),
         (3, Kind::STRUCT) => thrift.fields(|thrift, id, kind| match id {
             4 => thrift.integer(kind).map(|codec| chunk.codec = codec),
             7 => thrift.integer(kind).and_then(count).map(|length| chunk.length = length),
@@ -198,17 +192,6 @@ fn chunk(thrift: &mut Thrift<'_>) -> Result<Chunk, String> {
         chunk.start = dictionary;
     }
     Ok(chunk)
-}
-
-fn entry(thrift: &mut Thrift<'_>) -> Result<(String, String), String> {
-    let mut entry = <(String, String)>::default();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    thrift.fields(|thrift, id, kind| match id {
-        1 => thrift.binary(kind).map(|key| entry.0 = text(key)),
-        2 => thrift.binary(kind).map(|value| entry.1 = text(value)),
-        _ => thrift.skip(kind),
-    })?;
-    Ok(entry)
 }
 
 /// A number that counts something.

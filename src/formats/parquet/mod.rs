@@ -9,8 +9,10 @@
 //! | `clip` | UTF8, optional | |
 //! | `embedding` | LIST of FLOAT | as many numbers in each row |
 //!
-//! The metadata `echoic.space` names the embedding space as JSON. Of other files the columns are found by name, as in CSV.
+//! The metadata `echoic.space` names the embedding space as JSON. Files of others are read as [`super::tables`] are.
 
+mod codecs;
+mod delta;
 mod footer;
 mod pages;
 mod read;
@@ -19,13 +21,12 @@ mod tests;
 mod thrift;
 mod write;
 
-pub use super::parquet::read::ParquetRows;
-pub(crate) use super::parquet::read::{Table, Text, Texts};
+pub(crate) use super::parquet::read::ParquetFile;
 pub(crate) use super::parquet::write::{Row, Writer};
 
 /// The key of the metadata that names the embedding space.
 const SPACE: &str = "echoic.space";
 /// What every Parquet file begins and ends with.
 pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
-/// Rows of a group that is written, and rows that are read at once, whatever a file says that it has.
-pub(crate) const GROUP_ROWS: usize = 8192;
+/// Rows of a group that is written.
+const GROUP_ROWS: usize = 8192;

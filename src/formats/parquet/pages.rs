@@ -1,7 +1,8 @@
 //! The pages of a column, read and checked before the parquet crate decodes them.
 //!
 //! The crate has a reader of pages too. That one makes room for what a page announces, which in a damaged file may be any number; here a page takes
-//! no more than its bytes can stand for, and the decoders get what they allocate by only when it agrees with them.
+//! no more than its bytes can stand for, and the decoders get what they allocate by only when it agrees with them. Of values, levels, lists and
+//! structs nothing is known here.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,23 +11,53 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::parquet::basic::Encoding;
 use ::parquet::column::page::{Page, PageMetadata, PageReader};
-use ::parquet::errors::{ParquetError, Result};
+use ::parquet::errors::Result;
 
+use super::codecs::{PLAIN, unpack, wrong};
+use super::delta;
 use super::footer::{Chunk, Column};
 use super::thrift::{CUT, Kind, Thrift};
 
 /// Bytes in which the header of a page is looked for first, and at most.
 const HEADER_BYTES: u64 = 1 << 10;
 const LONGEST_HEADER: u64 = 16 << 20;
-/// Every value that is read takes so many bytes where it stands for itself: those of a number, or of the length of a text.
-const VALUE_BYTES: usize = 4;
-/// A page compressed with Snappy is no more than so many times as long as its bytes: three of them copy 64.
-const SNAPPY_RATIO: usize = 22;
-/// Values of the pages that one call may read, those of the last page counted whole. One row of a list could else be endless.
-const VALUES_AT_ONCE: u64 = 1 << 25;
+/// A value of a dictionary takes so many bytes at least: those of a number of 16 bits.
+const VALUE_BYTES: usize = 2;
 
-fn wrong(reason: impl Into<String>) -> ParquetError {
-    ParquetError::General(reason.into())
+/// Values and bytes of the pages that one call may read, those of the last page counted whole. One row of a list could else be endless, and a
+/// page of some kilobytes be gigabytes.
+const VALUES_AT_ONCE: u64 = 1 << 25;
+const BYTES_AT_ONCE: u64 = 1 << 29;
+
+/// What the pages that one call read have taken.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    values: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Taken {
+    /// Begins a call.
+    pub(super) fn reset(&self) {
+        self.values.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    fn take_bytes(&self, bytes: u64) -> Result<()> {
+        let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        match taken > BYTES_AT_ONCE {
+            true => Err(wrong(format!("pages that take more than {} MiB at once", BYTES_AT_ONCE >> 20))),
+            false => Ok(()),
+        }
+    }
+
+    fn take_values(&self, values: u32) -> Result<()> {
+        let taken = self.values.fetch_add(values.into(), Ordering::Relaxed) + u64::from(values);
+        match taken > VALUES_AT_ONCE {
+            true => Err(wrong(format!("lists of more than {VALUES_AT_ONCE} values in a page or a row"))),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The pages of a column in one group of rows.
@@ -34,11 +65,11 @@ pub(super) struct Pages {
     file: Arc<Mutex<File>>,
     /// What is not read yet.
     rest: Chunk,
-    /// Whether its values are lists.
-    lists: bool,
+    /// The levels of its values.
+    column: Column,
     /// A header that was read ahead.
     next: Option<Header>,
-    taken: Arc<AtomicU64>,
+    taken: Arc<Taken>,
 }
 
 /// What comes before a page.
@@ -64,8 +95,8 @@ const DATA_V2: i64 = 3;
 
 impl Pages {
     /// The pages of `column` at `chunk`. The caller resets `taken`, which counts the values of the pages that were read.
-    pub(super) fn new(file: Arc<Mutex<File>>, chunk: Chunk, column: &Column, taken: Arc<AtomicU64>) -> Self {
-        Self { file, rest: chunk, lists: column.repeated > 0, next: None, taken }
+    pub(super) fn new(file: Arc<Mutex<File>>, chunk: Chunk, column: Column, taken: Arc<Taken>) -> Self {
+        Self { file, rest: chunk, column, next: None, taken }
     }
 
     fn read(&mut self, length: u64) -> Result<Vec<u8>> {
@@ -118,47 +149,54 @@ impl Pages {
 
     /// The page behind its header.
     fn page(&mut self, header: &Header) -> Result<Page> {
+        let packed = self.rest.codec != PLAIN && !header.is_plain;
+        self.taken.take_bytes(if packed { header.unpacked as u64 } else { 0 } + header.packed as u64)?;
+        if header.kind != DICTIONARY && (self.column.repeated > 0 || is_delta(header.encoding)) {
+            self.taken.take_values(header.values)?;
+        }
         let bytes = self.read(header.packed as u64)?;
         self.advance(header.packed as u64);
-        if header.kind != DICTIONARY {
-            let taken = self.taken.fetch_add(header.values.into(), Ordering::Relaxed) + u64::from(header.values);
-            if self.lists && taken > VALUES_AT_ONCE {
-                return Err(wrong(format!("lists of more than {VALUES_AT_ONCE} values in a page or a row")));
-            }
-        }
         // The levels of the second version stand before the rest, and are not compressed.
         let levels = match header.kind {
             DATA_V2 => header.definition_bytes as usize + header.repetition_bytes as usize,
             _ => 0,
         };
         let (levels, values) = bytes.split_at_checked(levels).ok_or_else(|| wrong("a page shorter than its levels"))?;
-        let packed = self.rest.codec != PLAIN && !header.is_plain;
         let content = match packed && !values.is_empty() {
-            true => [levels, &self.unpack(values, header.unpacked.saturating_sub(levels.len()))?].concat(),
+            true => [levels, &unpack(self.rest.codec, values, header.unpacked.saturating_sub(levels.len()))?].concat(),
             false => bytes,
         };
+        self.check_delta(header, &content)?;
         header.page(content)
     }
 
-    fn unpack(&self, bytes: &[u8], length: usize) -> Result<Vec<u8>> {
-        if self.rest.codec != SNAPPY {
-            return Err(wrong(format!("compression other than Snappy (codec {})", self.rest.codec)));
+    /// Compares what texts in a delta encoding announce with what is there, before room is made for them.
+    fn check_delta(&self, header: &Header, content: &[u8]) -> Result<()> {
+        if header.kind == DICTIONARY || !is_delta(header.encoding) {
+            return Ok(());
         }
-        if length > bytes.len().saturating_mul(SNAPPY_RATIO) {
-            return Err(wrong(format!("a page of {} bytes that cannot become {length}", bytes.len())));
-        }
-        let mut unpacked = vec![0; length];
-        match snap::raw::Decoder::new().decompress(bytes, &mut unpacked) {
-            Ok(found) if found == length => Ok(unpacked),
-            Ok(found) => Err(wrong(format!("a page of {found} bytes where {length} belong"))),
-            Err(error) => Err(wrong(error.to_string())),
+        let values = match header.kind {
+            DATA_V2 => content.get(header.definition_bytes as usize + header.repetition_bytes as usize..),
+            _ => header.behind_levels(content, &self.column),
+        };
+        let values = values.ok_or_else(|| wrong("a page shorter than its levels"))?;
+        match header.encoding {
+            _ if values.is_empty() => Ok(()),
+            DELTA_LENGTH => delta::lengths(values, header.values).map(drop).map_err(wrong),
+            DELTA_TEXT => {
+                delta::repeated(values, header.values).map_err(wrong).and_then(|bytes| self.taken.take_bytes(bytes))
+            }
+            _ => Ok(()),
         }
     }
 }
 
-/// The codecs that are read, as the format numbers them.
-const PLAIN: i64 = 0;
-const SNAPPY: i64 = 1;
+const DELTA_LENGTH: i64 = 6;
+const DELTA_TEXT: i64 = 7;
+
+fn is_delta(encoding: i64) -> bool {
+    matches!(encoding, DELTA_LENGTH | DELTA_TEXT)
+}
 
 impl Header {
     fn parse(thrift: &mut Thrift<'_>) -> std::result::Result<Self, String> {
@@ -182,6 +220,19 @@ impl Header {
             _ => thrift.skip(kind),
         })?;
         Ok(header)
+    }
+
+    /// The values of a page of the first version, where the levels stand before them.
+    fn behind_levels<'a>(&self, content: &'a [u8], column: &Column) -> Option<&'a [u8]> {
+        let levels = [(column.repeated, self.repetition_encoding), (column.defined, self.definition_encoding)];
+        levels.into_iter().filter(|(level, _)| *level > 0).try_fold(content, |rest, (level, encoding)| {
+            if encoding == RLE {
+                let (length, rest) = rest.split_first_chunk()?;
+                return rest.get(u32::from_le_bytes(*length) as usize..);
+            }
+            let bits = u64::from(u16::BITS - level.unsigned_abs().leading_zeros());
+            rest.get((u64::from(self.values) * bits).div_ceil(8) as usize..)
+        })
     }
 
     fn page(&self, content: Vec<u8>) -> Result<Page> {
@@ -220,23 +271,28 @@ fn number<T: TryFrom<i64>>(number: i64) -> std::result::Result<T, String> {
     T::try_from(number).map_err(|_| format!("a count of {number}"))
 }
 
-/// How values are written. The others, which hardly any writer uses, can make much of few bytes in ways that only their decoders know.
+/// How values are written.
 fn encoding(number: i64) -> Result<Encoding> {
     match number {
         0 => Ok(Encoding::PLAIN),
         2 => Ok(Encoding::PLAIN_DICTIONARY),
+        5 => Ok(Encoding::DELTA_BINARY_PACKED),
+        DELTA_LENGTH => Ok(Encoding::DELTA_LENGTH_BYTE_ARRAY),
+        DELTA_TEXT => Ok(Encoding::DELTA_BYTE_ARRAY),
         8 => Ok(Encoding::RLE_DICTIONARY),
         9 => Ok(Encoding::BYTE_STREAM_SPLIT),
         other => Err(wrong(format!("values in the encoding {other}, which is not read"))),
     }
 }
 
+const RLE: i64 = 3;
+
 /// How levels are written; of a column without levels it says nothing.
 fn levels(number: i64) -> Result<Encoding> {
     match number {
         #[allow(deprecated)] // but written once
         4 => Ok(Encoding::BIT_PACKED),
-        3 => Ok(Encoding::RLE),
+        RLE => Ok(Encoding::RLE),
         other => Err(wrong(format!("levels in the encoding {other}"))),
     }
 }

@@ -1,259 +1,213 @@
-//! Reading Parquet files, some thousand rows at a time.
+//! Reading Parquet files: pages that were checked, which the parquet crate makes arrays of.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::{iter, vec};
 
-use ::parquet::basic::{Repetition, Type as Physical};
-use ::parquet::column::reader::ColumnReaderImpl;
-use ::parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType};
-use ::parquet::errors::ParquetError;
-use ::parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
+use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups};
+use ::parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema};
+use ::parquet::column::page::{PageIterator, PageReader};
+use ::parquet::errors::{ParquetError, Result as Outcome};
+use ::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema};
 
-use super::footer::{BYTE_ARRAY, FLOAT, Footer};
-use super::pages::Pages;
-use super::{GROUP_ROWS, SPACE};
-use crate::embedding::EmbeddingRows;
+use super::SPACE;
+use super::codecs::wrong;
+use super::footer::Footer;
+use super::pages::{Pages, Taken};
 use crate::quiet::quietly;
-use crate::{EmbeddingSpace, Embeddings, Error, Result};
-
-/// The names under which embeddings are found.
-const EMBEDDING_NAMES: [&str; 3] = ["embedding", "vector", "embeddings"];
-/// The most numbers of an embedding, as of a store's.
-const LONGEST: usize = 8192;
-/// Numbers of embeddings that are read at once.
-const NUMBERS_AT_ONCE: usize = 1 << 22;
+use crate::{EmbeddingSpace, Error, Result};
 
 fn unreadable(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::input(path.display(), reason, "a Parquet file with a column of captions")
-}
-
-/// A file that is open for reading.
-pub(crate) struct Table {
-    path: PathBuf,
-    file: Arc<Mutex<File>>,
-    footer: Footer,
-}
-
-/// A text of a column, which many rows may share.
-pub(crate) type Text = ByteArray;
-
-impl Table {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::io("read", path))?;
-        let footer = Footer::read(&mut file).map_err(|reason| unreadable(path, reason))?;
-        Ok(Self { path: path.to_path_buf(), file: Arc::new(Mutex::new(file)), footer })
-    }
-
-    /// The names of the columns, and of each, whether it holds a text a row.
-    pub(crate) fn columns(&self) -> Vec<(&str, bool)> {
-        let columns = self.footer.columns.iter();
-        columns.map(|column| (&*column.name, column.kind == BYTE_ARRAY && column.repeated == 0)).collect()
-    }
-
-    pub(crate) fn groups(&self) -> usize {
-        self.footer.groups.len()
-    }
-
-    /// A column of texts in one group, both of which are there.
-    pub(crate) fn texts(&self, group: usize, column: usize) -> Result<Texts> {
-        caught(&self.path, || self.column(group, column)).map(|column| Texts { path: self.path.clone(), column })
-    }
-
-    /// A column in one group, both of which are there. Its values are of the type that `T` reads.
-    fn column<T: DataType>(&self, group: usize, column: usize) -> Result<Column<T>, ParquetError> {
-        let (rows, chunk) = (self.footer.groups[group].rows, self.footer.groups[group].chunks[column]);
-        let column = &self.footer.columns[column];
-        let physical = if column.kind == FLOAT { Physical::FLOAT } else { Physical::BYTE_ARRAY };
-        let described = Type::primitive_type_builder(&column.name, physical).with_repetition(Repetition::OPTIONAL);
-        let path = ColumnPath::from(&*column.name);
-        let described = ColumnDescriptor::new(Arc::new(described.build()?), column.defined, column.repeated, path);
-        let taken = Arc::new(AtomicU64::new(0));
-        let pages = Pages::new(self.file.clone(), chunk, column, taken.clone());
-        let reader = ColumnReaderImpl::new(Arc::new(described), Box::new(pages));
-        Ok(Column { reader, defined: column.defined, left: rows, taken })
-    }
-}
-
-/// A column of one group of rows, read from its beginning.
-struct Column<T: DataType> {
-    reader: ColumnReaderImpl<T>,
-    /// The level of a value that is there.
-    defined: i16,
-    /// Rows that are not read yet.
-    left: u64,
-    /// Values of the pages that one call reads.
-    taken: Arc<AtomicU64>,
-}
-
-/// What tells which values are there, and which continue the list before them.
-#[derive(Default)]
-struct Levels {
-    defined: Vec<i16>,
-    repeated: Vec<i16>,
-}
-
-impl<T: DataType> Column<T> {
-    /// Reads up to `count` rows; returns how many, 0 behind the last. A column must have as many as its group: else rows of different columns
-    /// would come together.
-    fn read(&mut self, count: usize, values: &mut Vec<T::T>) -> Result<(usize, Levels), ParquetError> {
-        let mut levels = Levels::default();
-        let count = usize::try_from(self.left).map_or(count, |left| left.min(count));
-        self.taken.store(0, Ordering::Relaxed);
-        // Behind the last row, too: there must be none.
-        let (defined, repeated) = (Some(&mut levels.defined), Some(&mut levels.repeated));
-        let (rows, ..) = self.reader.read_records(count.max(1), defined, repeated, values)?;
-        if rows != count {
-            return Err(ParquetError::General("a column with another number of rows than its group".into()));
-        }
-        self.left -= rows as u64;
-        Ok((rows, levels))
-    }
+    Error::input(path.display(), reason, "a Parquet file")
 }
 
 /// Runs what reads a file of others: errors and panics of the reader become an [`Error::Input`].
-fn caught<T>(path: &Path, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+fn caught<T>(path: &Path, read: impl FnOnce() -> Outcome<T>) -> Result<T> {
     match quietly(read) {
-        Ok(outcome) => outcome.map_err(|error| unreadable(path, error)),
+        Ok(outcome) => outcome.map_err(|error| unreadable(path, plain(&error))),
         Err(panic) => Err(unreadable(path, panic)),
     }
 }
 
-/// A column of texts in one group of rows.
-pub(crate) struct Texts {
+/// An error of the crates without the kinds that each of them puts before.
+fn plain(error: &ParquetError) -> String {
+    let words = error.to_string();
+    let mut rest = &words[..];
+    while let Some(inner) = KINDS.iter().find_map(|kind| rest.strip_prefix(kind)) {
+        rest = inner;
+    }
+    rest.to_owned()
+}
+
+const KINDS: [&str; 4] = ["External: ", "Parquet argument error: ", "Parquet error: ", "Arrow: "];
+
+/// A file that is open for reading.
+pub(crate) struct ParquetFile {
     path: PathBuf,
-    column: Column<ByteArrayType>,
+    file: Arc<Mutex<File>>,
+    footer: Arc<Footer>,
+    metadata: Arc<ParquetMetaData>,
+    schema: Schema,
 }
 
-impl Texts {
-    /// The next texts, up to [`GROUP_ROWS`], `None` in rows without one; nothing behind the last row.
-    pub(crate) fn read(&mut self) -> Result<Vec<Option<Text>>> {
-        caught(&self.path, || {
-            let mut texts = Vec::new();
-            let (_, levels) = self.column.read(GROUP_ROWS, &mut texts)?;
-            // A text that the decoder left out panics when it is asked for: here, where that becomes an error.
-            texts.iter().for_each(|text: &Text| _ = text.data());
-            if self.column.defined == 0 {
-                return Ok(texts.into_iter().map(Some).collect());
-            }
-            let mut texts = texts.into_iter();
-            let is_there = |level: &i16| *level == self.column.defined;
-            Ok(levels.defined.iter().map(|level| if is_there(level) { texts.next() } else { None }).collect())
-        })
-    }
-}
-
-/// The embeddings of a Parquet file, read from its beginning.
-pub struct ParquetRows {
-    table: Table,
-    column: usize,
-    dim: usize,
-    /// The group that is opened next.
-    group: usize,
-    open: Option<Column<FloatType>>,
-}
-
-impl std::fmt::Debug for ParquetRows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ParquetRows").field("path", &self.table.path).field("dim", &self.dim).finish_non_exhaustive()
-    }
-}
-
-impl ParquetRows {
-    /// Opens the embeddings of a file; `None` where it has no column `embedding`, `vector` or `embeddings` of lists of 32-bit numbers.
-    ///
-    /// # Errors
-    /// [`Error::Io`] and [`Error::Input`] when it cannot be read, or the first list is empty or of more than 8,192 numbers.
-    pub fn open(path: impl AsRef<Path>) -> Result<Option<Self>> {
-        let path = path.as_ref();
-        let table = Table::open(path)?;
-        let found = table.footer.columns.iter().position(|column| {
-            EMBEDDING_NAMES.contains(&&*column.name) && column.kind == FLOAT && column.repeated == 1
-        });
-        let Some(column) = found else { return Ok(None) };
-        let mut rows = Self { table, column, dim: 0, group: 0, open: None };
-        let mut first = Vec::new();
-        if rows.read(1, &mut first)? > 0 && !(1..=LONGEST).contains(&first.len()) {
-            return Err(unreadable(path, format!("a row whose embedding has {} numbers", first.len())));
-        }
-        Ok(Some(Self { dim: first.len(), group: 0, open: None, ..rows }))
+impl ParquetFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
+        let (footer, metadata) =
+            quietly(|| Footer::read(&mut file)).unwrap_or_else(Err).map_err(|reason| unreadable(path, reason))?;
+        // The description that Arrow adds for itself is left aside: what it would bring is other ways to hold the same values.
+        let schema = caught(path, || parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None))?;
+        let (footer, metadata) = (Arc::new(footer), Arc::new(metadata));
+        Ok(Self { path: path.to_path_buf(), file: Arc::new(Mutex::new(file)), footer, metadata, schema })
     }
 
-    /// Numbers in a row; 0 when there is no row.
-    pub fn dim(&self) -> usize {
-        self.dim
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.schema.fields
     }
 
-    /// Number of rows.
-    pub fn rows(&self) -> u64 {
-        self.table.footer.rows
+    pub(crate) fn rows(&self) -> u64 {
+        self.footer.rows
     }
 
     /// The space that the file says its embeddings are of; `None` where it says nothing.
-    pub fn space(&self) -> Option<EmbeddingSpace> {
-        let (_, space) = self.table.footer.metadata.iter().find(|(key, _)| key == SPACE)?;
+    pub(crate) fn space(&self) -> Option<EmbeddingSpace> {
+        let entries = self.metadata.file_metadata().key_value_metadata()?;
+        let space = entries.iter().find(|entry| entry.key == SPACE)?.value.as_ref()?;
         serde_json::from_str(space).ok()
     }
 
-    /// Reads the next rows, `count` or as many as are left.
-    ///
-    /// # Errors
-    /// [`Error::Input`] when the file is damaged, or a row has another number of numbers, or none.
-    pub fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
-        let mut numbers = Vec::new();
-        let mut left = count;
-        while left > 0 {
-            match self.read(left, &mut numbers)? {
-                0 => break,
-                read => left -= read,
-            }
-        }
-        Embeddings::from_vec(self.dim.max(1), numbers)
+    /// Reads some of the columns that hold values, by their places among them, up to `count` rows at once. The bytes of others are not touched.
+    pub(crate) fn read(&self, leaves: &[usize], count: usize) -> Result<Batches> {
+        let schema = self.metadata.file_metadata().schema_descr();
+        let mask = ProjectionMask::leaves(schema, leaves.iter().copied());
+        let shared: Fields = self.schema.fields.iter().map(shared).collect();
+        let levels = caught(&self.path, || parquet_to_arrow_field_levels(schema, mask, Some(&shared)))?;
+        let group = Group {
+            file: self.file.clone(),
+            footer: self.footer.clone(),
+            metadata: self.metadata.clone(),
+            taken: Arc::default(),
+            number: 0,
+        };
+        Ok(Batches { path: self.path.clone(), levels, group, count, open: None, left: 0, failed: false })
     }
+}
 
-    /// Reads up to `count` rows of one group; 0 behind the last. Every row must be as long as the first.
-    fn read(&mut self, count: usize, numbers: &mut Vec<f32>) -> Result<usize> {
-        let Self { table, column, dim, group, open } = self;
-        caught(&table.path, || {
+/// A column whose texts are views, so that rows which have a text from one place of a page share it. As texts of their own a small file would
+/// become a large one.
+fn shared(field: &FieldRef) -> FieldRef {
+    let shared_type = |data: &DataType| match data {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Binary => DataType::BinaryView,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(shared).collect()),
+        DataType::List(item) => DataType::List(shared(item)),
+        DataType::Map(entries, sorted) => DataType::Map(shared(entries), *sorted),
+        other => other.clone(),
+    };
+    Arc::new(Field::clone(field).with_data_type(shared_type(field.data_type())))
+}
+
+/// Rows of a file, from its beginning. Nothing comes behind an error.
+pub(crate) struct Batches {
+    path: PathBuf,
+    levels: FieldLevels,
+    /// The group that is opened next.
+    group: Group,
+    /// Rows at once.
+    count: usize,
+    open: Option<ParquetRecordBatchReader>,
+    /// Rows of the open group that are not read yet.
+    left: u64,
+    failed: bool,
+}
+
+impl Batches {
+    fn read(&mut self) -> Result<Option<RecordBatch>> {
+        let Self { path, levels, group, count, open, left, .. } = self;
+        caught(path, || {
             loop {
+                group.taken.reset();
                 let Some(reader) = open else {
-                    if *group == table.groups() {
-                        return Ok(0);
+                    let Some(opened) = group.footer.groups.get(group.number) else { return Ok(None) };
+                    if opened.rows == 0 {
+                        group.number += 1; // some writers leave its columns without any page
+                        continue;
                     }
-                    *open = Some(table.column(*group, *column)?);
-                    *group += 1;
+                    *left = opened.rows;
+                    *open = Some(ParquetRecordBatchReader::try_new_with_row_groups(levels, group, *count, None)?);
+                    group.number += 1;
                     continue;
                 };
-                let most = (NUMBERS_AT_ONCE / (*dim).max(1)).clamp(1, GROUP_ROWS);
-                let (rows, Levels { defined, repeated }) = reader.read(count.min(most), numbers)?;
-                if rows == 0 {
-                    *open = None;
-                    continue;
+                // Else rows of different columns would come together.
+                let uneven = || wrong("a column with another number of rows than its group");
+                match reader.next().transpose()? {
+                    Some(batch) if batch.num_rows() > 0 => {
+                        *left = left.checked_sub(batch.num_rows() as u64).ok_or_else(uneven)?;
+                        return Ok(Some(batch));
+                    }
+                    _ if *left > 0 => return Err(uneven()),
+                    _ => *open = None,
                 }
-                let length = if *dim == 0 { repeated.len() } else { *dim };
-                let even = repeated.iter().enumerate().all(|(at, level)| (at % length.max(1) == 0) == (*level == 0));
-                if defined.iter().any(|level| *level != reader.defined) || !even || repeated.len() != rows * length {
-                    return Err(ParquetError::General(
-                        "embeddings of different lengths, or without some number".into(),
-                    ));
-                }
-                return Ok(rows);
             }
         })
     }
 }
 
-impl EmbeddingRows for ParquetRows {
-    fn dim(&self) -> usize {
-        Self::dim(self)
-    }
+impl Iterator for Batches {
+    type Item = Result<RecordBatch>;
 
-    fn rows(&self) -> u64 {
-        Self::rows(self)
-    }
-
-    fn next_rows(&mut self, count: usize) -> Result<Embeddings> {
-        Self::next_rows(self, count)
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let read = self.read();
+        self.failed = read.is_err();
+        read.transpose()
     }
 }
+
+/// A group of rows, as the crate asks for it.
+struct Group {
+    file: Arc<Mutex<File>>,
+    footer: Arc<Footer>,
+    metadata: Arc<ParquetMetaData>,
+    taken: Arc<Taken>,
+    number: usize,
+}
+
+impl RowGroups for Group {
+    fn num_rows(&self) -> usize {
+        self.footer.groups.get(self.number).map_or(0, |group| usize::try_from(group.rows).unwrap_or(usize::MAX))
+    }
+
+    fn column_chunks(&self, column: usize) -> Outcome<Box<dyn PageIterator>> {
+        let group = self.footer.groups.get(self.number).ok_or_else(|| wrong("a group that is not there"))?;
+        let pages =
+            Pages::new(self.file.clone(), group.chunks[column], self.footer.columns[column], self.taken.clone());
+        Ok(Box::new(One(vec![Ok(Box::new(pages) as Box<dyn PageReader>)].into_iter())))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(iter::once(self.metadata.row_group(self.number)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.metadata
+    }
+}
+
+/// The pages of the one group.
+struct One(vec::IntoIter<Outcome<Box<dyn PageReader>>>);
+
+impl Iterator for One {
+    type Item = Outcome<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl PageIterator for One {}

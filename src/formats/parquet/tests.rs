@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{ParquetRows, Row, Table, Writer};
+use super::{Row, Writer};
+use crate::formats::tables::{Table, TableRows, Values};
 use crate::{EmbeddingSpace, Result};
 
 /// A file of three captions with embeddings of two numbers.
@@ -26,20 +27,20 @@ fn with<T>(file: &[u8], read: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
 }
 
 fn captions(path: &Path) -> Result<Vec<String>> {
-    let mut column = Table::open(path)?.texts(0, 2)?;
+    let table = Table::open(path)?;
+    let column = table.column("caption").unwrap();
     let mut captions = Vec::new();
-    loop {
-        let texts = column.read()?;
-        if texts.is_empty() {
-            return Ok(captions);
-        }
-        captions.extend(texts.iter().flatten().map(|text| text.as_utf8().unwrap().to_owned()));
+    for batch in table.read(&[column], 100)? {
+        let batch = batch?;
+        let values = Values::of(&batch, column).unwrap();
+        let mut keep = |text: &[u8]| captions.push(String::from_utf8(text.to_vec()).unwrap());
+        (0..batch.num_rows()).for_each(|row| values.texts(row, &mut keep));
     }
+    Ok(captions)
 }
 
 fn embeddings(path: &Path) -> Result<Vec<f32>> {
-    let mut rows = ParquetRows::open(path)?.unwrap();
-    Ok(rows.next_rows(100)?.as_slice().to_vec())
+    Ok(TableRows::open(path, None)?.next_rows(100)?.into_vec())
 }
 
 /// The place behind the first `pattern`.
