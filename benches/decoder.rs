@@ -32,7 +32,12 @@ fn projections(c: &mut Criterion) {
         let scored: Vec<Scored<'_>> = memory
             .rows()
             .take(k)
-            .map(|embedding| Scored { similarity: dot(embedding, &query), multiplicity: 1, embedding })
+            .map(|embedding| Scored {
+                similarity: dot(embedding, &query),
+                multiplicity: 1,
+                clips: Vec::new(),
+                embedding,
+            })
             .collect();
         group.bench_with_input(BenchmarkId::new("nearest", k), &scored, |b, scored| {
             b.iter(|| project(black_box(scored), 60_000, 0.01));
@@ -52,6 +57,7 @@ fn corpus(texts: usize, words: usize) -> (TrainingSet, Tokenizer) {
     let text = |_| TrainingText {
         text: (0..12).map(|_| format!("w{}", word())).collect::<Vec<_>>().join(" "),
         multiplicity: 1,
+        clips: Vec::new(),
     };
     let texts: Vec<TrainingText> = (0..texts).map(text).collect();
     let vocabulary: serde_json::Map<_, _> = std::iter::once("[UNK]".to_owned())

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::decoder::{Decoder, WorkFolder};
+use crate::decoder::{Decoder, WorkFolder, is_work_folder, standing, work_bytes};
 use crate::error::{Hint, Topic};
 use crate::memory::{DecoderEntry, Snapshot, Store, check_name};
 use crate::{Error, Result};
 
+/// Where a store keeps decoders, and the folders of trainings.
+const FOLDER: &str = "decoders";
+
 /// The folder in which a decoder of this name trains: its resumable state and its log.
 pub fn work_folder(store: impl AsRef<Path>, name: &str) -> PathBuf {
-    store.as_ref().join("decoders").join(name)
+    store.as_ref().join(FOLDER).join(name)
 }
 
 /// Whether the training that made a decoder came to its end.
@@ -72,6 +75,16 @@ pub struct DecoderSummary {
     pub epochs: Option<u64>,
     /// Validation loss of the best of them, in nats a token.
     pub validation_loss: Option<f64>,
+    /// Variance of the noise that it was trained with; `None` for none.
+    pub noise_variance: Option<f64>,
+    /// Length of the shift that it was trained with; `None` for none.
+    pub shift_length: Option<f64>,
+    /// SHA-256 of that shift's numbers.
+    pub shift_sha256: Option<String>,
+    /// Texts that were held out, no clip of theirs among those that it learned from; `None` where the split was not by clip, or not noted.
+    pub held_out: Option<u64>,
+    /// The seed of its training.
+    pub seed: Option<u64>,
     /// Length of its file.
     pub bytes: u64,
     /// When it was published, in seconds since 1970.
@@ -94,11 +107,43 @@ pub fn summaries(snapshot: &Snapshot) -> Vec<DecoderSummary> {
             vocabulary: report["vocabulary"].as_u64(),
             epochs: report["epochs"].as_u64(),
             validation_loss: report["validation_loss"].as_f64(),
+            noise_variance: details["noise_variance"].as_f64(),
+            shift_length: details["shift_length"].as_f64(),
+            shift_sha256: details["shift_sha256"].as_str().map(str::to_owned),
+            held_out: details["split"]["held_out"].as_u64(),
+            seed: details["seed"].as_u64(),
             bytes: decoder.bytes,
             created: decoder.created,
         }
     };
     snapshot.decoders().iter().map(summary).collect()
+}
+
+/// The folder of a training.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TrainingFolder {
+    /// The decoder's name.
+    pub name: String,
+    /// Bytes of the files in it.
+    pub bytes: u64,
+    /// False where it holds a training that has not come to its end: one that was stopped, or that is at work.
+    pub finished: bool,
+}
+
+/// The folders of trainings in a store, in the order of their names. Of a finished training only its log is kept.
+pub fn trainings(store: impl AsRef<Path>) -> Vec<TrainingFolder> {
+    let entries = std::fs::read_dir(store.as_ref().join(FOLDER)).into_iter().flatten().flatten();
+    let folders = entries.map(|entry| entry.path()).filter(|path| is_work_folder(path));
+    let mut all: Vec<_> = folders
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.to_owned();
+            let finished = standing(&path).is_none_or(|standing| standing.is_finished());
+            Some(TrainingFolder { name, bytes: work_bytes(&path), finished })
+        })
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 /// What the removal of a decoder took away.

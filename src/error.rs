@@ -243,6 +243,8 @@ pub enum Topic {
     CaptionColumn,
     /// Training a decoder.
     Train,
+    /// Going on with a training that was stopped, or discarding it.
+    StoppedTraining,
     /// Naming a training.
     TrainingName,
     /// Summing a projection over all texts.
@@ -343,6 +345,12 @@ impl Error {
             Self::Input { hint, .. } => hint.clone(),
             Self::ModelMissing { hint, .. } => Some(hint.clone()),
             Self::Dimension { .. } => words("use embeddings of the model that the store was created for"),
+            Self::NoStore { path } if path.is_file() => {
+                about(Topic::StoreFolder, "it is a file: name the folder of a store")
+            }
+            Self::NoStore { path } if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) => {
+                about(Topic::StoreFolder, "it holds other things: name the folder of a store, or create one elsewhere")
+            }
             Self::NoStore { .. } => about(Topic::CreateStore, "create one, or name another folder"),
             Self::Locked { .. } => words("wait until it has finished, or end it; readers are not affected"),
             Self::Training { .. } => {

@@ -3,15 +3,20 @@
 //! The store is only read while the decoder trains: others may ingest meanwhile. The finished decoder is published in
 //! one short commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
-use crate::Result;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
 use crate::bridge::estimate_noise_variance;
 use crate::decoder::{TrainOptions, TrainReport, TrainingSet, TrainingText, WorkFolder, train_in};
 use crate::decoders::{is_finished, work_folder};
-use crate::memory::{DecoderEntry, Scope, Snapshot, Store, check_name};
+use crate::error::{Hint, Topic};
+use crate::memory::{Caption, DecoderEntry, Scope, Snapshot, Store, check_name};
 use crate::progress::Control;
 use crate::tokenizer::Tokenizer;
+use crate::{Error, Result, file};
 
 /// A training about to begin.
 ///
@@ -62,63 +67,147 @@ impl<'a> Training<'a> {
     /// Trains, and publishes the best checkpoint. `tokenizer` cuts the texts into tokens.
     ///
     /// An interrupted training can be resumed. It publishes the best checkpoint so far, too, unless that would take the place of a finished
-    /// decoder (see [`is_finished`]).
+    /// decoder (see [`is_finished`]). Of a finished one only the log stays in its folder: there is nothing to go on with.
     ///
     /// # Errors
     /// As [`train`](crate::decoder::train) and [`Writer::publish_decoder`](crate::Writer::publish_decoder);
-    /// [`Error::NotFound`](crate::Error::NotFound) for an unknown domain; [`Error::Training`](crate::Error::Training) while a decoder of this
-    /// name is being trained. Where training ends and publishing fails, because another process is writing, nothing is lost: to resume it
+    /// [`Error::NotFound`] for an unknown domain; [`Error::Training`] while a decoder of this name is being trained; [`Error::Input`] where a
+    /// finished training is to be resumed. Where training ends and publishing fails, because another process is writing, nothing is lost: to resume it
     /// publishes it.
     pub fn run(self, tokenizer: &Tokenizer) -> Result<TrainReport> {
         let Self { snapshot, name, scope, options, control } = self;
         check_name("decoder", name)?;
         // Held until the decoder is published: the next training of this name begins by writing over it.
         let folder = WorkFolder::take(&work_folder(snapshot.dir(), name))?;
+        let finished = snapshot.decoders().iter().find(|decoder| decoder.name == name && is_finished(decoder));
+        check_beginning(&folder, finished, &options)?;
         let set = training_set(snapshot, &scope)?;
-        let report = train_in(&folder, &set, tokenizer, &options, &control)?;
-        let details = serde_json::json!({
-            "captions": set.texts.len(),
-            "commit": snapshot.commit(),
-            "domains": scope.names(),
-            "noise_variance": options.bridge.noise_variance,
-            "preset": options.preset.to_string(),
-            "report": report,
-            "shift": options.bridge.shift.is_some(),
-        });
-        let published = publish(snapshot, name, &report, details);
-        published.inspect_err(|_| {
+        tracing::info!("training {name} on {} texts of commit {}", set.texts.len(), snapshot.commit());
+        let mut report = train_in(&folder, &set, tokenizer, &options, &control)?;
+        let details = details(snapshot, &scope, &options, set.texts.len(), &report)?;
+        let published = publish(snapshot, name, &report, details).inspect_err(|_| {
             tracing::warn!(
                 "the decoder is trained, but not published; it waits in {} to be resumed",
                 report.best.display()
             );
         })?;
+        report.best = published.unwrap_or(report.best);
+        if !report.interrupted {
+            folder.shrink();
+        }
         Ok(report)
     }
 }
 
-fn publish(snapshot: &Snapshot, name: &str, report: &TrainReport, details: serde_json::Value) -> Result<()> {
+/// What a training does to what was there before it: nothing is discarded unasked, and nothing finished is done again in the name of going on.
+fn check_beginning(folder: &WorkFolder, finished: Option<&DecoderEntry>, options: &TrainOptions) -> Result<()> {
+    let path = folder.path().display();
+    match (folder.standing(), finished) {
+        (None, Some(decoder)) if options.resume => {
+            let found = format!("the training of {}, which has come to its end", decoder.name);
+            Err(Error::input(path, found, "one that was stopped")
+                .with_hint("there is nothing to go on with; to train it anew, do not resume"))
+        }
+        (Some(standing), _) if standing.is_finished() && !options.resume && !options.restart => {
+            // Older versions keep the state of what they have published.
+            if let Some(decoder) = finished
+                && file::sha256(&folder.best())? == decoder.sha256
+            {
+                return Ok(());
+            }
+            let found = "a training that has come to its end, whose decoder waits to be published";
+            Err(Error::input(path, found, "to publish it, or to discard it").with_hint(Hint::about(
+                Topic::StoppedTraining,
+                "go on with it, which publishes it, or discard it and begin anew",
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the store notes of a training, so that it can be told apart from others and done again.
+fn details(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    options: &TrainOptions,
+    captions: usize,
+    report: &TrainReport,
+) -> Result<serde_json::Value> {
+    let mut noted =
+        serde_json::to_value(report).map_err(|e| Error::Internal(format!("a report that is no JSON: {e}")))?;
+    // Where it was is nothing to a store that may be copied.
+    noted.as_object_mut().map(|report| report.remove("best"));
+    Ok(json!({
+        "captions": captions,
+        "commit": snapshot.commit(),
+        "domains": scope.names(),
+        "noise_variance": options.bridge.noise_variance,
+        "preset": options.preset.to_string(),
+        "report": noted,
+        "seed": options.seed,
+        "shift": options.bridge.shift.is_some(),
+        "shift_length": options.bridge.shift_length(),
+        "shift_sha256": options.bridge.shift_sha256(),
+        "split": { "by": "clip", "share": options.validation, "texts": report.texts, "held_out": report.held_out },
+    }))
+}
+
+/// Publishes the decoder, unless it would take the place of a finished one and is not finished itself; returns its file in the store.
+fn publish(
+    snapshot: &Snapshot,
+    name: &str,
+    report: &TrainReport,
+    details: serde_json::Value,
+) -> Result<Option<PathBuf>> {
     let mut writer = Store::open(snapshot.dir())?.writer()?;
     let present = writer.snapshot()?;
     let is_kept = |decoder: &DecoderEntry| decoder.name == name && is_finished(decoder);
-    if !(report.interrupted && present.decoders().iter().any(is_kept)) {
-        writer.publish_decoder(name, &report.best, details)?;
+    if report.interrupted && present.decoders().iter().any(is_kept) {
+        return Ok(None);
     }
-    Ok(())
+    writer.publish_decoder(name, &report.best, details)?;
+    writer.snapshot()?.decoder_path(name).map(Some)
 }
 
-/// The stored texts that take part with their embeddings, in the order of their ids. The texts are copied, the embeddings stay in the mapped
-/// files.
+/// The stored texts that take part with their embeddings and clips, in the order of their ids. The texts are copied, the embeddings stay in
+/// the mapped files, and clips become numbers: those of one name in two domains are two.
 ///
 /// # Errors
 /// As [`Snapshot::captions`].
 pub fn training_set<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Result<TrainingSet<Vec<&'a [f32]>>> {
     let (mut texts, mut embeddings) = (Vec::new(), Vec::new());
+    let mut numbers = HashMap::new();
     for stored in snapshot.captions(scope)? {
         let (caption, embedding) = stored?;
-        texts.push(TrainingText { text: caption.text, multiplicity: caption.multiplicity });
+        let names = clips(snapshot, &caption)?;
+        let number = |name: &String| {
+            let next = numbers.len() as u32;
+            *numbers.entry(key(&caption.domain, name)).or_insert(next)
+        };
+        let clips = names.iter().map(number).collect();
+        texts.push(TrainingText { text: caption.text, multiplicity: caption.multiplicity, clips });
         embeddings.push(embedding);
     }
     Ok(TrainingSet { texts, embeddings, space: snapshot.space().clone() })
+}
+
+/// The clips that carry a caption's text.
+fn clips(snapshot: &Snapshot, caption: &Caption) -> Result<Vec<String>> {
+    match caption.multiplicity {
+        1 => Ok(caption.clip.iter().cloned().collect()),
+        _ => snapshot.clips(caption.id),
+    }
+}
+
+/// A clip of a domain in 16 bytes: of many thousands, names would take more than the texts.
+fn key(domain: &str, clip: &str) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update((domain.len() as u64).to_le_bytes());
+    hash.update(domain);
+    hash.update(clip);
+    let mut key = [0; 16];
+    key.copy_from_slice(&hash.finalize()[..16]);
+    key
 }
 
 /// The variance of the noise to inject, estimated from the stored clips that have several captions (WSAC §3.2), as if each ingested row were
@@ -128,16 +217,12 @@ pub fn training_set<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Result<Trainin
 /// As [`Snapshot::captions`].
 pub fn estimate_noise(snapshot: &Snapshot, scope: &Scope) -> Result<Option<f32>> {
     // In the order of domains and clips, so that the sum has one order.
-    let mut clips: BTreeMap<(String, String), Vec<&[f32]>> = BTreeMap::new();
+    let mut of_clips: BTreeMap<(String, String), Vec<&[f32]>> = BTreeMap::new();
     for stored in snapshot.captions(scope)? {
         let (caption, embedding) = stored?;
-        let of_caption = match caption.multiplicity {
-            1 => caption.clip.into_iter().collect(),
-            _ => snapshot.clips(caption.id)?,
-        };
-        for clip in of_caption {
-            clips.entry((caption.domain.clone(), clip)).or_default().push(embedding);
+        for clip in clips(snapshot, &caption)? {
+            of_clips.entry((caption.domain.clone(), clip)).or_default().push(embedding);
         }
     }
-    Ok(estimate_noise_variance(clips.into_values()).map(|estimate| estimate.variance))
+    Ok(estimate_noise_variance(of_clips.into_values()).map(|estimate| estimate.variance))
 }

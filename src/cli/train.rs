@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Highest learning rate
     #[arg(long, value_name = "LR", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// Share of the captions held out to choose the best checkpoint
+    /// Share of the captions held out to choose the best checkpoint; those of one clip are held out together
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = 0.05)]
     validation: f32,
     /// Seed of the split, the initial weights and the noise
@@ -57,6 +57,9 @@ pub struct Arguments {
     /// Go on from the last checkpoint of this name
     #[arg(long)]
     resume: bool,
+    /// Discard what a stopped training of this name has learned, and begin anew
+    #[arg(long, conflicts_with = "resume")]
+    restart: bool,
 }
 
 /// What is done to a text embedding before the decoder sees it in training.
@@ -95,6 +98,10 @@ impl FromStr for Noise {
 struct Trained<'a> {
     decoder: &'a str,
     noise_variance: Option<f32>,
+    shift_length: Option<f32>,
+    shift_sha256: Option<String>,
+    seed: u64,
+    validation: f32,
     #[serde(flatten)]
     report: &'a TrainReport,
     log: PathBuf,
@@ -106,6 +113,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let scope = scope(&arguments.domains);
     let bridge = bridge(arguments, &memory, &scope)?;
     let noise_variance = bridge.noise_variance;
+    let (shift_length, shift_sha256) = (bridge.shift_length(), bridge.shift_sha256());
     let options = TrainOptions::default()
         .preset(arguments.preset)
         .epochs(arguments.epochs)
@@ -114,12 +122,22 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .bridge(bridge)
         .validation(arguments.validation)
         .seed(arguments.seed)
-        .resume(arguments.resume);
+        .resume(arguments.resume)
+        .restart(arguments.restart);
     let tokenizer = Clap::tokenizer_for_store(&memory)?;
     let training = Training::new(&memory, &arguments.name).scope(scope).options(options);
     let report = training.control(context.control()).run(&tokenizer)?;
     let log = work_folder(memory.dir(), &arguments.name).join("log.jsonl");
-    let trained = Trained { decoder: &arguments.name, noise_variance, report: &report, log };
+    let trained = Trained {
+        decoder: &arguments.name,
+        noise_variance,
+        shift_length,
+        shift_sha256,
+        seed: arguments.seed,
+        validation: arguments.validation,
+        report: &report,
+        log,
+    };
     context.out.item(&trained, describe)?;
     if report.interrupted { Err(Error::Interrupted) } else { Ok(()) }
 }
@@ -174,11 +192,16 @@ fn describe(trained: &Trained<'_>) -> String {
             "stopped training {name} after {epochs} epochs, {seconds:.0} s; the same command with --resume goes on"
         );
     }
+    let split = match r.held_out {
+        0 => String::new(),
+        held_out => format!(", {} held out", number(held_out as u64)),
+    };
     let (parameters, vocabulary) = (number(r.parameters as u64), number(r.vocabulary as u64));
     let loss = r.validation_loss.map(|loss| format!(", validation loss {loss:.3}")).unwrap_or_default();
     format!(
-        "trained the decoder {}: {parameters} parameters, {vocabulary} tokens{loss}, best after epoch {} of {}, {:.0} s\nthe curve is in {}",
+        "trained the decoder {}: {} texts{split}, {parameters} parameters, {vocabulary} tokens{loss}, best after epoch {} of {}, {:.0} s\nthe curve is in {}",
         trained.decoder,
+        number(r.texts as u64),
         r.best_epoch,
         r.epochs,
         r.seconds,

@@ -3,6 +3,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs::File,
+    io::Read,
     path::Path,
 };
 
@@ -36,6 +38,15 @@ pub(super) struct Header {
 #[derive(Deserialize)]
 struct Format {
     format: String,
+}
+
+/// How the decoder in a file was trained, without reading its weights.
+pub(super) fn read_facts(path: &Path) -> Result<TrainingFacts> {
+    #[derive(Deserialize)]
+    struct Noted {
+        training: TrainingFacts,
+    }
+    entry::<Noted>(path, &read_metadata(path)?, ENTRY).map(|noted| noted.training)
 }
 
 /// Writes a decoder's file; whoever reads `path` sees the old file or the new one, never a part.
@@ -108,6 +119,23 @@ pub(super) fn write_tensors(path: &Path, metadata: HashMap<String, String>, tens
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|e| Error::Internal(format!("cannot write tensors: {e}")))?;
     crate::file::replace(path, &views)
+}
+
+/// Reads what the header of a safetensors file says beside its tensors, and no more of the file.
+pub(super) fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(rename = "__metadata__", default)]
+        metadata: HashMap<String, String>,
+    }
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let mut len = [0; 8];
+    file.read_exact(&mut len).map_err(Error::io("read", path))?;
+    // What a forged length announces is not reserved: only what is there is read.
+    let mut header = Vec::new();
+    file.take(u64::from_le_bytes(len)).read_to_end(&mut header).map_err(Error::io("read", path))?;
+    let said: Said = serde_json::from_slice(&header).map_err(|e| Error::damaged(path, 8, e, "a safetensors header"))?;
+    Ok(said.metadata)
 }
 
 /// Reads all f32 tensors of a safetensors file, and its header.

@@ -18,6 +18,7 @@ mod model;
 mod network;
 mod options;
 mod packing;
+mod split;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -35,4 +36,4 @@ pub use crate::decoder::state::LogEntry;
 pub use crate::decoder::train::train;
 pub(crate) use crate::decoder::train::train_in;
 pub use crate::decoder::vocabulary::Vocabulary;
-pub(crate) use crate::decoder::work::WorkFolder;
+pub(crate) use crate::decoder::work::{WorkFolder, bytes as work_bytes, is_work_folder, standing};

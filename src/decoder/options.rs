@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::config::Preset;
+use crate::digest::hex;
 use crate::{EmbeddingSpace, Embeddings};
 
 /// A text to learn from.
@@ -14,6 +16,8 @@ pub struct TrainingText {
     pub text: String,
     /// How often the memory holds it. It counts that often, up to [`super::MULTIPLICITY_CAP`]; 0 leaves it out.
     pub multiplicity: u32,
+    /// Numbers of the clips that it describes, where they are known: texts that share one are held out together, or not at all.
+    pub clips: Vec<u32>,
 }
 
 /// The texts and their embeddings.
@@ -99,6 +103,17 @@ impl TrainingBridge {
     pub fn shift(self, shift: impl Into<Option<Vec<f32>>>) -> Self {
         Self { shift: shift.into(), ..self }
     }
+
+    /// Length of the shift vector.
+    pub fn shift_length(&self) -> Option<f32> {
+        self.shift.as_ref().map(|delta| delta.iter().map(|x| x * x).sum::<f32>().sqrt())
+    }
+
+    /// SHA-256 of the shift vector's numbers, as little-endian f32: it tells which shift was used.
+    pub fn shift_sha256(&self) -> Option<String> {
+        let bytes = |delta: &Vec<f32>| delta.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        self.shift.as_ref().map(|delta| hex(&Sha256::digest(bytes(delta))))
+    }
 }
 
 /// How to train.
@@ -115,12 +130,15 @@ pub struct TrainOptions {
     pub learning_rate: Option<f64>,
     /// Noise and shift.
     pub bridge: TrainingBridge,
-    /// Share of the texts held out for validation, in [0, 1). With 0 the last epoch counts as the best.
+    /// Share of the texts held out for validation, in [0, 1). With 0 the last epoch counts as the best. Texts that share a clip, directly or
+    /// by others between them, are on one side: a caption of a clip that was learned from says little about new sounds.
     pub validation: f32,
     /// Seed of everything random. The same seed, texts and options give the same weights, bit by bit, on one machine.
     pub seed: u64,
     /// Continue from the state in the work folder, if there is one.
     pub resume: bool,
+    /// Begin anew where the work folder holds a training that was stopped. Without it and without `resume` that is refused.
+    pub restart: bool,
 }
 
 impl TrainOptions {
@@ -171,6 +189,12 @@ impl TrainOptions {
     pub fn resume(self, resume: bool) -> Self {
         Self { resume, ..self }
     }
+
+    /// Whether to discard a training that was stopped, if the work folder holds one.
+    #[must_use]
+    pub fn restart(self, restart: bool) -> Self {
+        Self { restart, ..self }
+    }
 }
 
 impl TrainOptions {
@@ -193,6 +217,7 @@ impl Default for TrainOptions {
             validation: 0.05,
             seed: 0,
             resume: false,
+            restart: false,
         }
     }
 }
@@ -203,6 +228,10 @@ impl Default for TrainOptions {
 pub struct TrainReport {
     /// The decoder's file: the checkpoint with the lowest validation loss.
     pub best: PathBuf,
+    /// Texts that it learned from.
+    pub texts: usize,
+    /// Texts that were held out, no clip of theirs among those that it learned from.
+    pub held_out: usize,
     /// The epoch, from 1, after which it was taken; 0 when training was interrupted within the first.
     pub best_epoch: usize,
     /// Its validation loss in nats a token; `None` where nothing was held out or no epoch was finished.
@@ -233,10 +262,16 @@ pub struct TrainingFacts {
     pub texts: usize,
     /// Texts held out.
     pub held_out: usize,
+    /// Share of the texts that was to be held out.
+    #[serde(default)]
+    pub validation: Option<f32>,
     /// Variance of the injected noise.
     pub noise_variance: Option<f32>,
     /// Length of the shift vector.
     pub shift_length: Option<f32>,
+    /// SHA-256 of the shift vector's numbers, as little-endian f32.
+    #[serde(default)]
+    pub shift_sha256: Option<String>,
     /// Epochs behind these weights.
     pub epoch: usize,
     /// Epochs that the training was to have.

@@ -1,6 +1,4 @@
-//! From texts to batches: the validation split, the order of an epoch, and packed sequences without padding.
-
-use std::collections::HashSet;
+//! From texts to batches: the order of an epoch, and packed sequences without padding.
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -14,9 +12,6 @@ use super::{
 /// stock phrase drowns the rest.
 pub const MULTIPLICITY_CAP: u32 = 8;
 
-/// The most texts that are held out; more would cost time and sharpen the validation loss no further.
-const MOST_HELD_OUT: usize = 2000;
-
 /// A text to learn from or to validate with.
 #[derive(Debug, Clone)]
 pub(super) struct Example {
@@ -29,13 +24,6 @@ pub(super) struct Example {
     pub repeats: u32,
 }
 
-/// Training and held-out examples.
-#[derive(Debug)]
-pub(super) struct Split {
-    pub training: Vec<Example>,
-    pub validation: Vec<Example>,
-}
-
 /// A generator for one purpose of one epoch and step, so that a resumed training draws what an uninterrupted one draws.
 pub(super) fn rng(seed: u64, purpose: u8, epoch: usize, step: usize) -> ChaCha8Rng {
     let mut key = [0u8; 32];
@@ -44,21 +32,6 @@ pub(super) fn rng(seed: u64, purpose: u8, epoch: usize, step: usize) -> ChaCha8R
     key[16..24].copy_from_slice(&(step as u64).to_le_bytes());
     key[24] = purpose;
     ChaCha8Rng::from_seed(key)
-}
-
-/// Holds out the share `validation` of the different texts (by their tokens), so that no text is on both sides.
-pub(super) fn split(mut examples: Vec<Example>, validation: f32, seed: u64) -> Split {
-    examples.sort_by(|a, b| a.tokens.cmp(&b.tokens));
-    let mut texts: Vec<&Tokens> =
-        examples.chunk_by(|a, b| a.tokens == b.tokens).map(|group| &group[0].tokens).collect();
-    texts.shuffle(&mut rng(seed, 0, 0, 0));
-    let share = (texts.len() as f64 * f64::from(validation)).round() as usize;
-    let share = share.clamp(usize::from(validation > 0.0), MOST_HELD_OUT);
-    let held_out: HashSet<Tokens> = texts.iter().take(share).map(|t| (*t).clone()).collect();
-    // By row, so that the order of an epoch depends on the seed and not on the spelling.
-    examples.sort_by_key(|e| e.row);
-    let (validation, training) = examples.into_iter().partition(|e| held_out.contains(&e.tokens));
-    Split { training, validation }
 }
 
 /// The batches of an epoch: indices into the training examples, each as often as it repeats, shuffled.

@@ -8,9 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    decoder_file::{Tensors, entry, json, read_tensors, write_tensors},
+    decoder_file::{Tensors, entry, json, read_metadata, read_tensors, write_tensors},
     model::Parameters,
 };
+use crate::error::{Hint, Topic};
 use crate::nn::ops::{Moments, floats};
 use crate::tensor::Fault;
 use crate::{Error, Result};
@@ -78,6 +79,12 @@ pub(super) fn save(
     write_tensors(path, HashMap::from([("state".to_owned(), json(progressed)?)]), &tensors)
 }
 
+/// Epochs that the training of a state file has finished, without reading its weights.
+pub(super) fn epochs(path: &Path) -> Result<usize> {
+    let progressed: Progressed = entry(path, &read_metadata(path)?, "state")?;
+    Ok(progressed.epoch)
+}
+
 /// Reads the state file into `parameters` and the moments; `None` where there is no such file.
 pub(super) fn load(
     path: &Path,
@@ -92,7 +99,10 @@ pub(super) fn load(
     let progressed: Progressed = entry(path, &metadata, "state")?;
     if progressed.fingerprint != fingerprint {
         return Err(Error::input(path.display(), "the state of a training with other texts or options", "the same")
-            .with_hint("train from the beginning (without resume), or use the texts and options of the first time"));
+            .with_hint(Hint::about(
+                Topic::StoppedTraining,
+                "use the texts and options of the first time to go on, or discard what was learned and begin anew",
+            )));
     }
     let mut loaded = BTreeMap::new();
     let mut moments = BTreeMap::new();

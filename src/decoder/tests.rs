@@ -7,7 +7,8 @@ use super::{
     inference::Weights,
     model::Parameters,
     network::{Dropout, Network},
-    packing::{Example, Packed, epoch_order, rng, split},
+    packing::{Example, Packed, epoch_order, rng},
+    split::split,
     state,
     vocabulary::START,
 };
@@ -128,7 +129,7 @@ fn a_cut_text_learns_no_end() {
 #[test]
 fn no_text_is_both_learned_and_held_out_and_repeats_count() {
     let example = |row: usize| Example { row, tokens: vec![(row % 50) as u32 + 3], ended: true, repeats: 1 };
-    let split = split((0..100).map(example).collect(), 0.1, 7);
+    let split = split((0..100).map(example).collect(), |_| &[], 0.1, 7);
     assert_eq!((split.training.len(), split.validation.len()), (90, 10));
     assert!(split.validation.iter().all(|v| split.training.iter().all(|t| t.tokens != v.tokens)));
     let repeated = vec![Example { repeats: 3, ..example(0) }, example(1)];

@@ -10,7 +10,8 @@ use super::{
     model::{Parameters, informed_start},
     network::{Dropout, Network},
     options::{Material, Rows, TrainOptions, TrainReport, TrainingFacts, TrainingSet, TrainingText},
-    packing::{Example, MULTIPLICITY_CAP, Packed, Split, epoch_order, rng, split},
+    packing::{Example, MULTIPLICITY_CAP, Packed, epoch_order, rng},
+    split::{Split, split},
     state::{self, LogEntry, Progressed},
     vocabulary::Vocabulary,
     work::WorkFolder,
@@ -33,8 +34,8 @@ use crate::{
 ///
 /// # Errors
 /// When the texts are too few or do not fit the embeddings, an option is out of range, the state to resume belongs to
-/// another training, the loss stops being finite, or the folder cannot be written; [`Error::Training`] while another
-/// training works in the folder.
+/// another training, the folder holds a stopped training that is neither to be resumed nor to be discarded, the loss stops
+/// being finite, or the folder cannot be written; [`Error::Training`] while another training works in the folder.
 pub fn train<E: Rows>(
     set: &TrainingSet<E>,
     tokenizer: &Tokenizer,
@@ -56,7 +57,7 @@ pub(crate) fn train_in<E: Rows>(
     keep_freed_memory();
     let mut trainer = Trainer::new(set.material(), tokenizer, options, folder)?;
     let phase = control.begin("training", Some((trainer.recipe.epochs * trainer.steps_per_epoch()) as u64));
-    control.advance(trainer.state.updates);
+    control.skip(trainer.state.updates);
     trainer.run(control)?;
     phase.end();
     trainer.report()
@@ -95,15 +96,28 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let begun = Instant::now();
         check(&set, options)?;
+        if !options.resume && !options.restart {
+            folder.refuse_stopped()?;
+        }
         let mut recipe = options.preset.recipe(set.texts.len());
         let texts = set.texts.iter().map(|t| t.text.as_str());
         let (vocabulary, encoded) = Vocabulary::build(tokenizer, texts, recipe.least_count)?;
         let config = options.preset.config(set.space.dim, vocabulary.len());
         config.check()?;
-        let split = split(examples(set.texts, encoded, config.max_tokens), options.validation, options.seed);
+        let clips = |row: usize| set.texts.get(row).map_or(&[][..], |text| &text.clips);
+        let split = split(examples(set.texts, encoded, config.max_tokens), clips, options.validation, options.seed);
         if split.training.is_empty() {
-            return Err(Error::input("training texts", "none left to train on", "at least two different captions")
-                .with_hint("ingest more captions, or hold out fewer"));
+            return Err(Error::input(
+                "training texts",
+                "none left to train on",
+                "at least one caption with words in it",
+            )
+            .with_hint("ingest more captions"));
+        }
+        if split.validation.is_empty() && options.validation > 0.0 {
+            tracing::warn!(
+                "no text can be held out, because all hang together by clips: the last epoch counts as the best"
+            );
         }
         recipe.epochs = options.epochs.unwrap_or(recipe.epochs);
         recipe.batch = options.batch.unwrap_or(recipe.batch);
@@ -288,8 +302,10 @@ impl<'a> Trainer<'a> {
             preset: self.options.preset,
             texts: self.split.training.len(),
             held_out: self.split.validation.len(),
+            validation: Some(self.options.validation),
             noise_variance: bridge.noise_variance,
-            shift_length: bridge.shift.as_ref().map(|d| d.iter().map(|x| x * x).sum::<f32>().sqrt()),
+            shift_length: bridge.shift_length(),
+            shift_sha256: bridge.shift_sha256(),
             epoch: self.state.epoch,
             epochs: self.recipe.epochs,
             validation_loss,
@@ -325,6 +341,8 @@ impl<'a> Trainer<'a> {
         let tokens = state.all_tokens + state.tokens;
         Ok(TrainReport {
             best: self.folder.best(),
+            texts: self.split.training.len(),
+            held_out: self.split.validation.len(),
             best_epoch,
             validation_loss,
             train_loss: state.log.last().map(|entry| entry.train_loss),
@@ -391,6 +409,8 @@ fn fingerprint(set: &Material<'_>, options: &TrainOptions, config: &DecoderConfi
         hash.update((text.text.len() as u64).to_le_bytes());
         hash.update(text.text.as_bytes());
         hash.update(text.multiplicity.to_le_bytes());
+        // They decide who is held out.
+        text.clips.iter().for_each(|clip| hash.update(clip.to_le_bytes()));
     }
     let mut bytes = Vec::new();
     for row in set.rows() {

@@ -232,7 +232,7 @@ fn training_that_is_stopped_can_go_on_and_never_takes_the_place_of_a_finished_de
     let query = bench.npy("q.npy", 1, DIM);
     // The first of its name is there to be tried, but is not taken for the newest.
     let run = stop_in_the_second_epoch(&bench, "long");
-    assert_eq!(run.fails(1, &["stopped on request"]).json()["interrupted"], true);
+    assert_eq!(run.fails(130, &["stopped on request"]).json()["interrupted"], true);
     assert_eq!(interrupted(&bench, "long"), Some(true));
     let epochs = |name: Option<&str>| {
         let memory = stores::open(&bench.store());
@@ -241,7 +241,7 @@ fn training_that_is_stopped_can_go_on_and_never_takes_the_place_of_a_finished_de
     assert_eq!((epochs(Some("long")), epochs(None)), (100_000, 1));
     bench.run(&["caption", "--embedding", &query, "--decoder", "long"]).succeeds();
     // A finished one stays until another has come to its end.
-    stop_in_the_second_epoch(&bench, "tiny").fails(1, &["stopped on request"]);
+    stop_in_the_second_epoch(&bench, "tiny").fails(130, &["stopped on request"]);
     assert_eq!((interrupted(&bench, "tiny"), epochs(Some("tiny"))), (Some(false), 1));
 }
 

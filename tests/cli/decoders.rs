@@ -101,7 +101,7 @@ fn a_decoder_is_removed_with_the_folder_that_it_trained_in() {
     let bench = three_decoders();
     let memory = stores::open(&bench.store());
     let (path, work) = (memory.decoder_path("half").unwrap(), decoders::work_folder(memory.dir(), "half"));
-    assert!(path.exists() && work.join("state.safetensors").exists());
+    assert!(path.exists() && work.join("log.jsonl").exists());
     let run = bench.run(&["decoders", "remove", "half"]);
     assert!(run.succeeds().stdout.starts_with("removed the decoder half, "), "{run:?}");
     assert!(!path.exists() && !work.exists());

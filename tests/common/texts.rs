@@ -12,7 +12,7 @@ pub fn set() -> TrainingSet {
     let (mut texts, mut embeddings) = (Vec::new(), Embeddings::new(24));
     for (i, who) in WHO.iter().enumerate() {
         for (j, does) in DOES.iter().enumerate() {
-            texts.push(TrainingText { text: format!("{who} {does}."), multiplicity: 1 });
+            texts.push(TrainingText { text: format!("{who} {does}."), multiplicity: 1, clips: Vec::new() });
             let mut row: Vec<f32> = (0..24).map(|k| ((i * 31 + j * 17 + k * 7) % 11) as f32 / 60.0).collect();
             row[i] += 1.0;
             row[6 + j] += 1.0;

@@ -19,7 +19,7 @@ fn captions(count: usize, rows: &[&'static [f32]]) -> TrainingSet<Vec<&'static [
         words[(state >> 33) as usize % words.len()]
     };
     let mut text = || (0..12).map(|_| word()).collect::<Vec<_>>().join(" ");
-    let texts = (0..count).map(|_| TrainingText { text: text(), multiplicity: 1 }).collect();
+    let texts = (0..count).map(|_| TrainingText { text: text(), multiplicity: 1, clips: vec![] }).collect();
     let embeddings = (0..count).map(|i| rows[i % rows.len()]).collect();
     TrainingSet { texts, embeddings, space: texts::set().space }
 }
@@ -40,7 +40,7 @@ fn measure() {
         let report = train(
             &set,
             &texts::tokenizer(),
-            &TrainOptions::default(),
+            &TrainOptions::default().restart(true),
             folder.path(),
             &Control::default().with_stop(&stop),
         );

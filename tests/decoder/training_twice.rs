@@ -133,7 +133,11 @@ fn the_command_names_the_training_that_is_in_its_way() {
     bench.run(&["train", "--name", "other", "--epochs", "1"]).succeeds();
     child.kill().unwrap();
     child.wait().unwrap();
-    bench.run(&["train", "--name", "busy", "--epochs", "1"]).succeeds();
+    // What was learned is not lost by the same command once more.
+    bench
+        .run(&["train", "--name", "busy", "--epochs", "1"])
+        .fails(1, &["decoders/busy", "stopped after 1 of 3 epochs"]);
+    bench.run(&["train", "--name", "busy", "--epochs", "1", "--restart"]).succeeds();
     bench.run(&["decoders", "remove", "busy"]).succeeds();
     assert!(!folder.exists());
 }
