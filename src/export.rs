@@ -12,7 +12,7 @@ use crate::file::{self, Replacement};
 use crate::formats::parquet;
 use crate::memory::{ADAPTER, Caption, Scope, Snapshot};
 use crate::progress::Control;
-use crate::{Error, Result};
+use crate::{EmbeddingSpace, Error, Result};
 
 /// How an export is written. Each has one row for each ingested row, so that one ingested again makes the same captions with the same
 /// multiplicities and clips: of a caption that came in three rows there are three.
@@ -215,7 +215,7 @@ impl<'a> Export<'a> {
                 "nothing kept of its model",
                 "an adapter, or a record of a model",
             )
-            .with_hint("the starter as it ships is known to every build by its name"));
+            .with_hint(unrecorded(self.snapshot.space())));
         };
         let mut exported = Exported::default();
         if let Some(adapter) = model.file(ADAPTER) {
@@ -273,4 +273,15 @@ fn npy_header(rows: u64, dim: usize) -> Vec<u8> {
     header.resize(LENGTH - 1, b' ');
     header.push(b'\n');
     header
+}
+
+/// Why a store keeps nothing of its model, and what to do.
+fn unrecorded(space: &EmbeddingSpace) -> &'static str {
+    if space.is_external() {
+        "its embeddings come from elsewhere, and no model is known here"
+    } else if space.model == "starter" {
+        "the starter as it ships is known to every build by its name: there is nothing to export"
+    } else {
+        "stores of 0.1.0 keep no record; the next ingest, where the model is at hand, writes one"
+    }
 }

@@ -82,7 +82,13 @@ impl Replacement {
         // Temporary files are private to their owner unless it is said otherwise.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let aside = builder.tempfile_in(folder).map_err(Error::io("create", &path))?.into_temp_path();
+        // The reason alone: the name of the file aside is nothing that anybody knows.
+        let bare = |cause: std::io::Error| match cause.raw_os_error() {
+            Some(code) => std::io::Error::from_raw_os_error(code),
+            None => cause.kind().into(),
+        };
+        let aside = builder.tempfile_in(folder).map_err(|cause| Error::io("create", &path)(bare(cause)))?;
+        let aside = aside.into_temp_path();
         Ok(Self { path, aside: Some(aside) })
     }
 

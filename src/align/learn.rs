@@ -11,6 +11,7 @@ use super::pairs::Pairs;
 use super::train::{Examples, Trainer};
 use super::{features, pairs, retrieval, train};
 use crate::digest::hex;
+use crate::file::{self, Replacement};
 use crate::progress::Control;
 use crate::towers::Clap;
 use crate::towers::adapter::{Activation, Adapter, AdapterFacts, AdapterParameters, Storage, VERSION};
@@ -161,8 +162,7 @@ fn log_path(out: &Path) -> Result<PathBuf> {
     if out.file_name().is_none() || out.is_dir() {
         return Err(Error::input(out.display(), "a folder", "the name of a file to write"));
     }
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create a file in", folder))?;
+    drop(Replacement::beside(out)?);
     let mut log = out.as_os_str().to_owned();
     log.push(".log.jsonl");
     Ok(log.into())
@@ -174,7 +174,7 @@ fn write_log(path: &Path, entries: &[train::Entry]) -> Result<()> {
         text += &json(entry)?.to_string();
         text.push('\n');
     }
-    std::fs::write(path, text).map_err(Error::io("write", path))
+    file::replace(path, text.as_bytes())
 }
 
 struct Counts {

@@ -19,6 +19,7 @@ fn worded(hint: &Hint) -> String {
         Some(Topic::CorpusFormat) => format!("{hint} (--format FORMAT)"),
         Some(Topic::CaptionColumn) => format!("{hint} (--column NAME)"),
         Some(Topic::Train) => format!("{hint}: echoic train"),
+        Some(Topic::StoppedTraining) => format!("{hint} (--resume goes on, --restart begins anew)"),
         Some(Topic::TrainingName) => format!("{hint} (--name NAME)"),
         Some(Topic::ExactProjection) => format!("{hint} (--exact)"),
         Some(Topic::Embeddings) => format!("{hint} (--embedding FILE; `ingest` takes --embeddings FILE)"),
@@ -46,13 +47,34 @@ fn pull(from: &str, keep_as: Option<&str>) -> String {
     }
 }
 
-/// A path may hold anything, and what is advised shall work as it stands there.
-fn quoted(path: &str) -> String {
-    let is_plain = path.chars().all(|c| c.is_alphanumeric() || "/._-@:+".contains(c));
-    if is_plain { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+/// A word as a shell takes it: a path may hold anything, and what is advised shall work as it stands there.
+pub fn quoted(word: &str) -> String {
+    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/._-@:+".contains(c));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-/// 1 for what the user can mend, 2 for the unexpected.
+/// 130 for work that was stopped, as shells have it; 1 for what the user can mend, 2 for the unexpected.
 pub fn exit_code(error: &Error) -> u8 {
-    if matches!(error, Error::Tensor(_) | Error::Internal(_)) { 2 } else { 1 }
+    match error {
+        Error::Interrupted => STOPPED,
+        Error::Tensor(_) | Error::Internal(_) => 2,
+        _ => 1,
+    }
+}
+
+/// The exit code of what Ctrl-C or SIGTERM stopped.
+pub const STOPPED: u8 = 130;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advised_can_be_pasted() {
+        assert_eq!(quoted("a/b-c_1.safetensors"), "a/b-c_1.safetensors");
+        assert_eq!(quoted("my file"), "'my file'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("$HOME"), "'$HOME'");
+        assert_eq!(quoted(""), "''");
+    }
 }

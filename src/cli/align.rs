@@ -11,6 +11,7 @@ use echoic::towers::Clap;
 use echoic::towers::features::Features;
 use echoic::towers::pooling::Pooling;
 
+use super::advice::quoted;
 use super::context::Context;
 use super::output::{bytes, number};
 
@@ -76,9 +77,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let report = alignment.learn(&arguments.pairs, &arguments.out)?;
     complain(&arguments.pairs, &report.rejected);
     let model = Some(arguments.model.as_str()).filter(|model| *model != STARTER);
-    let model = model.map(|model| format!(" --model {model}")).unwrap_or_default();
+    let model = model.map(|model| format!(" --model {}", quoted(model))).unwrap_or_default();
     context.out.item(&report, |report| {
-        format!("{}\nuse it with `echoic init{model} --adapter {}`", describe(report), report.out.display())
+        let out = quoted(&report.out.display().to_string());
+        format!("{}\nuse it with: echoic init{model} --adapter {out}", describe(report))
     })
 }
 

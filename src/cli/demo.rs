@@ -13,6 +13,7 @@ use echoic::towers::Clap;
 use echoic::training::Training;
 use echoic::{Error, Result, Snapshot, Store};
 
+use super::advice::quoted;
 use super::caption::each_file;
 use super::context::Context;
 use super::folders::audio_files;
@@ -37,16 +38,18 @@ const DECODER: &str = "demo";
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let out = &context.out;
     let path = &context.global.store;
-    out.remark(&format!("1. The model: {}", fetched(context, MODEL)?.display()))?;
+    let model = fetched(context, MODEL)?;
+    // What is missing is said now, and not after minutes of training.
+    let audio = match arguments.audio.is_empty() {
+        true => recordings(&fetched(context, SAMPLES)?)?,
+        false => audio_files(context, &arguments.audio)?,
+    };
+    out.remark(&format!("1. The model: {}", model.display()))?;
     let memory = create(path)?;
     out.remark(&format!("2. The store: {} for {}", path.display(), memory.space()))?;
     ingest_shipped(context, &memory)?;
     let memory = Store::open(path)?.snapshot()?;
     train(context, &memory)?;
-    let audio = match arguments.audio.is_empty() {
-        true => recordings(&fetched(context, SAMPLES)?)?,
-        false => audio_files(context, &arguments.audio)?,
-    };
     out.remark("5. Captions, each with the stored texts it came from (similarity, weight, text)")?;
     let captioner = Captioner::open(path, Some(DECODER))?;
     let options = CaptionOptions::default();
@@ -107,7 +110,7 @@ fn train(context: &Context, memory: &Snapshot) -> Result<()> {
     let tokenizer = Clap::tokenizer_for_store(memory)?;
     let train = |resume| {
         let training = Training::new(memory, DECODER).scope(Scope::domains(&domains));
-        training.options(fresh.clone().resume(resume)).control(context.control()).run(&tokenizer)
+        training.options(fresh.clone().resume(resume).restart(!resume)).control(context.control()).run(&tokenizer)
     };
     let report = match train(resume) {
         // The texts are others than those of the training that was interrupted.
@@ -140,9 +143,12 @@ fn recordings(samples: &Path) -> Result<Vec<PathBuf>> {
 fn next_steps(store: &Path, audio: Option<&Path>) -> String {
     // Under `cargo run` the program is not on the PATH: print what can be pasted.
     let program = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "echoic" };
-    let option =
-        if store == Path::new("./echoic-store") { String::new() } else { format!(" --store {}", quoted(store)) };
-    let audio = quoted(audio.unwrap_or(Path::new("sound.wav")));
+    let option = if store == Path::new("./echoic-store") {
+        String::new()
+    } else {
+        format!(" --store {}", quoted(&store.display().to_string()))
+    };
+    let audio = quoted(&audio.unwrap_or(Path::new("sound.wav")).display().to_string());
     [
         "\nTry next:".to_owned(),
         format!("  {program} search{option} --text \"water drips in a cave\""),
@@ -150,11 +156,4 @@ fn next_steps(store: &Path, audio: Option<&Path>) -> String {
         format!("  {program} ingest{option} my-captions.txt --domain mine"),
     ]
     .join("\n")
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
-    if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

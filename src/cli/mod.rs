@@ -1,7 +1,7 @@
 //! The command line: one file a command. What a library user would need lives in the library, not here.
 //!
 //! Contract: results on stdout (text, or JSON with `--json`), progress and remarks on stderr; exit code 0 for success,
-//! 1 for what the user can mend (wrong option, unreadable file, missing model), 2 for the unexpected.
+//! 1 for what the user can mend (wrong option, unreadable file, missing model), 2 for the unexpected, 130 for what was stopped.
 
 mod advice;
 mod align;
@@ -17,19 +17,23 @@ mod decoders;
 mod demo;
 mod doctor;
 mod domains;
+mod examples;
 mod export;
 mod folders;
 mod ingest;
 mod init;
 mod models;
 mod output;
+mod pace;
 mod search;
 mod stats;
 mod train;
 
+use std::io::Write;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use echoic::progress::Stop;
 use echoic::{Error, Result};
 
@@ -91,7 +95,11 @@ static STOP: Stop = Stop::new();
 
 /// Parses the command line, runs the command, and turns its outcome into an exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    // What a shell asks for while a line is being typed is answered here.
+    clap_complete::CompleteEnv::with_factory(|| completions::knowing(Cli::command())).complete();
+    let begun = Instant::now();
+    let whole = examples::shown_in(Cli::command());
+    let cli = match whole.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(usage) => {
             // Help and version come as "errors" too, and are none.
@@ -104,8 +112,11 @@ pub fn main() -> ExitCode {
     bars::log_to(&bars, cli.global.quiet, cli.global.verbose);
     stop_on_signals();
     let context = Context { out: Output::new(cli.global.json), bars, stop: &STOP, global: cli.global };
+    tracing::info!("echoic {}, store {}", env!("CARGO_PKG_VERSION"), context.global.store.display());
+    tracing::debug!("{:?}", cli.command);
     let outcome = run(&context, cli.command);
     context.bars.clear();
+    tracing::info!("{} after {:.1} s", if outcome.is_ok() { "done" } else { "failed" }, begun.elapsed().as_secs_f64());
     match outcome {
         Ok(()) => ExitCode::from(context.out.code()),
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -134,7 +145,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Align(arguments) => align::run(context, &arguments),
         Command::Models(arguments) => models::run(context, &arguments),
-        Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
+        Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Doctor => doctor::run(context),
     }
 }
@@ -143,12 +154,40 @@ fn run(context: &Context, command: Command) -> Result<()> {
 fn stop_on_signals() {
     let handler = || {
         if STOP.requested() {
-            std::process::exit(130);
+            std::process::exit(advice::STOPPED.into());
         }
         STOP.request();
-        eprintln!("\nstopping at the next safe point; press Ctrl-C again to end at once");
+        // Nobody is left to tell when stderr is closed.
+        let _ = writeln!(std::io::stderr(), "\nstopping at the next safe point; press Ctrl-C again to end at once");
     };
     if let Err(e) = ctrlc::set_handler(handler) {
         tracing::warn!("Ctrl-C will end the process without a safe point: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_command_line_is_sound() {
+        completions::knowing(examples::shown_in(Cli::command())).debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples_that_it_takes() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let lines: Vec<&str> = examples::of(name).collect();
+            assert!(!lines.is_empty(), "{name} has no example");
+            for line in lines {
+                let words = line.split(" # ").next().unwrap_or_default().split_whitespace();
+                let words: Vec<&str> = words.map(|word| word.trim_matches('"')).collect();
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{line}: {error}");
+                }
+                assert!(words.contains(&name), "{line} is no example of {name}");
+            }
+        }
     }
 }

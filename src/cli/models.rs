@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use echoic::models::{PullOptions, Reference};
+use echoic::models::{Kind, PullOptions, Reference, is_checkpoint};
 use echoic::{Error, Result};
 
 use super::context::Context;
@@ -18,7 +18,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the known models (the default)
+    /// List the known models, and the recordings of the demo (the default)
     List,
     /// Fetch a model into the cache: a listed one, one of the Hugging Face hub, or a checkpoint of this machine
     ///
@@ -65,12 +65,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (out, cache) = (&context.out, context.models()?);
     match arguments.action.as_ref().unwrap_or(&Action::List) {
         Action::List => out.item(&cache.list()?, |all| {
-            let heading = ["model", "family", "dim", "installed", "size", "licence"].map(str::to_owned).to_vec();
+            let heading = ["name", "what", "family", "dim", "installed", "size", "licence"].map(str::to_owned).to_vec();
             let rows = all.iter().map(|m| {
                 let family = m.family.map(|family| family.to_string()).unwrap_or_default();
                 let dim = m.dim.map(|d| d.to_string()).unwrap_or_default();
                 let installed = if m.installed { "yes" } else { "no" }.to_owned();
-                vec![m.name.clone(), family, dim, installed, bytes(m.bytes), m.licence.clone()]
+                let what = if m.kind == Kind::Model { "model" } else { "recordings" }.to_owned();
+                vec![m.name.clone(), what, family, dim, installed, bytes(m.bytes), m.licence.clone()]
             });
             table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
         }),
@@ -115,6 +116,9 @@ fn pull(context: &Context, arguments: &Pull) -> Result<(String, PathBuf)> {
         refuse(arguments, &["--revision", "--file"], "a file of this machine")?;
         let folder = cache.pull_local(path, &options, &context.control())?;
         return Ok((options.name.unwrap_or_default(), folder));
+    }
+    if is_checkpoint(path) {
+        return Err(Error::input(path.display(), "no file of this name", "a checkpoint of this machine"));
     }
     let Some(reference) = reference else {
         return Err(Error::input(

@@ -220,7 +220,8 @@ impl ModelCache {
     pub(super) fn entry(&self, name: &str) -> Result<&Entry> {
         self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
             let kept = self.records().unwrap_or_default().into_iter().map(|record| record.name);
-            let known = self.entries.iter().map(|entry| entry.name.clone()).chain(kept).collect();
+            let models = self.entries.iter().filter(|entry| entry.kind == Kind::Model);
+            let known = models.map(|entry| entry.name.clone()).chain(kept).collect();
             Error::NotFound { kind: Missing::Model, name: name.to_owned(), known }
         })
     }

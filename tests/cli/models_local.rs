@@ -105,7 +105,8 @@ fn what_is_no_model_is_refused_before_anything_is_kept() {
         models(&bench, None, &["pull", other.to_str().unwrap(), "--as", name])
             .fails(1, &["the model's name", "expected a name"]);
     }
-    models(&bench, None, &["pull", "nowhere.pt", "--as", "mine"]).fails(1, &["'nowhere.pt'", "OWNER/NAME"]);
+    models(&bench, None, &["pull", "nowhere.pt", "--as", "mine"]).fails(1, &["nowhere.pt", "no file of this name"]);
+    models(&bench, None, &["pull", "starter", "--as", "mine"]).fails(1, &["--as", "a listed model"]);
 }
 
 #[test]

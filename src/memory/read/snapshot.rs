@@ -63,7 +63,11 @@ impl Snapshot {
         let mut manifest = Manifest::read(dir)?;
         for _ in 0..OPEN_ATTEMPTS {
             let error = match Self::assemble(dir, manifest.clone(), &[]) {
-                Ok(memory) => return Ok(memory),
+                Ok(memory) => {
+                    let (commit, segments) = (memory.commit(), memory.0.segments.len());
+                    tracing::debug!("opened commit {commit} of {}: {segments} segments", dir.display());
+                    return Ok(memory);
+                }
                 Err(error) => error,
             };
             // A merge may have removed a file between our reading the manifest and opening the file: then there is a newer commit.

@@ -79,6 +79,10 @@ pub(crate) fn refuse_occupied(dir: &Path) -> Result<()> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            return Err(Error::input(subject(), "a file", "a new or empty folder")
+                .with_hint(Hint::about(Topic::StoreFolder, "choose another folder")));
+        }
         Err(error) => return Err(Error::io("read", dir)(error)),
     };
     for entry in entries {

@@ -102,6 +102,7 @@ impl Writer {
         let done = replaced.and_then(|()| Snapshot::assemble(&dir, manifest, &self.memory.0.segments));
         match done {
             Ok(memory) => {
+                tracing::debug!("commit {} of {}", memory.commit(), dir.display());
                 let old = std::mem::replace(&mut self.memory, memory);
                 // Readers that have these files mapped keep them.
                 let superseded = old.0.manifest.files_gone_from(&self.memory.0.manifest, &dir);

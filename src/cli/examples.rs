@@ -1,0 +1,87 @@
+//! What the help of each command shows at its end. A test takes every line through the parser.
+
+use clap::Command;
+
+/// Lines by command; what stands behind ` # ` is a remark.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    ("demo", &["echoic demo", "echoic --store demo-store demo recordings/"]),
+    (
+        "init",
+        &[
+            "echoic init # for the starter",
+            "echoic --store sounds init --model laion/clap-htsat-unfused",
+            "echoic --store clap init --model external --dim 512 # for embeddings of your own",
+        ],
+    ),
+    (
+        "ingest",
+        &[
+            "echoic ingest captions.csv --domain clotho",
+            "echoic ingest corrected.csv --domain clotho --replace-clips",
+            "echoic ingest captions.csv --domain d --embeddings text.npy",
+        ],
+    ),
+    ("domains", &["echoic domains", "echoic domains remove clotho"]),
+    ("captions", &["echoic captions show 7402", "echoic captions remove 7402 7825"]),
+    ("check", &["echoic check", "echoic check --repair"]),
+    ("backup", &["echoic backup /mnt/backup/sounds", "echoic backup /mnt/backup/sounds --copy # no hard links"]),
+    ("export", &["echoic export all.jsonl", "echoic export farm.parquet --format parquet --domain farm"]),
+    ("compact", &["echoic compact"]),
+    ("stats", &["echoic stats", "echoic --json stats"]),
+    (
+        "train",
+        &[
+            "echoic train --name mine # minutes",
+            "echoic train --name mine --resume # after Ctrl-C",
+            "echoic train --name wsac --preset paper --noise estimate # hours",
+        ],
+    ),
+    ("decoders", &["echoic decoders", "echoic decoders show mine", "echoic decoders remove mine"]),
+    ("caption", &["echoic caption bell.wav", "echoic --json caption recordings/ --domain street -k 20"]),
+    (
+        "search",
+        &[
+            "echoic search --text \"rain\" -k 5",
+            "echoic search --audio bell.wav",
+            "echoic search --embedding audio.npy",
+        ],
+    ),
+    (
+        "align",
+        &["echoic align pairs.csv --out mine.safetensors # then: echoic --store mine init --adapter mine.safetensors"],
+    ),
+    (
+        "models",
+        &[
+            "echoic models",
+            "echoic models pull starter",
+            "echoic models pull HTSAT-BERT.pt --as wavcaps # a file of this machine",
+            "echoic models verify wavcaps",
+        ],
+    ),
+    (
+        "completions",
+        &[
+            "echoic completions bash # put it into ~/.local/share/bash-completion/completions/echoic",
+            "echoic completions zsh # into a file _echoic in a folder of $fpath",
+            "echoic completions fish # into ~/.config/fish/completions/echoic.fish",
+        ],
+    ),
+    ("doctor", &["echoic doctor"]),
+];
+
+/// The examples of a command.
+pub fn of(command: &str) -> impl Iterator<Item = &'static str> + use<'_> {
+    EXAMPLES.iter().filter(move |(name, _)| *name == command).flat_map(|(_, lines)| lines.iter().copied())
+}
+
+/// The command line whose commands end their help with examples.
+pub fn shown_in(whole: Command) -> Command {
+    whole.mut_subcommands(|command| {
+        let lines: Vec<&str> = of(command.get_name()).collect();
+        match lines.is_empty() {
+            true => command,
+            false => command.after_help(format!("Examples:\n  {}", lines.join("\n  "))),
+        }
+    })
+}
