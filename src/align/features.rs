@@ -15,7 +15,7 @@ use crate::towers::features::Features;
 use crate::{Error, Result};
 
 /// Changed when the same file, towers and kind give other features than before.
-const VERSION: &str = "echoic-align-1";
+const VERSION: &str = "echoic-align-2";
 
 /// A folder of features, one file for each audio file's bytes, tower and kind of features.
 #[derive(Debug)]

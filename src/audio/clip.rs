@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::decode::{Source, check_rate, check_samples};
 use super::input::{Audio, Input};
-use super::level::{Level, Levels, Meter, Stretch};
+use super::level::{Level, Levels, Meter};
 use super::resample::Resampler;
 use crate::{Error, Result};
 
@@ -113,7 +113,7 @@ impl<'a> Clip<'a> {
         self.levels.over(seconds)
     }
 
-    /// How loud, how long and how much of the whole: see [`Levels`].
+    /// How loud it is, block by block.
     pub(crate) fn levels(&self) -> &Levels {
         &self.levels
     }

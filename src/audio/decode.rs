@@ -1,7 +1,7 @@
 //! Decoding of audio files (symphonia) to mono samples, packet by packet.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,14 +10,18 @@ use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Cause;
-use symphonia::core::formats::well_known::{FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_ISOMP4, FORMAT_ID_WAVE};
+use symphonia::core::formats::well_known::{
+    FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_WAVE,
+};
 use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::MediaSource;
 
-use super::edits::{Edit, edit};
+use super::edits::edit;
 use super::ends::Ends;
 use super::formats::{self, FORMATS};
+use super::joined;
 use super::mix::Mixer;
+use super::place::Place;
 use crate::quiet::quietly;
 use crate::{Error, Result};
 
@@ -34,16 +38,21 @@ const LOUDEST: f32 = 1e12;
 /// what could be decoded before, with a warning in the log.
 pub struct Source {
     path: PathBuf,
+    place: Place,
+    /// Where the file that is read begins in its place, and where another that was joined to it does.
+    start: u64,
+    next: Option<u64>,
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     ends: Ends,
-    /// Samples of the track that were decoded, heard or not.
+    /// Samples of the track that were decoded, and those of them that are heard.
     position: u64,
+    heard: u64,
     sample_rate: u32,
     channels: u16,
     mixer: Option<Mixer>,
-    /// Seconds of which the channels cancelled each other out, as far as they were mixed by another mixer.
+    /// Samples where the channels cancelled each other out, as far as mixers have ended.
     replaced: u64,
     frames: u64,
     given: u64,
@@ -68,8 +77,8 @@ impl Source {
         if meta.is_file() && meta.len() == 0 {
             return Err(Error::input(path.display(), "an empty file (0 bytes)", FORMATS));
         }
-        let edits = |id, rate| meta.is_file().then(|| edit(BufReader::new(File::open(path).ok()?), id, rate)).flatten();
-        Self::new(path, Box::new(file), &edits)
+        let place = if meta.is_file() { Place::File(path.to_path_buf()) } else { Place::Once };
+        Self::new(path, Box::new(file), place)
     }
 
     /// Opens the bytes of a file; `name` stands for it in errors, and its ending is a hint at the format.
@@ -80,35 +89,22 @@ impl Source {
         if bytes.is_empty() {
             return Err(Error::input(name, "an empty file (0 bytes)", FORMATS));
         }
-        let edits = |id, rate| edit(Cursor::new(&bytes), id, rate);
-        Self::new(Path::new(name), Box::new(Cursor::new(bytes.clone())), &edits)
+        Self::new(Path::new(name), Box::new(Cursor::new(bytes.clone())), Place::Bytes(bytes))
     }
 
-    /// `edits` looks up what is played of a track of an MP4, by its number and sample rate.
-    fn new(
-        path: &Path,
-        source: Box<dyn MediaSource>,
-        edits: &dyn Fn(u32, u32) -> Option<(Edit, bool)>,
-    ) -> Result<Self> {
-        let (format, decoder, track) = guard(path, || open_format(path, source))?;
-        let found = format.tracks().iter().find(|found| found.id == track);
-        let rate = decoder.codec_params().sample_rate.filter(|_| format.format_info().format == FORMAT_ID_ISOMP4);
-        let edit = rate.and_then(|rate| edits(track, rate));
-        if edit.is_some_and(|(_, more)| more) {
-            tracing::warn!(
-                "{}: its edit list has several parts; the sound is heard whole, in one piece",
-                path.display()
-            );
-        }
-        let ends =
-            found.map(|track| Ends::of(track, format.format_info(), edit.map(|(edit, _)| edit))).unwrap_or_default();
+    fn new(path: &Path, source: Box<dyn MediaSource>, place: Place) -> Result<Self> {
+        let Part { format, decoder, track, ends, next } = Part::open(path, source, &place, 0)?;
         Ok(Self {
             path: path.to_path_buf(),
+            place,
+            start: 0,
+            next,
             format,
             decoder,
             track,
             ends,
             position: 0,
+            heard: 0,
             sample_rate: 0,
             channels: 0,
             mixer: None,
@@ -151,6 +147,7 @@ impl Source {
         let more = guard(&path, || self.read_packet(out))?;
         if !more {
             self.ended = true;
+            self.end_part();
             self.mix_rest(out);
         }
         check_samples(&path.display().to_string(), &out[before..], self.given, self.sample_rate)?;
@@ -166,14 +163,21 @@ impl Source {
         loop {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) => packet,
+                Ok(None) if self.follow() => continue,
                 Ok(None) => return Ok(false),
                 Err(Cause::ResetRequired) => {
                     // A chained ogg: the next stream may have other parameters.
                     let Some((decoder, track)) = make_decoder(self.format.as_ref()) else { return Ok(false) };
-                    (self.decoder, self.track, self.ends) = (decoder, track, Ends::default());
+                    // What the link announced says nothing of those behind it.
+                    self.ends.announced = None;
+                    self.end_part();
+                    (self.decoder, self.track) = (decoder, track);
                     continue;
                 }
                 Err(cause) => {
+                    if self.is_whole(&cause) && self.follow() {
+                        continue;
+                    }
                     if !self.is_whole(&cause) {
                         self.remark(&format!("stopped reading early ({cause})"));
                         self.ends.announced = None;
@@ -185,6 +189,9 @@ impl Source {
                 continue;
             }
             if self.ends.is_over(self.position) {
+                if self.follow() {
+                    continue;
+                }
                 return Ok(false);
             }
             let decoded = match self.decoder.decode(&packet) {
@@ -226,10 +233,41 @@ impl Source {
         let mixer = self.mixer.get_or_insert_with(|| Mixer::new(channels, rate, ambisonic));
         let count = (self.interleaved.len() / channels) as u64;
         for part in self.ends.heard(self.position, count) {
-            self.frames += part.len() as u64;
+            self.heard += part.len() as u64;
             mixer.push(&self.interleaved[part.start * channels..part.end * channels], out);
         }
         self.position += count;
+    }
+
+    /// Goes on with the file that was joined to the one that has ended, if there is one.
+    fn follow(&mut self) -> bool {
+        let Some(next) = self.next.take() else { return false };
+        self.end_part();
+        let start = self.start + next;
+        let opened = match self.place.section(start, None) {
+            Ok(source) => Part::open(&self.path, source, &self.place, start),
+            Err(cause) => Err(Error::io("open", &self.path)(cause)),
+        };
+        match opened {
+            Ok(Part { format, decoder, track, ends, next }) => {
+                (self.format, self.decoder, self.track, self.ends, self.next) = (format, decoder, track, ends, next);
+                self.start = start;
+                true
+            }
+            Err(cause) => {
+                self.remark(&format!("another file was joined to it at byte {start}, and is left out ({cause})"));
+                false
+            }
+        }
+    }
+
+    /// Compares what was heard with what the file that has ended announced.
+    fn end_part(&mut self) {
+        if let Some(expected) = self.ends.announced.filter(|expected| self.heard < *expected) {
+            self.remark(&format!("truncated; it announces {expected} samples and holds {}", self.heard));
+        }
+        self.frames += self.heard;
+        (self.position, self.heard, self.ends) = (0, 0, Ends::default());
     }
 
     /// Mixes what the mixer held back.
@@ -245,7 +283,7 @@ impl Source {
     fn is_whole(&self, cause: &Cause) -> bool {
         let is_end = matches!(cause, Cause::IoError(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof);
         let counts = [FORMAT_ID_WAVE, FORMAT_ID_AIFF, FORMAT_ID_CAF].contains(&self.format.format_info().format);
-        is_end && counts && self.ends.announced.is_none_or(|announced| announced == self.frames)
+        is_end && counts && self.ends.announced.is_none_or(|announced| announced == self.heard)
     }
 
     /// Tells the log something about the file, once.
@@ -268,9 +306,6 @@ impl Source {
         if self.broken_packets > 0 {
             self.remark(&format!("{} damaged packets were left out", self.broken_packets));
         }
-        if let Some(expected) = self.ends.announced.filter(|expected| self.frames < *expected) {
-            self.remark(&format!("truncated; it announces {expected} samples and holds {}", self.frames));
-        }
         if self.replaced > 0 {
             let [replaced, all] = [self.replaced, self.frames].map(|count| count as f64 / f64::from(self.sample_rate));
             self.remark(&format!(
@@ -278,6 +313,46 @@ impl Source {
             ));
         }
         Ok(())
+    }
+}
+
+/// A file, one of several that may have been joined.
+struct Part {
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track: u32,
+    ends: Ends,
+    /// Where the next one begins, counted from the start of this one.
+    next: Option<u64>,
+}
+
+impl Part {
+    /// Opens what begins at byte `start` of `place`, whose bytes `source` gives.
+    fn open(path: &Path, source: Box<dyn MediaSource>, place: &Place, start: u64) -> Result<Self> {
+        let source = match place.look(start, |file| joined::bound(file)) {
+            Some(end) => place.section(start, Some(start + end)).map_err(Error::io("open", path))?,
+            None => source,
+        };
+        let (mut format, mut decoder, mut track) = guard(path, || open_format(path, source))?;
+        let kind = format.format_info().format;
+        let next = place.look(start, |file| joined::next(file, kind));
+        // FLAC does not say where it ends.
+        if let (FORMAT_ID_FLAC, Some(next)) = (kind, next) {
+            let bounded = place.section(start, Some(start + next)).map_err(Error::io("open", path))?;
+            (format, decoder, track) = guard(path, || open_format(path, bounded))?;
+        }
+        let rate = decoder.codec_params().sample_rate.filter(|_| kind == FORMAT_ID_ISOMP4);
+        let edit = rate.and_then(|rate| place.look(start, |file| edit(file, track, rate)));
+        if edit.is_some_and(|(_, more)| more) {
+            tracing::warn!(
+                "{}: its edit list has several parts; the sound is heard whole, in one piece",
+                path.display()
+            );
+        }
+        let edit = edit.map(|(edit, _)| edit);
+        let found = format.tracks().iter().find(|found| found.id == track);
+        let ends = found.map(|track| Ends::of(track, format.format_info(), edit)).unwrap_or_default();
+        Ok(Self { format, decoder, track, ends, next })
     }
 }
 

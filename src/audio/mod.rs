@@ -21,13 +21,22 @@ mod edits;
 mod ends;
 mod formats;
 mod input;
+mod joined;
 mod level;
 pub(crate) mod mel;
 mod mix;
+mod place;
 pub(crate) mod resample;
+
+/// The endings that files of sound have which can be read, in lower case: what folders are searched for. A file that is named itself may end in any way.
+pub const EXTENSIONS: &[&str] = &[
+    "wav", "wave", "rf64", "bw64", "w64", "aif", "aiff", "aifc", "caf", "au", "snd", "flac", "wv", "ogg", "oga",
+    "opus", "mp1", "mp2", "mp3", "mpga", "aac", "adts", "m4a", "m4b", "m4r", "mp4", "mov", "3gp", "3g2", "mka", "mkv",
+    "webm",
+];
 
 pub use clip::{Clip, Facts};
 pub use input::Audio;
+pub(crate) use level::Stretch;
 pub use level::{Heard, Level};
-pub(crate) use level::{Levels, Stretch};
 pub(crate) use mel::{LogMel, MelParameters};

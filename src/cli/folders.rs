@@ -1,19 +1,18 @@
 //! The audio files of folders, each once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use echoic::audio::EXTENSIONS;
 use echoic::{Error, Result};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::context::Context;
-
-/// The file names that a folder is searched for.
-const EXTENSIONS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "mp4", "aac", "aif", "aiff"];
+use super::output::counted;
 
 /// Files as named, and of folders those audio files that did not come before, in order of their names. A folder that gives none, and what
-/// cannot be looked into, is a failure of its own and does not stop the others.
+/// cannot be looked into, is a failure of its own and does not stop the others. What is passed over in a folder is counted in the log.
 pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let (mut files, mut known) = (Vec::new(), HashSet::new());
     for path in named {
@@ -22,7 +21,10 @@ pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>>
             files.push(path.clone());
             continue;
         }
-        let found = Walk::through(path);
+        let (found, passed_over) = Walk::through(path);
+        if let Some(remark) = passed_over.remark() {
+            tracing::warn!("{}: {remark}", path.display());
+        }
         if found.is_empty() {
             let expected = format!("audio files ({})", EXTENSIONS.join(", "));
             context.out.failure(path, None, &Error::input(path.display(), "a folder without audio", expected))?;
@@ -48,11 +50,42 @@ struct Walk {
     /// name leads to.
     met: HashSet<PathBuf>,
     found: Vec<Found>,
+    passed_over: PassedOver,
+}
+
+/// What a folder holds besides audio.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct PassedOver {
+    /// Hidden files and folders; among them the companions that a Mac writes beside files (`._rain.wav`), which hold no sound.
+    hidden: u64,
+    /// Files of other names, by their endings.
+    others: BTreeMap<String, u64>,
+}
+
+impl PassedOver {
+    /// What to say of it, if there is something.
+    fn remark(&self) -> Option<String> {
+        /// Endings that are named.
+        const NAMED: usize = 5;
+        let mut endings: Vec<_> = self.others.iter().collect();
+        endings.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let mut named: Vec<_> = endings.iter().take(NAMED).map(|(ending, count)| format!("{count} {ending}")).collect();
+        if endings.len() > NAMED {
+            named.push("…".into());
+        }
+        let others = (!named.is_empty()).then(|| {
+            let count = self.others.values().sum();
+            format!("{} whose names are not those of audio ({})", counted(count, "file"), named.join(", "))
+        });
+        let hidden = (self.hidden > 0).then(|| format!("{} hidden", super::output::number(self.hidden)));
+        let parts: Vec<_> = others.into_iter().chain(hidden).collect();
+        (!parts.is_empty()).then(|| format!("passed over {}", parts.join(" and ")))
+    }
 }
 
 impl Walk {
     /// What `folder` holds, in order of the names.
-    fn through(folder: &Path) -> Vec<Found> {
+    fn through(folder: &Path) -> (Vec<Found>, PassedOver) {
         let mut walk = Self::default();
         let mut links = walk.below(folder);
         // Links come last, so that what has a name without a link is found under that name.
@@ -60,7 +93,7 @@ impl Walk {
             links = links.iter().flat_map(|link| walk.follow(link)).collect();
         }
         walk.found.sort_by(|a, b| a.0.cmp(&b.0));
-        walk.found
+        (walk.found, walk.passed_over)
     }
 
     /// Looks at all below a folder but at what links lead to; returns the links.
@@ -69,6 +102,13 @@ impl Walk {
         let mut entries = WalkDir::new(folder).into_iter();
         while let Some(entry) = entries.next() {
             match entry {
+                // The folder that was named may be hidden.
+                Ok(entry) if entry.depth() > 0 && is_hidden(&entry) => {
+                    self.passed_over.hidden += 1;
+                    if entry.file_type().is_dir() {
+                        entries.skip_current_dir();
+                    }
+                }
                 // The folder itself may be named by a link.
                 Ok(entry) if entry.depth() > 0 && entry.path_is_symlink() => links.push(entry.into_path()),
                 Ok(entry) if entry.depth() == 0 || entry.file_type().is_dir() => {
@@ -102,8 +142,14 @@ impl Walk {
 
     fn file(&mut self, path: PathBuf) {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-        if EXTENSIONS.contains(&extension.as_str()) && self.met.insert(real(&path)) {
+        if !self.met.insert(real(&path)) {
+            return;
+        }
+        if EXTENSIONS.contains(&extension.as_str()) {
             self.found.push((path, None));
+        } else {
+            let ending = if extension.is_empty() { "without an ending".into() } else { format!(".{extension}") };
+            *self.passed_over.others.entry(ending).or_default() += 1;
         }
     }
 
@@ -111,6 +157,10 @@ impl Walk {
         let error = Error::io("read", &place)(reason);
         self.found.push((place, Some(error)));
     }
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 /// The path without links, where it can be told.
@@ -135,7 +185,7 @@ mod tests {
 
     /// The audio files found, relative to `root`.
     fn audio(root: &Path, folder: &str) -> Vec<String> {
-        let found = Walk::through(&root.join(folder));
+        let (found, _) = Walk::through(&root.join(folder));
         assert!(found.iter().all(|(_, error)| error.is_none()), "{found:?}");
         found.iter().map(|(path, _)| path.strip_prefix(root).unwrap().display().to_string()).collect()
     }
@@ -173,9 +223,30 @@ mod tests {
         symlink("gone.wav", root.join("a.wav")).unwrap();
         symlink("self", root.join("self")).unwrap();
         symlink(".", root.join("again")).unwrap();
-        let found = Walk::through(root);
+        let (found, _) = Walk::through(root);
         let names: Vec<_> =
             found.iter().map(|(path, e)| (path.file_name().unwrap().to_str().unwrap(), e.is_some())).collect();
         assert_eq!(names, [("a.wav", true), ("b.wav", false), ("self", true)]);
+    }
+
+    #[test]
+    fn every_kind_that_is_read_is_found_and_the_rest_is_counted() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path();
+        files(
+            root,
+            &["a.opus", "b.CAF", "c.aifc", "d.mka", "e.webm", "f.mp2", "g.mov", "h.3gp", "i.m4b", "j.w64", "k.oga"],
+        );
+        files(root, &["._a.wav", ".hidden/x.wav", "deep/._b.wav", "notes.txt", "more.txt", "old.wma", "README"]);
+        let (found, passed_over) = Walk::through(root);
+        assert_eq!(found.len(), 11, "{found:?}");
+        let others =
+            [("without an ending", 1), (".txt", 2), (".wma", 1)].map(|(ending, count)| (ending.to_owned(), count));
+        assert_eq!(passed_over, PassedOver { hidden: 3, others: BTreeMap::from(others) });
+        assert_eq!(
+            passed_over.remark().unwrap(),
+            "passed over 4 files whose names are not those of audio (2 .txt, 1 .wma, 1 without an ending) and 3 hidden"
+        );
+        assert_eq!(PassedOver::default().remark(), None);
     }
 }

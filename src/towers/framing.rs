@@ -4,9 +4,7 @@
 //! behind the other, the last one ending where the recording ends. A recording of at most [`Framing::whole`] samples is one window, prepared
 //! as the reference prepares it, so that its features are the reference's.
 
-use std::ops::Range;
-
-use super::plan::{Planned, Recording};
+use super::plan::{Cut, Part, Planned};
 use crate::audio::{Clip, LogMel, MelParameters, Stretch};
 use crate::{Error, Result};
 
@@ -93,16 +91,16 @@ impl Framing {
 
     /// The windows of a clip that was opened at `mel.sample_rate`, in samples. One that is taken whole is so unless a window's length of it and more
     /// is silent.
-    pub fn plan(&self, clip: &Clip<'_>) -> Vec<Planned> {
-        let samples = clip.len();
-        let rate = f64::from(self.mel.sample_rate);
-        let silent =
-            |stretch: &Stretch| stretch.silent && (stretch.span.end - stretch.span.start) * rate >= self.window as f64;
-        if samples <= self.whole && !clip.levels().stretches().iter().any(silent) {
-            return vec![Planned { span: 0..samples, weight: 1.0 }];
+    fn plan(&self, clip: &Clip<'_>) -> Vec<Part> {
+        let (samples, rate) = (clip.len(), self.mel.sample_rate);
+        let cut =
+            Cut { rate, unit: 1, full: self.window.min(samples), windows: |length| self.windows(length).collect() };
+        let length = |stretch: &Stretch| (stretch.span.end - stretch.span.start) * f64::from(rate);
+        let is_long = |stretch: &Stretch| stretch.silent && length(stretch) >= self.window as f64;
+        match samples <= self.whole && !clip.levels().stretches().iter().any(is_long) {
+            true => cut.whole(clip),
+            false => cut.parts(clip),
         }
-        let full = self.window.min(samples);
-        Recording { length: samples, rate, levels: clip.levels() }.plan(full, |length| self.windows(length).collect())
     }
 
     /// Gives `take` the log-mel frames `[frames, bands]` of each window of `clip` in turn that `wanted` accepts. Memory holds one window at a time.
@@ -117,21 +115,27 @@ impl Framing {
         wanted: impl Fn(&Planned) -> bool,
         mut take: impl FnMut(&Planned, Vec<f32>) -> Result<()>,
     ) -> Result<()> {
-        let mut windows = self.plan(clip).into_iter().filter(wanted).peekable();
+        let windows = self.plan(clip).into_iter().flat_map(|part| {
+            part.windows.into_iter().map(move |window| (window.span.start + part.samples.start, window))
+        });
+        let mut windows = windows.filter(|(_, window)| wanted(window)).peekable();
         // The samples from `start` on that a coming window may need.
         let (mut pending, mut start) = (Vec::new(), 0);
         clip.samples(|block| {
             pending.extend_from_slice(block);
-            while let Some(window) = windows.next_if(|window| window.span.end <= start + pending.len() as u64) {
-                let Range { start: from, end } = window.span;
+            let known = |start: u64, pending: &[f32]| start + pending.len() as u64;
+            while let Some((from, window)) =
+                windows.next_if(|(from, window)| from + window.span.end - window.span.start <= known(start, &pending))
+            {
+                let end = from + window.span.end - window.span.start;
                 // Within `pending`: what was dropped lies before the start of this window.
                 take(&window, self.log_mel(&pending[(from - start) as usize..(end - start) as usize])?)?;
-                let next = windows.peek().map_or(end, |next| next.span.start.min(end));
+                let next = windows.peek().map_or(end, |(next, _)| (*next).min(end));
                 pending.drain(..(next - start) as usize);
                 start = next;
             }
             // What lies before the next window is not needed.
-            if let Some(next) = windows.peek().map(|next| next.span.start).filter(|next| *next > start) {
+            if let Some(next) = windows.peek().map(|(next, _)| *next).filter(|next| *next > start) {
                 let surplus = (next - start).min(pending.len() as u64);
                 pending.drain(..surplus as usize);
                 start += surplus;
@@ -140,9 +144,7 @@ impl Framing {
         })?;
         match windows.next() {
             None => Ok(()),
-            Some(window) => {
-                Err(Error::Internal(format!("no samples for the window that begins at {}", window.span.start)))
-            }
+            Some((at, _)) => Err(Error::Internal(format!("no samples for the window that begins at {at}"))),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -102,13 +103,12 @@ impl Towers for Pair {
         let AudioTower { encoder, framing, projection } = self.audio()?;
         let rate = framing.mel.sample_rate;
         let clip = Clip::open(audio, rate)?;
-        let seconds = |sample: u64| (sample as f64 / f64::from(rate)).min(clip.seconds());
         framing.for_each(
             &clip,
             |window| !counted || window.weight > 0.0,
             |window, mel| {
                 let features = projection.apply(&encoder.forward(&mel)?)?;
-                let (start, end) = (seconds(window.span.start), seconds(window.span.end));
+                let Range { start, end } = window.seconds;
                 take(Window { start, end, weight: window.weight, level: clip.level(start..end), features })
             },
         )?;

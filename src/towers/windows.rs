@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::encoders::sfx::{BANDS, BLOCK, Sfx};
-use super::plan::{Planned, Recording};
+use super::plan::{Cut, Part, Planned};
 use super::pooling::WindowMaps;
 use crate::audio::{Clip, LogMel, MelParameters};
 use crate::{Error, Result};
@@ -32,21 +32,21 @@ fn start(index: u64, count: u64, frames: u64) -> u64 {
     (u128::from(index) * u128::from(frames) / u128::from(count)) as u64
 }
 
-/// The windows of `frames` log-mel frames.
-fn cut(frames: u64) -> Vec<Range<u64>> {
+/// The windows of so many samples, in log-mel frames.
+fn cut(samples: u64) -> Vec<Range<u64>> {
+    let frames = MelParameters::SFX.frames(samples);
     let windows = count(frames);
     (0..windows).map(|index| start(index, windows, frames)..start(index + 1, windows, frames)).collect()
 }
 
 /// The windows of a clip, in log-mel frames.
-pub fn plan(clip: &Clip<'_>) -> Vec<Planned> {
-    let parameters = MelParameters::SFX;
-    let frames = parameters.frames(clip.len());
-    if count(frames) == 1 {
-        return vec![Planned { span: 0..frames, weight: 1.0 }];
+fn plan(clip: &Clip<'_>) -> Vec<Part> {
+    let MelParameters { sample_rate, hop, .. } = MelParameters::SFX;
+    let cut = Cut { rate: sample_rate, unit: hop as u64, full: FRAMES * 2 / 3, windows: cut };
+    match count(MelParameters::SFX.frames(clip.len())) {
+        1 => cut.whole(clip),
+        _ => cut.parts(clip),
     }
-    let rate = f64::from(parameters.sample_rate) / parameters.hop as f64;
-    Recording { length: frames, rate, levels: clip.levels() }.plan(FRAMES * 2 / 3, cut)
 }
 
 /// Takes `clip` through the tower window by window and gives `take` each in turn; memory holds one window at a time. Windows that `wanted` refuses
@@ -60,35 +60,69 @@ pub fn for_each(
     wanted: impl Fn(&Planned) -> bool,
     mut take: impl FnMut(&Planned, &WindowMaps) -> Result<()>,
 ) -> Result<()> {
-    let mut windows = plan(clip).into_iter();
-    let mut mel = LogMel::new(&MelParameters::SFX);
-    let mut pending = Vec::new();
-    let mut next = windows.next();
-    let mut give = |pending: &mut Vec<f32>| {
-        while let Some(window) = &next {
-            let length = (window.span.end - window.span.start) as usize * BANDS;
-            if pending.len() < length {
-                break;
-            }
-            let frames: Vec<f32> = pending.drain(..length).collect();
-            if wanted(window) {
-                take(window, &maps(tower, frames))?;
-            }
-            next = windows.next();
-        }
-        Ok::<_, Error>(next.is_none())
-    };
     // Silence stays silence; everything else is scaled to a peak of 1, as the reference does.
     let peak = if clip.peak() > 0.0 { clip.peak() } else { 1.0 };
-    let mut scaled = Vec::new();
-    clip.samples(|block| {
-        scaled.clear();
-        scaled.extend(block.iter().map(|x| x / peak));
-        mel.push(&scaled, &mut pending)?;
-        give(&mut pending).map(drop)
+    let mut parts = plan(clip).into_iter().map(|part| Spectra::of(part, &wanted));
+    let mut current = parts.next();
+    let (mut at, mut scaled) = (0, Vec::new());
+    clip.samples(|mut block| {
+        while let Some(part) = &mut current {
+            let room = usize::try_from(part.end - at).unwrap_or(usize::MAX);
+            let (piece, rest) = block.split_at(block.len().min(room));
+            at += piece.len() as u64;
+            scaled.clear();
+            scaled.extend(piece.iter().map(|x| x / peak));
+            part.push(&scaled, at, |window, mel| take(window, &maps(tower, mel)))?;
+            if at < part.end {
+                break;
+            }
+            current = parts.next();
+            block = rest;
+        }
+        Ok(())
     })?;
-    mel.finish(&mut pending)?;
-    if give(&mut pending)? { Ok(()) } else { Err(Error::Internal("a window without its sound".into())) }
+    if current.is_none() { Ok(()) } else { Err(Error::Internal("a part without its sound".into())) }
+}
+
+/// A part of a clip on its way to log-mel frames, window by window.
+struct Spectra {
+    end: u64,
+    windows: std::iter::Peekable<std::vec::IntoIter<Planned>>,
+    mel: LogMel,
+    pending: Vec<f32>,
+    /// The frame that `pending` begins with.
+    start: u64,
+}
+
+impl Spectra {
+    fn of(part: Part, wanted: impl Fn(&Planned) -> bool) -> Self {
+        let windows: Vec<_> = part.windows.into_iter().filter(|window| wanted(window)).collect();
+        let windows = windows.into_iter().peekable();
+        Self { end: part.samples.end, windows, mel: LogMel::new(&MelParameters::SFX), pending: Vec::new(), start: 0 }
+    }
+
+    /// Takes the next samples, up to sample `at` of the clip, and gives `take` the windows that they complete.
+    fn push(&mut self, samples: &[f32], at: u64, mut take: impl FnMut(&Planned, Vec<f32>) -> Result<()>) -> Result<()> {
+        if self.windows.peek().is_none() {
+            return Ok(());
+        }
+        self.mel.push(samples, &mut self.pending)?;
+        if at == self.end {
+            self.mel.finish(&mut self.pending)?;
+        }
+        let known = |pending: &[f32], start: u64| start + (pending.len() / BANDS) as u64;
+        while let Some(window) = self.windows.next_if(|window| window.span.end <= known(&self.pending, self.start)) {
+            let before = (window.span.start - self.start) as usize * BANDS;
+            self.pending.drain(..before);
+            let frames = self.pending.drain(..(window.span.end - window.span.start) as usize * BANDS).collect();
+            self.start = window.span.end;
+            take(&window, frames)?;
+        }
+        match self.windows.peek() {
+            Some(_) if at == self.end => Err(Error::Internal("a window without its sound".into())),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The tower's maps of one window of log-mel frames `[frames, 96]`.

@@ -17,3 +17,4 @@ mod parity_laion_fused;
 mod parity_msclap_audio;
 mod parity_starter;
 mod parity_wavcaps_audio;
+mod silence;

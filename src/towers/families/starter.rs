@@ -1,5 +1,6 @@
 //! The starter: all-MiniLM-L6-v2 for texts, a CNN for sound effects for audio, joined by an adapter.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -102,18 +103,13 @@ impl Towers for Starter {
         let Features::Maps(pooling) = kind else {
             return Err(Error::Internal("the starter has no audio embedding of its own".into()));
         };
-        let parameters = MelParameters::SFX;
-        let clip = Clip::open_in_band(audio, parameters.sample_rate, BAND)?;
-        let seconds = |frame: u64| {
-            let at = frame as f64 * parameters.hop as f64 / f64::from(parameters.sample_rate);
-            at.min(clip.seconds())
-        };
+        let clip = Clip::open_in_band(audio, MelParameters::SFX.sample_rate, BAND)?;
         windows::for_each(
             &clip,
             self.audio()?,
             |window| !counted || window.weight > 0.0,
             |window, maps| {
-                let (start, end) = (seconds(window.span.start), seconds(window.span.end));
+                let Range { start, end } = window.seconds;
                 let (weight, level) = (window.weight, clip.level(start..end));
                 take(Window { start, end, weight, level, features: pooling.pool(maps) })
             },
