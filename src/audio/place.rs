@@ -56,13 +56,13 @@ pub struct Section<F> {
 }
 
 impl<F: Read + Seek> Section<F> {
-    /// The bytes of `file` from `start` on, up to `end` (which may lie behind its end: reading ends there before) or where it ends.
+    /// The bytes of `file` from `start` on, up to `end` or where it ends.
     ///
     /// # Errors
     /// What seeking returns.
     pub fn new(mut file: F, start: u64, end: Option<u64>) -> std::io::Result<Self> {
         let length = file.seek(SeekFrom::End(0))?;
-        let end = end.unwrap_or(length);
+        let end = end.unwrap_or(length).min(length);
         file.seek(SeekFrom::Start(start))?;
         Ok(Self { file, start, end: end.max(start), at: start })
     }
