@@ -7,6 +7,7 @@ mod opus;
 mod spliced;
 mod unread;
 mod wave;
+mod wavpack;
 
 use std::fmt::{Display, Formatter};
 use std::io::Read;
@@ -62,6 +63,9 @@ pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Box<dyn For
     if start.starts_with(au::MAGIC) {
         return Ok(Box::new(au::AuReader::open(path, stream(whole))?));
     }
+    if start.starts_with(wavpack::MAGIC) {
+        return Ok(Box::new(wavpack::WavPackReader::open(path, stream(whole))?));
+    }
     let is_matroska = start.starts_with(matroska::MAGIC) && whole.is_seekable();
     let paddings = is_matroska.then(|| matroska::paddings(&mut whole)).transpose();
     let paddings = paddings.map_err(crate::Error::io("read", path))?;
@@ -103,7 +107,7 @@ impl BuiltIn {
         built.container::<formats::WavReader<'_>>();
         built.containers.extend(wave::NAMES);
         built.container::<formats::AiffReader<'_>>();
-        built.containers.push(au::NAME);
+        built.containers.extend([au::NAME, wavpack::NAME]);
         built.container::<formats::CafReader<'_>>();
         built.container::<formats::FlacReader<'_>>();
         built.container::<formats::OggReader<'_>>();
@@ -122,6 +126,7 @@ impl BuiltIn {
         built.codec::<codecs::AacDecoder>();
         built.codec::<codecs::VorbisDecoder>();
         built.codec::<opus::OpusDecoder>();
+        built.codec::<wavpack::WavPackDecoder>();
         built
     }
 

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::error::{Hint, Topic};
 
 /// How files begin that hold sound which is not read here.
-const SOUNDS: [(&[u8], &str); 32] = [
+const SOUNDS: [(&[u8], &str); 31] = [
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a WMA or WMV file (ASF)"),
     (b"#!AMR-WB\n", "an AMR-WB file"),
     (b"#!AMR\n", "an AMR file"),
@@ -41,7 +41,6 @@ const SOUNDS: [(&[u8], &str); 32] = [
     (b"FLV\x01", "a Flash video"),
     (b"\x00\x00\x01\xba", "an MPEG program stream"),
     (b"\x47\x40", "an MPEG transport stream"),
-    (b"wvpk", "a WavPack file of a kind that is not known"),
     (b"2BIT", "an AVR file"),
     (b"Extended Module", "a tracker module"),
 ];
