@@ -100,6 +100,8 @@ type Edition = HashMap<String, HashSet<String>>;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct IngestReport {
+    /// Rows that name the clip that they describe; only their captions can be replaced.
+    pub with_clip: u64,
     /// Rows of the corpus.
     pub read: u64,
     /// Texts that the domain did not hold yet.
@@ -235,6 +237,7 @@ impl Ingestion<'_, '_> {
         while corpus.peek().is_some() {
             self.control.check()?;
             let items: Vec<Item> = corpus.by_ref().take(self.chunk_rows()).collect();
+            self.report.with_clip += items.iter().flatten().filter(|row| row.clip.is_some()).count() as u64;
             if let Some(edition) = &mut self.edition {
                 for Row { text, clip, .. } in items.iter().flatten() {
                     let Some(clip) = clip else { continue };

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use echoic::error::Missing;
-use echoic::memory::Caption;
+use echoic::memory::{Caption, Removed, Writer};
 use echoic::{Error, Result};
 use serde::Serialize;
 
@@ -30,11 +30,17 @@ enum Action {
         /// The caption's id, as search and caption print it
         id: u64,
     },
-    /// Remove captions with all their occurrences
+    /// Remove captions with all their occurrences, or what was ingested for a clip
     Remove {
         /// Ids of captions
-        #[arg(required = true, value_name = "ID")]
+        #[arg(required_unless_present = "clip", value_name = "ID", conflicts_with_all = ["clip", "domains"])]
         ids: Vec<u64>,
+        /// Remove all rows of this clip; a caption that other clips have too stays with theirs
+        #[arg(long, value_name = "NAME")]
+        clip: Option<String>,
+        /// Only in these domains
+        #[arg(long = "domain", value_name = "NAME", requires = "clip")]
+        domains: Vec<String>,
     },
 }
 
@@ -51,7 +57,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         Action::List { domain } => list(context, domain),
         Action::Show { id } => show(context, *id),
-        Action::Remove { ids } => remove(context, ids),
+        Action::Remove { clip: Some(clip), domains, .. } => remove_clip(context, clip, domains),
+        Action::Remove { ids, .. } => remove(context, ids),
     }
 }
 
@@ -76,10 +83,35 @@ fn show(context: &Context, id: u64) -> Result<()> {
     })
 }
 
+/// Removes the rows of a clip from each domain that has some, a commit a domain.
+fn remove_clip(context: &Context, clip: &str, domains: &[String]) -> Result<()> {
+    let mut writer = context.store()?.writer()?;
+    let stored = writer.snapshot()?.domains();
+    if let Some(unknown) = domains.iter().find(|name| stored.iter().all(|domain| domain.name != **name)) {
+        let known = stored.iter().map(|domain| domain.name.clone()).collect();
+        return Err(Error::NotFound { kind: Missing::Domain, name: unknown.clone(), known });
+    }
+    let mut removed = Removed::default();
+    for domain in stored.iter().filter(|domain| domains.is_empty() || domains.contains(&domain.name)) {
+        let of_domain = writer.retain(&domain.name, |_, named| named != Some(clip))?;
+        removed.captions += of_domain.captions;
+        removed.occurrences += of_domain.occurrences;
+    }
+    if removed.occurrences == 0 {
+        return Err(Error::input("--clip", format!("'{clip}', which no stored row names"), "a clip as ingested")
+            .with_hint("`echoic captions show ID` shows the clips of a caption"));
+    }
+    report(context, &writer, &removed)
+}
+
 fn remove(context: &Context, ids: &[u64]) -> Result<()> {
     let mut writer = context.store()?.writer()?;
     let removed = writer.remove_captions(ids)?;
-    context.out.item(&removed, |removed| {
+    report(context, &writer, &removed)
+}
+
+fn report(context: &Context, writer: &Writer, removed: &Removed) -> Result<()> {
+    context.out.item(removed, |removed| {
         let (captions, rows) = (counted(removed.captions, "caption"), counted(removed.occurrences, "row"));
         format!("removed {captions} that came in {rows}")
     })?;

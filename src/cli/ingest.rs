@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::binding::keep_model;
-use echoic::corpus::{self, Corpus, Format};
+use echoic::corpus::{self, Corpus, Format, Rejected, Survey};
 use echoic::embedding::EmbeddingRows;
 use echoic::formats::embeddings;
 use echoic::formats::tables::TableRows;
@@ -14,23 +14,19 @@ use echoic::{Error, Result, Writer};
 use serde::Serialize;
 
 use super::context::Context;
-use super::output::number;
+use super::output::{counted, number};
 
 /// Arguments of `ingest`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The corpus, or `-` for standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The corpora, plain or packed with gzip or Zstandard, or `-` for standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// The domain to add the captions to; it is created when new
-    #[arg(long, value_name = "NAME")]
-    domain: String,
-    /// The layout: auto, clotho, audiocaps, wavcaps, csv, jsonl, text, parquet or arrow
-    #[arg(long, value_name = "FORMAT", default_value_t = Format::Auto)]
-    format: Format,
-    /// The column (CSV) or key (JSON) that holds the captions
-    #[arg(long, value_name = "C")]
-    column: Option<String>,
+    #[arg(long, value_name = "NAME", required_unless_present = "dry_run")]
+    domain: Option<String>,
+    #[command(flatten)]
+    reading: Reading,
     /// Text embeddings that you computed: row i of this file (.npy, .npz, safetensors, Parquet, Arrow) belongs to caption i; an array or column
     /// in it is named behind a colon
     #[arg(long, value_name = "FILE[:NAME]")]
@@ -38,6 +34,38 @@ pub struct Arguments {
     /// Replace the captions of clips that the corpus names: texts that it no longer gives them are removed
     #[arg(long)]
     replace_clips: bool,
+    /// Show how the corpora are read, with their first rows and what is rejected, and store nothing
+    #[arg(long, conflicts_with_all = ["embeddings", "replace_clips"])]
+    dry_run: bool,
+}
+
+/// How corpora are read.
+#[derive(Debug, Args)]
+struct Reading {
+    /// The layout: auto, clotho, audiocaps, wavcaps, csv, json, jsonl, yaml, text, parquet or arrow
+    #[arg(long, value_name = "FORMAT", default_value_t = Format::Auto)]
+    format: Format,
+    /// The column (CSV, tables) or key (JSON, YAML) that holds the captions
+    #[arg(long, value_name = "C")]
+    column: Option<String>,
+    /// The column or key that names the clip
+    #[arg(long, value_name = "C")]
+    clip_column: Option<String>,
+}
+
+impl Reading {
+    fn open(&self, file: &Path) -> Result<Corpus> {
+        let options = corpus::Options::default().format(self.format);
+        let options = options.column(self.column.clone()).clip_column(self.clip_column.clone());
+        match is_stdin(file) {
+            true => corpus::parse("standard input", std::io::stdin(), &options),
+            false => corpus::open(file, &options),
+        }
+    }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
 }
 
 /// What is printed: the report, with where it came from and went.
@@ -46,38 +74,78 @@ struct Ingested<'a> {
     file: &'a Path,
     domain: &'a str,
     format: String,
+    read_as: String,
     #[serde(flatten)]
     report: &'a IngestReport,
     seconds: f64,
 }
 
-/// Ingests the corpus.
+/// Ingests the corpora one by one, or shows how they would be read.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    if arguments.dry_run {
+        return arguments.files.iter().try_for_each(|file| show(context, file, &arguments.reading));
+    }
+    if arguments.embeddings.is_some() && arguments.files.len() > 1 {
+        let found = format!("{} corpora", arguments.files.len());
+        return Err(Error::input("--embeddings", found, "one corpus, whose captions the embeddings belong to"));
+    }
+    // What cannot be read is found out before anything is stored.
+    let surveys = arguments.files.iter().map(|file| survey(file, arguments)).collect::<Result<Vec<_>>>()?;
+    arguments.files.iter().zip(surveys).try_for_each(|(file, survey)| ingest(context, file, survey.as_ref(), arguments))
+}
+
+/// Reads a corpus once before it is opened to be stored, so that it is held in memory once. A pipe can be read but once.
+fn survey(file: &Path, arguments: &Arguments) -> Result<Option<Survey>> {
+    if is_stdin(file) || !std::fs::metadata(file).map_err(Error::io("read", file))?.is_file() {
+        return Ok(None);
+    }
+    let survey = Survey::of(arguments.reading.open(file)?);
+    if arguments.replace_clips && survey.with_clip == 0 && survey.rejected < survey.rows {
+        return Err(no_clips(file));
+    }
+    match &survey.only_clip {
+        Some(clip) if arguments.replace_clips => Err(Error::input(
+            file.display(),
+            format!("the clip '{clip}' in all {} rows that name one", number(survey.with_clip)),
+            "the clip that each caption describes",
+        )
+        .with_hint("name the column of clips with --clip-column")),
+        Some(clip) => {
+            let file = file.display();
+            tracing::warn!(
+                "{file}: all rows name the clip '{clip}'; if that is no clip, name the right column with --clip-column"
+            );
+            Ok(Some(survey))
+        }
+        None => Ok(Some(survey)),
+    }
+}
+
+fn no_clips(file: &Path) -> Error {
+    Error::input(file.display(), "a corpus that names no clip", "one that does, for --replace-clips")
+        .with_hint("name the column of clips with --clip-column, or leave --replace-clips out")
+}
+
+fn ingest(context: &Context, file: &Path, survey: Option<&Survey>, arguments: &Arguments) -> Result<()> {
     let start = std::time::Instant::now();
-    let options = corpus::Options::default().format(arguments.format).column(arguments.column.clone());
-    // Counted before it is opened to be stored, so that it is held in memory once. A pipe can be read but once.
-    let from_stdin = arguments.file.as_os_str() == "-";
-    let is_file = !from_stdin && std::fs::metadata(&arguments.file).is_ok_and(|meta| meta.is_file());
-    let captions = is_file.then(|| corpus::open(&arguments.file, &options)).transpose()?.map(|c| c.count() as u64);
-    let corpus = match from_stdin {
-        true => corpus::parse("standard input", std::io::stdin(), &options)?,
-        false => corpus::open(&arguments.file, &options)?,
-    };
-    let format = corpus.format().to_string();
+    let captions = survey.map(|survey| survey.rows);
+    let domain = arguments.domain.as_deref().unwrap_or_default();
+    let corpus = arguments.reading.open(file)?;
+    let (format, read_as) = (corpus.format().to_string(), corpus.layout().to_owned());
 
     let mut writer = context.store()?.writer()?;
     let clap;
     let carried = match corpus.format() {
-        Format::Parquet | Format::Arrow if arguments.embeddings.is_none() => TableRows::carried(&arguments.file)?,
+        Format::Parquet | Format::Arrow if arguments.embeddings.is_none() => TableRows::carried(file)?,
         _ => None,
     };
     // Embeddings of another space, or of none that the file names, are of no use to a store with a model.
     let carried = carried.filter(|rows| writer.space().is_external() || rows.space().as_ref() == Some(writer.space()));
     let source = match (&arguments.embeddings, carried) {
-        (Some(file), _) => Source::rows(matching(embeddings::open(file)?, captions)?),
+        (Some(given), _) => Source::rows(matching(embeddings::open(given)?, captions)?),
         (None, Some(rows)) => Source::rows(matching(rows, captions)?),
         (None, None) if writer.space().is_external() => {
-            return Err(without_embeddings(&arguments.file, corpus.format()));
+            return Err(without_embeddings(file, corpus.format()));
         }
         (None, None) => {
             clap = Clap::for_store(&writer.snapshot()?)?;
@@ -87,24 +155,80 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         }
     };
     let mode = if arguments.replace_clips { Mode::ReplaceClips } else { Mode::Add };
-    let report = store(context, &mut writer, &arguments.domain, corpus, source, mode, captions)?;
-    let ingested = Ingested {
-        file: &arguments.file,
-        domain: &arguments.domain,
-        format,
-        report: &report,
-        seconds: start.elapsed().as_secs_f64(),
-    };
+    let report = store(context, &mut writer, domain, corpus, source, mode, captions)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let ingested = Ingested { file, domain, format, read_as, report: &report, seconds };
     writer.record("ingest", serde_json::json!(ingested))?;
-    context.out.item(&ingested, |i| describe(i.domain, i.report))?;
+    context.out.item(&ingested, |i| format!("{} (read as {})", describe(i.domain, i.report), i.read_as))?;
     if report.interrupted {
         return Err(Error::Interrupted);
     }
     if report.rejected == report.read {
-        return Err(Error::input(arguments.file.display(), "no usable caption", "a caption corpus")
-            .with_hint("name the layout with --format or the column with --column"));
+        return Err(nothing_usable(file, report.read, &report.rejections));
+    }
+    if mode == Mode::ReplaceClips && report.with_clip == 0 {
+        return Err(no_clips(file));
     }
     Ok(())
+}
+
+/// The error for a corpus of which no row can be used: the first reason is most likely that of all.
+fn nothing_usable(file: &Path, rows: u64, rejections: &[Rejected]) -> Error {
+    let found = match rejections.first() {
+        Some(Rejected { line, reason, .. }) => {
+            format!("no usable caption in {}; line {line}: {reason}", counted(rows, "row"))
+        }
+        None => "no rows".to_owned(),
+    };
+    Error::input(file.display(), found, "a caption corpus").with_hint(
+        "`echoic ingest --dry-run` shows how it is read; --format names the layout, --column the column of captions",
+    )
+}
+
+/// What `--dry-run` prints of a corpus.
+#[derive(Serialize)]
+struct Shown<'a> {
+    file: &'a Path,
+    format: String,
+    read_as: String,
+    #[serde(flatten)]
+    survey: Survey,
+}
+
+/// Reads a corpus, and shows what would be stored.
+fn show(context: &Context, file: &Path, reading: &Reading) -> Result<()> {
+    let corpus = reading.open(file)?;
+    let (format, read_as) = (corpus.format().to_string(), corpus.layout().to_owned());
+    let shown = Shown { file, format, read_as, survey: Survey::of(corpus) };
+    context.out.item(&shown, |shown| {
+        let survey = &shown.survey;
+        let usable = counted(survey.rows - survey.rejected, "caption");
+        let mut lines = vec![format!(
+            "{}: read as {}; {usable}, {} with a clip, {} rejected; nothing was stored",
+            shown.file.display(),
+            shown.read_as,
+            number(survey.with_clip),
+            number(survey.rejected)
+        )];
+        lines.extend(survey.first.iter().map(|row| {
+            let clip = row.clip.as_ref().map(|clip| format!(" [{clip}]")).unwrap_or_default();
+            format!("  line {}: {}{clip}", row.line, row.text)
+        }));
+        lines.extend(
+            survey.rejections.iter().map(|rejected| format!("  line {} rejected: {}", rejected.line, rejected.reason)),
+        );
+        lines.extend(
+            survey
+                .only_clip
+                .iter()
+                .map(|clip| format!("  all rows name the clip '{clip}'; --clip-column names another column")),
+        );
+        lines.join("\n")
+    })?;
+    match shown.survey.rejected == shown.survey.rows {
+        true => Err(nothing_usable(file, shown.survey.rows, &shown.survey.rejections)),
+        false => Ok(()),
+    }
 }
 
 /// Stores a corpus with a progress bar, merges small segments and indexes large ones, and says what is worth saying.

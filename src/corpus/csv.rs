@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
-use super::format::Format;
-use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, MAX_ROW_BYTES, Rejected, row, utf8};
+use super::detect::SEPARATORS;
+use super::format::{Format, Options};
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, MAX_ROW_BYTES, PLACEHOLDERS, Rejected, numbered, row, utf8};
 use super::text::{Lines, too_long};
 use crate::error::{Hint, Topic};
 use crate::{Error, Result};
@@ -21,14 +22,15 @@ pub(super) fn rows<R: BufRead + 'static>(
     name: &str,
     reader: R,
     format: Format,
-    column: Option<&str>,
-) -> Result<impl Iterator<Item = Item> + use<R>> {
+    options: &Options,
+) -> Result<(String, impl Iterator<Item = Item> + use<R>)> {
     let mut records = Records::new(reader);
     let (names, mut parser) = header(name, &mut records)?;
-    let columns = Columns::find(name, &names, format, column)?;
+    let columns = Columns::find(name, &names, format, options)?;
+    let layout = columns.describe(&names);
 
     let mut ready: VecDeque<Item> = VecDeque::new();
-    Ok(std::iter::from_fn(move || {
+    let rows = std::iter::from_fn(move || {
         loop {
             if let Some(item) = ready.pop_front() {
                 return Some(item);
@@ -39,7 +41,8 @@ pub(super) fn rows<R: BufRead + 'static>(
                 (line, Ok(bytes)) => columns.items(&bytes, &mut parser, line, &mut ready),
             }
         }
-    }))
+    });
+    Ok((layout, rows))
 }
 
 /// A record with its line: its fields as text, or why it is unusable.
@@ -60,9 +63,12 @@ pub(crate) fn table<R: BufRead>(name: &str, reader: R) -> Result<(Vec<String>, i
 
 /// Reads the header line: the names of the columns, and a parser for the records behind it.
 fn header<R: BufRead>(name: &str, records: &mut Records<R>) -> Result<(Vec<String>, Parser)> {
+    let mut named = None;
     let header = loop {
         match records.next() {
             Some((_, Ok(bytes))) if bytes.trim_ascii().is_empty() => {}
+            // Spreadsheets name the separator so, before everything else.
+            Some((_, Ok(bytes))) if named.is_none() && is_separator_line(&bytes) => named = bytes.get(4).copied(),
             Some((line, Ok(bytes))) => {
                 break utf8(&bytes, line).map(str::to_owned).map_err(|r| unreadable(name, &r))?;
             }
@@ -70,7 +76,7 @@ fn header<R: BufRead>(name: &str, records: &mut Records<R>) -> Result<(Vec<Strin
             None => return Err(Error::input(name, "no line at all", "a header line with the names of the columns")),
         }
     };
-    let delimiter = delimiter(&header);
+    let delimiter = named.unwrap_or_else(|| delimiter(&header));
     records.separators = vec![delimiter];
     let mut parser = Parser::new(delimiter);
     let names = parser.fields(header.as_bytes()).map(|names| {
@@ -90,12 +96,14 @@ fn unreadable(name: &str, rejected: &Rejected) -> Error {
 
 /// The separator that splits the header into the most columns.
 fn delimiter(header: &str) -> u8 {
-    let count = |separator: char| header.matches(separator).count();
-    [(b',', count(',')), (b'\t', count('\t')), (b';', count(';'))]
-        .into_iter()
-        .rev()
-        .max_by_key(|(_, columns)| *columns)
-        .map_or(b',', |(separator, _)| separator)
+    let count = |separator: &char| header.matches(*separator).count();
+    // Of as many, the first of the list.
+    let separator = SEPARATORS.iter().rev().max_by_key(|separator| count(separator));
+    separator.and_then(|separator| u8::try_from(*separator).ok()).unwrap_or(b',')
+}
+
+fn is_separator_line(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_end(), [s, e, p, b'=', _] if [s, e, p].map(u8::to_ascii_lowercase) == *b"sep")
 }
 
 /// Which columns hold captions and which the clip.
@@ -106,7 +114,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(file: &str, names: &[String], format: Format, column: Option<&str>) -> Result<Self> {
+    fn find(file: &str, names: &[String], format: Format, options: &Options) -> Result<Self> {
+        let column = options.column.as_deref();
         let position = |wanted: &str| names.iter().position(|n| n.eq_ignore_ascii_case(wanted));
         let captions = match (column, format) {
             (Some(wanted), _) => position(wanted).into_iter().collect(),
@@ -114,7 +123,11 @@ impl Columns {
                 (0..names.len()).filter(|i| names[*i].to_ascii_lowercase().starts_with("caption")).collect()
             }
             (None, Format::Audiocaps) => position("caption").into_iter().collect::<Vec<_>>(),
-            (None, _) => CAPTION_NAMES.iter().find_map(|n| position(n)).into_iter().collect(),
+            (None, _) => match position(CAPTION_NAMES[0]) {
+                Some(caption) => vec![caption],
+                None => numbered_columns(names)
+                    .unwrap_or_else(|| CAPTION_NAMES.iter().find_map(|n| position(n)).into_iter().collect()),
+            },
         };
         if captions.is_empty() {
             let wanted = match (column, format) {
@@ -124,9 +137,19 @@ impl Columns {
                 (None, _) => format!("a caption column ({})", CAPTION_NAMES.join(", ")),
             };
             return Err(Error::input(file, format!("the columns {}", names.join(", ")), wanted)
-                .with_hint(Hint::about(Topic::CaptionColumn, "name the column that holds the captions")));
+                .with_hint(Hint::about(
+                    Topic::CaptionColumn,
+                    "the first line names the columns: add one where the file has none, or name the column that holds the captions",
+                )));
+        }
+        if let Some(wanted) = &options.clip_column
+            && position(wanted).is_none()
+        {
+            let found = format!("the columns {}", names.join(", "));
+            return Err(Error::input(file, found, format!("a column of clips named '{wanted}'")));
         }
         let clip = match format {
+            _ if options.clip_column.is_some() => options.clip_column.as_deref().and_then(position),
             // One AudioCaps clip is a stretch of a video: the video's id alone would join different clips only where
             // the same video was cut twice, which the data set does not do.
             Format::Audiocaps => position("youtube_id"),
@@ -135,11 +158,20 @@ impl Columns {
         Ok(Self { captions, clip, count: names.len() })
     }
 
+    /// Where captions and clips stand, in words.
+    fn describe(&self, names: &[String]) -> String {
+        let named = |i: &usize| names.get(*i).map_or("", String::as_str);
+        let captions: Vec<&str> = self.captions.iter().map(named).collect();
+        let clips = self.clip.as_ref().map_or("no clips".to_owned(), |clip| format!("clips from {}", named(clip)));
+        format!("CSV, captions from {}, {clips}", captions.join(", "))
+    }
+
     fn items(&self, record: &[u8], parser: &mut Parser, line: u64, items: &mut VecDeque<Item>) {
         let Some(fields) = parser.fields(record) else {
             return items.push_back(Err(Rejected { line, reason: "not readable as CSV".into() }));
         };
         let clip = self.clip.and_then(|i| fields.get(i)).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let clip = clip.filter(|clip| !PLACEHOLDERS.contains(clip));
         items.extend(self.captions.iter().map(|i| match fields.get(*i) {
             None => {
                 let reason = format!("{} columns where the header has {}", fields.len(), self.count);
@@ -151,6 +183,14 @@ impl Columns {
 }
 
 /// Parses records, one at a time.
+/// The columns `caption_1`, `caption_2` … in the order of their numbers.
+fn numbered_columns(names: &[String]) -> Option<Vec<usize>> {
+    let mut found: Vec<(u64, usize)> =
+        names.iter().zip(0..).filter_map(|(name, i)| Some((numbered(name)?, i))).collect();
+    found.sort_unstable();
+    (!found.is_empty()).then(|| found.into_iter().map(|(_, i)| i).collect())
+}
+
 struct Parser {
     core: csv_core::Reader,
     text: Vec<u8>,
@@ -221,7 +261,11 @@ struct Records<R> {
 
 impl<R: BufRead> Records<R> {
     fn new(reader: R) -> Self {
-        Self { lines: Lines::new(reader), separators: b",\t;".to_vec(), pending: VecDeque::new() }
+        Self {
+            lines: Lines::new(reader),
+            separators: SEPARATORS.iter().filter_map(|c| u8::try_from(*c).ok()).collect(),
+            pending: VecDeque::new(),
+        }
     }
 
     fn line(&mut self) -> Option<(u64, Result<Vec<u8>, Rejected>)> {
@@ -288,7 +332,8 @@ mod tests {
 
     fn read(text: &str, column: Option<&str>) -> Result<Vec<Item>> {
         let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-        Ok(rows("test.csv", bytes, Format::Csv, column)?.collect())
+        let options = Options::default().column(column.map(str::to_owned));
+        Ok(rows("test.csv", bytes, Format::Csv, &options)?.1.collect())
     }
 
     #[test]

@@ -1,40 +1,95 @@
 //! Telling the layout of a corpus from its first bytes and its name.
 
+use super::document::Layout;
 use super::format::Format;
-use super::row::CAPTION_NAMES;
+use super::row::{CAPTION_NAMES, numbered};
 
-/// The layout that the beginning of a file shows. Never fails: what looks like nothing else is text.
+/// What separates the columns of a table.
+pub(super) const SEPARATORS: [char; 4] = [',', '\t', ';', '|'];
+
+/// The layout of a corpus that begins with `head`. Detection errs towards reading something: a wrong guess shows as rejected rows, and
+/// the layout can always be named.
 pub(super) fn detect(name: &str, head: &[u8]) -> Format {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let first_line = head.split(|b| *b == b'\n').next().unwrap_or(head);
-    let first_line = String::from_utf8_lossy(first_line);
+    let text = String::from_utf8_lossy(head);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let first_line = lines.next().unwrap_or_default();
     let extension = name.rsplit('.').next().unwrap_or("").to_ascii_lowercase();
+    let is_named = |endings: &[&str]| endings.contains(&&*extension);
 
-    if head.trim_ascii_start().starts_with(b"{") {
-        return match serde_json::from_str::<serde_json::Value>(&first_line) {
-            Ok(value) if value.get("data").is_some_and(serde_json::Value::is_array) => Format::Wavcaps,
-            Ok(_) => Format::Jsonl,
-            // An object that goes on behind the first line, or behind what was read of it, is one document.
-            Err(_) if matches!(extension.as_str(), "jsonl" | "ndjson") => Format::Jsonl,
-            Err(_) => Format::Wavcaps,
-        };
+    if let Some(format) = json(head, first_line, lines.next().is_some(), is_named(&["jsonl", "ndjson"])) {
+        return format;
     }
-    if matches!(extension.as_str(), "jsonl" | "ndjson") {
+    if is_named(&["jsonl", "ndjson"]) {
         return Format::Jsonl;
     }
+    if is_named(&["yaml", "yml"]) || looks_like_yaml(&text) {
+        return Format::Yaml;
+    }
+    table(first_line, text.lines().nth(1), is_named(&["csv", "tsv"])).unwrap_or(Format::Text)
+}
+
+/// Whether and how it is JSON. A caption may begin with a bracket, too: what follows tells.
+fn json(head: &[u8], first_line: &str, has_more: bool, is_lines: bool) -> Option<Format> {
+    let begins = head.trim_ascii_start();
+    let next = begins.get(1..)?.trim_ascii_start().first();
+    match (begins.first()?, next) {
+        (b'[', Some(b'{' | b'[' | b'"' | b']')) => return Some(Format::Json),
+        (b'{', Some(b'"' | b'}')) => {}
+        _ => return None,
+    }
+    let document = || if has_data(head) { Format::Wavcaps } else { Format::Json };
+    let layout = Layout::of(head);
+    let is_whole = serde_json::from_str::<serde_json::Value>(first_line.trim_end_matches(',')).is_ok();
+    Some(match (is_whole, layout) {
+        (_, Layout::Tables) => document(),
+        (true, Layout::ByClip) if !has_more && !is_lines => Format::Json,
+        (true, _) => Format::Jsonl,
+        (false, _) if is_lines => Format::Jsonl,
+        (false, _) => document(),
+    })
+}
+
+/// True for a document whose list of entries is called `data`, as in WavCaps.
+fn has_data(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    text.find("\"data\"").is_some_and(|at| {
+        text[at + 6..].trim_start().strip_prefix(':').is_some_and(|rest| rest.trim_start().starts_with('['))
+    })
+}
+
+/// A key with a value below it, or list items with keys: what prose does not begin with.
+fn looks_like_yaml(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let is_key = |line: &str| {
+        let name = line.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default();
+        line.contains(':')
+            && !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    };
+    let first = lines.next().unwrap_or_default();
+    if first.trim_end() == "---" {
+        return true;
+    }
+    let second = lines.next().unwrap_or_default();
+    let opens = is_key(first) && (first.trim_end().ends_with(':') || first.starts_with("- "));
+    opens && is_key(second) && (second.starts_with([' ', '-']))
+}
+
+/// The layout of a table by the columns that its first line names.
+fn table(first_line: &str, second_line: Option<&str>, is_named: bool) -> Option<Format> {
+    let header =
+        if first_line.to_ascii_lowercase().starts_with("sep=") { second_line.unwrap_or_default() } else { first_line };
     let columns: Vec<String> =
-        first_line.split([',', '\t', ';']).map(|c| c.trim().trim_matches('"').to_ascii_lowercase()).collect();
+        header.split(SEPARATORS).map(|c| c.trim().trim_matches('"').to_ascii_lowercase()).collect();
     let has = |column: &str| columns.iter().any(|c| c == column);
     if has("file_name") && has("caption_1") {
-        Format::Clotho
+        Some(Format::Clotho)
     } else if has("audiocap_id") && has("caption") {
-        Format::Audiocaps
-    } else if matches!(extension.as_str(), "csv" | "tsv")
-        || (columns.len() > 1 && CAPTION_NAMES.iter().any(|name| has(name)))
-    {
-        Format::Csv
+        Some(Format::Audiocaps)
     } else {
-        Format::Text
+        let names_caption = CAPTION_NAMES.iter().any(|name| has(name)) || columns.iter().any(|c| numbered(c).is_some());
+        (is_named || (columns.len() > 1 && names_caption)).then_some(Format::Csv)
     }
 }
 
@@ -50,11 +105,22 @@ mod tests {
             ("a", "audiocap_id,youtube_id,start_time,caption\n", Format::Audiocaps),
             ("a.csv", "what,ever\n", Format::Csv),
             ("a.txt", "id,caption\n", Format::Csv),
+            ("a.txt", "sep=;\nid;caption\n", Format::Csv),
+            ("a.txt", "id|caption1|caption2\n", Format::Csv),
             ("a.txt", "Rain, wind and thunder.\n", Format::Text),
+            ("a.txt", "[Applause] People clap.\n", Format::Text),
+            ("a.txt", "{noise}\n", Format::Text),
+            ("a.txt", "Speech: a man talks.\nMusic: a piano.\n", Format::Text),
             ("-", "{\"caption\": \"Rain.\"}\n", Format::Jsonl),
-            ("-", "{\"data\": [], \"n\": 1}", Format::Wavcaps),
+            ("-", "{\"caption\": \"Rain.\"},\n{\"caption\": \"Wind.\"},\n", Format::Jsonl),
+            ("-", "{\"data\": [{\"id\": 1}], \"n\": 1}", Format::Wavcaps),
             ("a.json", "{\n \"data\": [", Format::Wavcaps),
+            ("a.json", "{\"a.wav\": \"Rain.\"}", Format::Json),
+            ("a.txt", "[{\"audio\": \"c0.wav\", \"caption\": \"Rain.\"}]", Format::Json),
+            ("a.jsonl", "[\n{\"caption\": \"Rain.\"}\n]", Format::Json),
             ("a.jsonl", "\n", Format::Jsonl),
+            ("MACS.txt", "files:\n- filename: a.wav\n  annotations:\n", Format::Yaml),
+            ("a.txt", "- filename: a.wav\n  caption: Rain.\n", Format::Yaml),
         ];
         for (name, head, expected) in cases {
             assert_eq!(detect(name, head.as_bytes()), expected, "{head:?}");

@@ -20,8 +20,12 @@ pub enum Format {
     Wavcaps,
     /// Any CSV with a header line.
     Csv,
+    /// One JSON document: an array of entries, an object with lists of entries, or one of entries by clip.
+    Json,
     /// One JSON object a line.
     Jsonl,
+    /// One YAML document, arranged as one of JSON (MACS).
+    Yaml,
     /// One caption a line.
     Text,
     /// A Parquet file with a column of captions; see [`crate::formats::tables`].
@@ -32,13 +36,15 @@ pub enum Format {
 
 impl Format {
     /// Every format by the name that the command line takes.
-    pub const NAMES: [(&'static str, Format); 9] = [
+    pub const NAMES: [(&'static str, Format); 11] = [
         ("auto", Format::Auto),
         ("clotho", Format::Clotho),
         ("audiocaps", Format::Audiocaps),
         ("wavcaps", Format::Wavcaps),
         ("csv", Format::Csv),
+        ("json", Format::Json),
         ("jsonl", Format::Jsonl),
+        ("yaml", Format::Yaml),
         ("text", Format::Text),
         ("parquet", Format::Parquet),
         ("arrow", Format::Arrow),

@@ -1,69 +1,55 @@
-//! JSON corpora: one object a line, or the one document of WavCaps.
+//! JSON lines, and what is no JSON document.
 
+use std::collections::VecDeque;
 use std::io::BufRead;
 
-use serde_json::Value;
-
-use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
+use super::document::{Layout, parse};
+use super::entry::{ClipFrom, Keys};
+use super::format::Format;
+use super::row::Item;
 use super::text::Lines;
 use crate::error::{Hint, Topic};
 use crate::{Error, Result};
 
-/// One JSON object a line; blank lines are skipped.
-pub(super) fn lines<R: BufRead>(reader: R, column: Option<&str>) -> impl Iterator<Item = Item> + use<R> {
-    let column = column.map(str::to_owned);
-    Lines::new(reader).filter_map(move |(number, line)| match line {
-        Err(rejected) => Some(Err(rejected)),
-        Ok(bytes) if bytes.trim_ascii().is_empty() => None,
-        Ok(bytes) => Some(utf8(&bytes, number).and_then(|text| {
-            let value = serde_json::from_str(text)
-                .map_err(|e| Rejected { line: number, reason: format!("not a JSON object: {e}") })?;
-            item(&value, column.as_deref(), number)
-        })),
-    })
+/// Refuses a document that does not begin as its layout was said to.
+pub(super) fn check_document(name: &str, head: &[u8], format: Format, layout: Layout) -> Result<()> {
+    let is_document = matches!(head.trim_ascii_start().first(), Some(b'{' | b'['));
+    if is_document && (format != Format::Wavcaps || layout == Layout::Tables) {
+        return Ok(());
+    }
+    let (found, expected) = match format {
+        Format::Wavcaps => ("no list `data` of entries", "a JSON document with one, as in WavCaps"),
+        _ => ("text that begins otherwise", "a JSON document, which begins with { or ["),
+    };
+    Err(Error::input(name, found, expected)
+        .with_hint(Hint::about(Topic::CorpusFormat, "if it has one JSON object a line, name the layout jsonl")))
 }
 
-/// The `data` array of a WavCaps document. Its rows are numbered by entry, as the document may be a single line.
-pub(super) fn wavcaps<R: BufRead>(
-    name: &str,
-    reader: R,
-    column: Option<&str>,
-) -> Result<impl Iterator<Item = Item> + use<R>> {
-    let expected = "a JSON document with an array `data` of objects that have a `caption`";
-    let mut document: Value = serde_json::from_reader(reader).map_err(|e| {
-        Error::input(name, format!("text that is no JSON ({e})"), expected)
-            .with_hint(Hint::about(Topic::CorpusFormat, "if it has one JSON object a line, name the layout jsonl"))
-    })?;
-    let entries = match document.get_mut("data").map(Value::take) {
-        Some(Value::Array(entries)) => entries,
-        _ => return Err(Error::input(name, "a JSON document without an array `data`", expected)),
-    };
-    let column = column.map(str::to_owned);
-    Ok(entries.into_iter().zip(1..).map(move |(entry, number)| item(&entry, column.as_deref(), number)))
-}
-
-fn item(value: &Value, column: Option<&str>, line: u64) -> Item {
-    let found = match column {
-        Some(column) => value.get(column),
-        None => CAPTION_NAMES.iter().find_map(|name| value.get(name)),
-    };
-    let Some(text) = found.and_then(Value::as_str) else {
-        let wanted = column.map_or_else(|| CAPTION_NAMES.join(", "), str::to_owned);
-        let reason = match value.as_object() {
-            None => "not a JSON object".to_owned(),
-            Some(object) => {
-                let keys: Vec<&str> = object.keys().map(String::as_str).collect();
-                format!("no text under {wanted}; the keys are {}", keys.join(", "))
+/// One JSON object a line; blank lines are skipped, and so is a comma behind an object.
+pub(super) fn lines<R: BufRead>(reader: R, keys: Keys) -> impl Iterator<Item = Item> + use<R> {
+    let mut lines = Lines::new(reader);
+    let mut ready: VecDeque<Item> = VecDeque::new();
+    std::iter::from_fn(move || {
+        loop {
+            if let Some(item) = ready.pop_front() {
+                return Some(item);
             }
-        };
-        return Err(Rejected { line, reason });
-    };
-    let clip = CLIP_NAMES.iter().find_map(|name| match value.get(name) {
-        Some(Value::String(id)) => Some(id.clone()),
-        Some(Value::Number(id)) => Some(id.to_string()),
-        _ => None,
-    });
-    row(text, clip.as_deref(), line)
+            let (number, line) = lines.next()?;
+            let bytes = match line {
+                Err(rejected) => return Some(Err(rejected)),
+                Ok(bytes) => bytes,
+            };
+            let object = bytes.trim_ascii();
+            let object = object.strip_suffix(b",").unwrap_or(object);
+            if object.is_empty() {
+                continue;
+            }
+            match parse(object, number) {
+                Err(rejected) => return Some(Err(rejected)),
+                Ok(entry) => keys.rows(&entry, ClipFrom::Entry, number, &mut ready),
+            }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -71,22 +57,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_wavcaps_entries_with_their_ids() {
-        let json = r#"{"n": 1, "data": [{"caption": "Rain.", "id": 7}, {"id": "8"}, {"caption": "Wind.", "id": "x"}]}"#;
-        let items: Vec<_> = wavcaps("w.json", json.as_bytes(), None).unwrap().collect();
-        assert_eq!(items[0].as_ref().unwrap().clip.as_deref(), Some("7"));
-        assert_eq!(items[1].as_ref().unwrap_err().line, 2);
-        assert_eq!(items[2].as_ref().unwrap().text, "Wind.");
-        assert!(wavcaps("w.json", &b"[1"[..], None).is_err());
-        assert!(wavcaps("w.json", &b"{}"[..], None).is_err());
-    }
-
-    #[test]
     fn a_bad_line_costs_only_itself() {
         let text = b"{\"caption\": \"Rain.\"}\n{oops\n\n\xff\n{\"x\": 1}\n{\"text\": \"Wind.\", \"audio_id\": \"a\"}\n";
-        let items: Vec<_> = lines(&text[..], None).collect();
+        let items: Vec<_> = lines(&text[..], Keys::default()).collect();
         let rejected: Vec<u64> = items.iter().filter_map(|i| i.as_ref().err()).map(|r| r.line).collect();
         assert_eq!(rejected, [2, 4, 5]);
         assert_eq!(items.len(), 5);
+    }
+
+    #[test]
+    fn a_line_may_hold_several_captions_and_end_with_a_comma() {
+        let text = "{\"captions\": [\"Rain.\", \"Wind.\"], \"score\": NaN},\n{\"caption\": \"Hail.\"},\n";
+        let items: Vec<_> =
+            lines(text.as_bytes(), Keys::default()).map(|item| item.map(|row| (row.text, row.line))).collect();
+        assert_eq!(items, [Ok(("Rain.".into(), 1)), Ok(("Wind.".into(), 1)), Ok(("Hail.".into(), 2))]);
     }
 }

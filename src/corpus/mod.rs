@@ -16,14 +16,20 @@
 
 mod csv;
 mod detect;
+mod document;
+mod entry;
 mod format;
 mod json;
 mod open;
+mod packed;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod row;
+mod scanner;
 mod shipped;
+mod survey;
 mod text;
+mod yaml;
 
 #[cfg(feature = "train")]
 pub(crate) use csv::table;
@@ -31,3 +37,4 @@ pub use format::{Format, Options};
 pub use open::{Corpus, open, parse};
 pub use row::{Item, MAX_ROW_BYTES, Rejected, Row};
 pub use shipped::{Shipped, shipped};
+pub use survey::Survey;

@@ -1,23 +1,29 @@
 //! Opening a corpus: its layout is found out, and its reader begun.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
+use super::document::{Document, Layout};
+use super::entry::Keys;
 use super::format::{Format, Options};
+use super::packed::{self, Packing};
 #[cfg(feature = "parquet")]
 use super::parquet;
 use super::row::{Item, row};
-use super::{csv, detect, json, text};
-use crate::error::{Hint, Topic};
+use super::{csv, detect, json, text, yaml};
 use crate::{Error, Result};
 
 /// How much of the beginning of a file detection sees, in bytes.
 const HEAD_BYTES: usize = 1 << 16;
 
+/// What some programs write before text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A corpus being read: an iterator of rows and rejections, in file order.
 pub struct Corpus {
     format: Format,
+    layout: String,
     items: Box<dyn Iterator<Item = Item>>,
 }
 
@@ -40,12 +46,17 @@ impl Corpus {
         I: IntoIterator<Item: AsRef<str>, IntoIter: 'static>,
     {
         let rows = captions.into_iter().zip(1..).map(|(text, line)| row(text.as_ref(), None, line));
-        Self { format: Format::Text, items: Box::new(rows) }
+        Self { format: Format::Text, layout: "texts in memory".into(), items: Box::new(rows) }
     }
 
     /// The layout in use: the one asked for, or the one detected.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// How the corpus is read, in words for people: what its layout is, and where captions and clips stand.
+    pub fn layout(&self) -> &str {
+        &self.layout
     }
 }
 
@@ -81,7 +92,7 @@ pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Corpus> {
 #[cfg(feature = "parquet")]
 fn open_table(path: &Path, format: Format, options: &Options) -> Result<Corpus> {
     let items = Box::new(parquet::rows(path, options)?);
-    Ok(Corpus { format, items })
+    Ok(Corpus { format, layout: format!("a table of {format}"), items })
 }
 
 #[cfg(not(feature = "parquet"))]
@@ -107,11 +118,19 @@ fn table(file: &mut File) -> std::io::Result<Option<Format>> {
     })
 }
 
-/// Reads a corpus from any source; `name` stands for it in errors.
+/// Reads a corpus from any source, also one that is packed with gzip or Zstandard; `name` stands for it in errors.
 ///
 /// # Errors
-/// As [`open`]; [`Error::Input`] for a binary file or UTF-16, where the layout is to be found out.
+/// As [`open`]; [`Error::Input`] for what is no text in UTF-8 that holds captions, where the layout is to be found out.
 pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Result<Corpus> {
+    let (head, whole) = begin(name, Box::new(source))?;
+    let Some(packing) = Packing::of(&head) else { return read(name, &head, whole, options) };
+    let (head, whole) = begin(name, packing.unpack(name, whole)?)?;
+    read(packed::unpacked_name(name), &head, whole, options)
+}
+
+/// The first bytes of a source, and a reader of all of it.
+fn begin(name: &str, source: Box<dyn Read>) -> Result<(Vec<u8>, impl BufRead + use<>)> {
     let mut reader = BufReader::with_capacity(HEAD_BYTES, source);
     // A pipe may give less than a line at a time; what is detected must not depend on that.
     let mut head = Vec::new();
@@ -121,40 +140,46 @@ pub fn parse(name: &str, source: impl Read + 'static, options: &Options) -> Resu
     }
     if head.is_empty() {
         return Err(Error::input(name, "an empty file", "a caption corpus")
-            .with_hint("give a CSV, JSON lines, WavCaps JSON or text file with one caption a line"));
+            .with_hint("give a CSV, JSON, JSON lines, YAML or text file with captions"));
     }
+    Ok((head.clone(), Cursor::new(head).chain(reader)))
+}
+
+fn read(name: &str, head: &[u8], whole: impl BufRead + 'static, options: &Options) -> Result<Corpus> {
     let format = match options.format {
         Format::Auto => {
-            refuse_binary(name, &head)?;
-            detect::detect(name, &head)
+            packed::refuse_other(name, head)?;
+            detect::detect(name, head)
         }
         given => given,
     };
-    let reader = Cursor::new(head).chain(reader);
-    let column = options.column.as_deref();
-    let items: Box<dyn Iterator<Item = Item>> = match format {
-        Format::Clotho | Format::Audiocaps | Format::Csv => Box::new(csv::rows(name, reader, format, column)?),
-        Format::Wavcaps => Box::new(json::wavcaps(name, reader, column)?),
-        Format::Jsonl => Box::new(json::lines(reader, column)),
-        Format::Text | Format::Auto => Box::new(text::lines(reader)),
+    let keys = Keys::of(options);
+    let (layout, items): (String, Box<dyn Iterator<Item = Item>>) = match format {
+        Format::Clotho | Format::Audiocaps | Format::Csv => {
+            let (columns, rows) = csv::rows(name, whole, format, options)?;
+            (columns, Box::new(rows))
+        }
+        Format::Wavcaps | Format::Json => {
+            let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+            let layout = Layout::of(text);
+            json::check_document(name, text, format, layout)?;
+            let keys = if format == Format::Wavcaps { keys.id_first() } else { keys };
+            let mut whole = whole;
+            std::io::copy(&mut whole.by_ref().take((head.len() - text.len()) as u64), &mut std::io::sink())
+                .map_err(Error::io("read", name))?;
+            (layout.to_string(), Box::new(Document::new(whole, layout, keys)))
+        }
+        Format::Jsonl => ("JSON, one object a line".into(), Box::new(json::lines(whole, keys))),
+        Format::Yaml => {
+            let (layout, rows) = yaml::rows(name, whole, &keys)?;
+            (format!("YAML, arranged as {layout}"), Box::new(rows.into_iter()))
+        }
+        Format::Text | Format::Auto => ("text, one caption a line".into(), Box::new(text::lines(whole))),
         Format::Parquet | Format::Arrow => {
             return Err(Error::input(name, "a stream", format!("a file: {format} is read from several places")));
         }
     };
-    Ok(Corpus { format, items })
-}
-
-/// Refuses what is no text by its beginning, before its random lines become captions.
-fn refuse_binary(name: &str, head: &[u8]) -> Result<()> {
-    let found = match head {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "text in UTF-16",
-        _ if head.contains(&0) => "bytes of 0, as in a binary file",
-        _ => return Ok(()),
-    };
-    Err(Error::input(name, found, "a caption corpus in UTF-8").with_hint(Hint::about(
-        Topic::CorpusFormat,
-        "save it as UTF-8, or name its layout to read what can be read of it",
-    )))
+    Ok(Corpus { format, layout, items })
 }
 
 #[cfg(feature = "parquet")]

@@ -6,7 +6,7 @@ use crate::Result;
 pub const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// One caption of a corpus.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Row {
     /// The caption: trimmed, runs of white space folded to one space, never empty.
@@ -34,8 +34,42 @@ pub type Item = Result<Row, Rejected>;
 pub(super) const CAPTION_NAMES: [&str; 6] = ["caption", "text", "description", "sentence", "title", "label"];
 
 /// The names under which corpora commonly keep the clip, best first.
-pub(super) const CLIP_NAMES: [&str; 10] =
-    ["clip", "audio_id", "file_name", "filename", "file", "youtube_id", "audio", "path", "audiocap_id", "id"];
+pub(super) const CLIP_NAMES: [&str; 20] = [
+    "clip",
+    "audio_id",
+    "file_name",
+    "filename",
+    "file",
+    "fname",
+    "youtube_id",
+    "ytid",
+    "video_id",
+    "audio",
+    "path",
+    "file_path",
+    "audio_path",
+    "wav_path",
+    "sound_name",
+    "audiocap_id",
+    "image_id",
+    "id",
+    "key",
+    "url",
+];
+
+/// What stands under the name of a clip where the data set was published without its sounds; it names none.
+pub(super) const PLACEHOLDERS: [&str; 1] = ["wav_path"];
+
+/// The number of a column such as `caption_3` or `caption3`.
+pub(super) fn numbered(name: &str) -> Option<u64> {
+    let (head, digits) = name.split_at(name.trim_end_matches(|c: char| c.is_ascii_digit()).len());
+    let head = head.trim_end_matches(['_', '-', ' ']).to_ascii_lowercase();
+    if ["caption", "captions", "text", "sentence", "description"].contains(&&*head) {
+        digits.parse().ok()
+    } else {
+        None
+    }
+}
 
 /// Folds white space and builds the row, or says why it is unusable.
 pub(super) fn row(text: &str, clip: Option<&str>, line: u64) -> Item {

@@ -1,0 +1,71 @@
+//! YAML corpora, as MACS is published: a list of entries, or an object that holds one.
+
+use std::collections::VecDeque;
+use std::io::Read;
+
+use serde_json::Value;
+
+use super::document::Layout;
+use super::entry::{ClipFrom, Keys};
+use super::row::Item;
+use crate::{Error, Result};
+
+/// The largest file that is read, in bytes: a YAML document is held whole.
+const LARGEST: u64 = 64 << 20;
+
+/// The rows of a document, numbered by entry, and how its entries are arranged.
+pub(super) fn rows(name: &str, reader: impl Read, keys: &Keys) -> Result<(Layout, VecDeque<Item>)> {
+    let mut text = String::new();
+    let read = reader.take(LARGEST + 1).read_to_string(&mut text);
+    read.map_err(Error::io("read", name))?;
+    if text.len() as u64 > LARGEST {
+        let expected = format!("at most {} MiB", LARGEST >> 20);
+        return Err(Error::input(name, "a YAML document of more", expected)
+            .with_hint("convert it to JSON lines, which are read line by line"));
+    }
+    let document: Value = serde_saphyr::from_str(&text).map_err(|error| {
+        let what = error.to_string();
+        Error::input(
+            name,
+            format!("text that is no YAML: {}", what.lines().next().unwrap_or_default()),
+            "a YAML document",
+        )
+    })?;
+    let json = serde_json::to_vec(&document).map_err(|error| Error::Internal(error.to_string()))?;
+    let layout = Layout::of(&json);
+    let mut out = VecDeque::new();
+    let mut number = 0;
+    let mut entry = |entry: &Value, clip| {
+        number += 1;
+        keys.rows(entry, clip, number, &mut out);
+    };
+    match &document {
+        Value::Array(entries) => entries.iter().for_each(|one| entry(one, ClipFrom::Entry)),
+        Value::Object(object) if layout == Layout::Tables => {
+            let tables = object.values().filter_map(Value::as_array);
+            tables.flatten().filter(|one| one.is_object()).for_each(|one| entry(one, ClipFrom::Entry));
+        }
+        Value::Object(object) if layout == Layout::ByClip => {
+            object.iter().for_each(|(clip, one)| entry(one, ClipFrom::EntryOr(clip)));
+        }
+        other => entry(other, ClipFrom::Entry),
+    }
+    Ok((layout, out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macs_is_read_as_it_is_published() {
+        let text = "files:\n- filename: park-1.wav\n  annotations:\n  - annotator_id: 1\n    sentence: Birds sing.\n    tags:\n    - birds\n  - annotator_id: 2\n    sentence: People talk.\n- filename: tram-2.wav\n  annotations:\n  - sentence: A tram rings.\n";
+        let (layout, rows) = rows("MACS.yaml", text.as_bytes(), &Keys::default()).unwrap();
+        let rows: Vec<_> =
+            rows.into_iter().map(|row| row.map(|row| (row.clip.unwrap_or_default(), row.text)).unwrap()).collect();
+        let expected = [("park-1.wav", "Birds sing."), ("park-1.wav", "People talk."), ("tram-2.wav", "A tram rings.")];
+        assert_eq!(rows, expected.map(|(clip, text)| (clip.to_owned(), text.to_owned())));
+        assert_eq!(layout, Layout::Tables);
+        assert!(super::rows("x", &b"a: [1"[..], &Keys::default()).unwrap_err().to_string().contains("no YAML"));
+    }
+}
