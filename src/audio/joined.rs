@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(found(FORMAT_ID_ISOMP4, &[mp4, mp4]), Some(21));
         let caf = b"caff\0\x01\0\0data\0\0\0\0\0\0\0\x02ab";
         assert_eq!(found(FORMAT_ID_CAF, &[caf, caf]), Some(22));
-        assert_eq!(bound(Cursor::new([caf, caf].concat())), Some(22));
+        assert_eq!(bound(Cursor::new([caf.as_slice(), caf].concat())), Some(22));
         assert_eq!(bound(Cursor::new(caf)), None);
         let mkv = b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x40\x02ab";
         assert_eq!(found(FORMAT_ID_MKV, &[mkv, mkv]), Some(14));

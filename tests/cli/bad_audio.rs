@@ -138,3 +138,65 @@ fn a_folder_without_audio_is_named_and_the_rest_goes_on() {
     run.fails(1, &["sounds", "a folder without audio"]);
     assert_eq!(run.lines().len(), 2);
 }
+
+/// Sounds of which nothing can be told are answered, and say so; where channels cancel each other out, the sound is heard none the less.
+#[test]
+fn silence_too_little_and_channels_that_cancel_out_are_told() {
+    let Some(bench) = listening() else { return };
+    wav(&bench, "sounds/sound.wav", 16_000, 1, 16, false, 3.0);
+    let samples: Vec<i16> =
+        hound::WavReader::open(bench.path("sounds/sound.wav")).unwrap().samples().map(Result::unwrap).collect();
+    let write = |name: &str, channels: u16, samples: &[i16]| {
+        let spec = hound::WavSpec {
+            channels,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(bench.path(name), spec).unwrap();
+        samples.iter().for_each(|x| writer.write_sample(*x).unwrap());
+        writer.finalize().unwrap();
+    };
+    write("sounds/opposite.wav", 2, &samples.iter().flat_map(|x| [*x, -x]).collect::<Vec<_>>());
+    write("sounds/silence.wav", 1, &[0; 96_000]);
+    write("sounds/click.wav", 1, &samples[..320]);
+    write("sounds/led.wav", 1, &[vec![0; 320_000], samples.clone()].concat());
+
+    let run = bench.run_json(&["caption", "sounds"]);
+    let answers = run.succeeds().lines();
+    let answer = |name: &str| answers.iter().find(|a| a["path"] == format!("sounds/{name}.wav")).unwrap();
+    for (name, heard) in
+        [("sound", "sound"), ("opposite", "sound"), ("led", "sound"), ("silence", "silence"), ("click", "too_short")]
+    {
+        assert_eq!(answer(name)["heard"], heard, "{}", answer(name));
+    }
+    assert!(answer("silence")["level_dbfs"].is_null() && answer("sound")["level_dbfs"].is_f64());
+    for name in ["opposite", "led"] {
+        assert_eq!(answer(name)["neighbours"][0]["caption"], answer("sound")["neighbours"][0]["caption"], "{name}");
+    }
+    for words in ["silence.wav: holds only silence", "click.wav: too short", "opposite.wav: its channels cancel"] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+    let windows = bench.run_json(&["search", "--windows", "--audio", "sounds/led.wav", "-k", "1"]).succeeds().lines();
+    assert_eq!(
+        (windows[0]["heard"].as_str(), windows[windows.len() - 1]["heard"].as_str()),
+        (Some("silence"), Some("sound"))
+    );
+}
+
+#[test]
+fn what_a_folder_holds_besides_audio_is_counted() {
+    let Some(bench) = listening() else { return };
+    wav(&bench, "sounds/a.wav", 16_000, 1, 16, false, 1.0);
+    std::fs::copy(fixture("lengths/alac.caf"), bench.path("sounds/b.CAF")).unwrap();
+    std::fs::copy(fixture("lengths/vorbis.mka"), bench.path("sounds/c.mka")).unwrap();
+    bench.write("sounds/._a.wav", "Mac OS X        ");
+    bench.write("sounds/notes.txt", "no sound");
+    let run = bench.run_json(&["caption", "sounds"]);
+    assert_eq!(run.succeeds().lines().len(), 3);
+    assert!(
+        run.stderr.contains("passed over 1 file whose names are not those of audio (1 .txt) and 1 hidden"),
+        "{}",
+        run.stderr
+    );
+}
