@@ -21,7 +21,7 @@ fn rows(name: &str, options: &Options) -> Vec<Result<(String, Option<String>), u
     items(name, options).into_iter().map(|item| item.map(|row| (row.text, row.clip)).map_err(|no| no.line)).collect()
 }
 
-fn told<'a>(rows: &'a [Result<(String, Option<String>), u64>]) -> Vec<Result<(&'a str, Option<&'a str>), u64>> {
+fn told(rows: &[Result<(String, Option<String>), u64>]) -> Vec<Result<(&str, Option<&str>), u64>> {
     rows.iter().map(|row| row.as_ref().map(|(text, clip)| (&**text, clip.as_deref())).map_err(|line| *line)).collect()
 }
 

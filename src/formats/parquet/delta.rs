@@ -122,7 +122,12 @@ mod tests {
         // Blocks of 128 numbers in 4 parts, 5 of them, the first 7; then each is 1 more, in parts of no bits.
         let growing = b"\x80\x01\x04\x05\x0e\x02\x00\x00\x00\x00";
         let mut seen = Vec::new();
-        Packed(growing).numbers(5, |number| Ok(seen.push(number))).unwrap();
+        Packed(growing)
+            .numbers(5, |number| {
+                seen.push(number);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(seen, [7, 8, 9, 10, 11]);
         assert_eq!(lengths(growing, 5), Ok(5));
         assert!(lengths(growing, 4).unwrap_err().contains("5 texts in a page of 4"));
@@ -137,7 +142,12 @@ mod tests {
         three.extend(&packed.to_le_bytes()[..3]);
         three.extend([0; 9]);
         seen.clear();
-        Packed(&three).numbers(9, |number| Ok(seen.push(number))).unwrap();
+        Packed(&three)
+            .numbers(9, |number| {
+                seen.push(number);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(seen, [0, 1, 3, 6, 10, 15, 21, 28, 28]);
     }
 }
