@@ -32,59 +32,56 @@ pub(super) fn split<'a>(
     let share = (texts.len() as f64 * f64::from(validation)).round() as usize;
     // Something is left to learn from, whatever share was asked for.
     let share = share.clamp(usize::from(validation > 0.0), MOST_HELD_OUT).min(texts.len().saturating_sub(1));
-    let mut groups = groups(&texts, clips);
+    let (members, first) = together(&texts, clips);
+    let mut groups: Vec<&[u32]> = members.chunk_by(|a, b| first[*a as usize] == first[*b as usize]).collect();
     groups.shuffle(&mut rng(seed, 0, 0, 0));
     let drawn = draw(&groups, share).into_iter().flatten();
-    let held_out: HashSet<usize> = drawn.flat_map(|text| texts[*text].iter().map(|example| example.row)).collect();
+    let held_out: HashSet<usize> = drawn.flat_map(|text| texts[*text as usize].iter().map(|e| e.row)).collect();
     // By row, so that the order of an epoch depends on the seed and not on the spelling.
     examples.sort_by_key(|e| e.row);
     let (validation, training) = examples.into_iter().partition(|e| held_out.contains(&e.row));
     Split { training, validation }
 }
 
-/// The texts that hang together, each group in the order of its texts, and the groups in that of their first ones.
-fn groups<'a>(texts: &[&[Example]], clips: impl Fn(usize) -> &'a [u32]) -> Vec<Vec<usize>> {
-    let mut above: Vec<usize> = (0..texts.len()).collect();
+/// The texts in the order of their groups, and the first text of each one's group. Numbers alone: there may be millions.
+fn together<'a>(texts: &[&[Example]], clips: impl Fn(usize) -> &'a [u32]) -> (Vec<u32>, Vec<u32>) {
+    let mut above: Vec<u32> = (0..texts.len() as u32).collect();
     let mut first_with = HashMap::new();
-    for (text, same) in texts.iter().enumerate() {
+    for (text, same) in (0..).zip(texts) {
         for clip in same.iter().flat_map(|example| clips(example.row)) {
             let (a, b) = (root(&mut above, text), root(&mut above, *first_with.entry(*clip).or_insert(text)));
             // The first text of a group stands for it.
-            above[a.max(b)] = a.min(b);
+            above[a.max(b) as usize] = a.min(b);
         }
     }
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut group_of = HashMap::new();
-    for text in 0..texts.len() {
-        let group = *group_of.entry(root(&mut above, text)).or_insert_with(|| {
-            groups.push(Vec::new());
-            groups.len() - 1
-        });
-        groups[group].push(text);
+    let mut members: Vec<u32> = (0..texts.len() as u32).collect();
+    for text in &members {
+        above[*text as usize] = root(&mut above, *text);
     }
-    groups
+    members.sort_unstable_by_key(|text| (above[*text as usize], *text));
+    (members, above)
 }
 
 /// The text that stands for the group of `text`. The way there is halved, for those who come after.
-fn root(above: &mut [usize], mut text: usize) -> usize {
-    while above[text] != text {
-        above[text] = above[above[text]];
-        text = above[text];
+fn root(above: &mut [u32], mut text: u32) -> u32 {
+    while above[text as usize] != text {
+        above[text as usize] = above[above[text as usize] as usize];
+        text = above[text as usize];
     }
     text
 }
 
 /// Groups of `share` texts together, or a few less.
-fn draw(groups: &[Vec<usize>], share: usize) -> Vec<&Vec<usize>> {
+fn draw<'a>(groups: &[&'a [u32]], share: usize) -> Vec<&'a [u32]> {
     let mut left = share;
-    let fits = |group: &&Vec<usize>| {
+    let fits = |group: &&&[u32]| {
         let fits = group.len() <= left;
         left -= if fits { group.len() } else { 0 };
         fits
     };
-    let drawn: Vec<_> = groups.iter().filter(fits).collect();
+    let drawn: Vec<_> = groups.iter().filter(fits).copied().collect();
     if drawn.is_empty() && share > 0 && groups.len() > 1 {
-        return groups.iter().min_by_key(|group| group.len()).into_iter().collect();
+        return groups.iter().min_by_key(|group| group.len()).into_iter().copied().collect();
     }
     drawn
 }

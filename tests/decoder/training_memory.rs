@@ -7,8 +7,8 @@ use echoic::progress::{Control, Stop};
 use crate::common::process::{alone, peak_memory};
 use crate::common::texts;
 
-/// What a caption of twelve words may take at most, its text included, in bytes. With the tokenizer's own records it was about 1,200.
-const BYTES_PER_CAPTION: u64 = 700;
+/// What a caption of twelve words may take at most, its text and the numbers of its clips included, in bytes. With the tokenizer's own records it was about 1,200.
+const BYTES_PER_CAPTION: u64 = 800;
 
 /// Captions of twelve words that differ, all with embeddings out of the same few.
 fn captions(count: usize, rows: &[&'static [f32]]) -> TrainingSet<Vec<&'static [f32]>> {
