@@ -277,6 +277,8 @@ pub enum Topic {
     ModelName,
     /// Which columns a file of pairs has.
     PairColumns,
+    /// Finding the program that decodes what is not read.
+    Ffmpeg,
     /// Converting a sound file into a format that is read.
     Convert {
         /// The file.

@@ -74,7 +74,8 @@ fn rows(path: &Path, name: &str) -> bool {
 /// An audio file: the first byte chooses the extension, the others are the file.
 pub fn audio(data: &[u8]) -> bool {
     let Some((kind, file)) = data.split_first() else { return false };
-    let extensions = ["wav", "flac", "ogg", "mp3", "m4a", "aac", "aiff", "caf", "mkv", "none"];
+    let extensions =
+        ["wav", "flac", "ogg", "mp3", "m4a", "aac", "aiff", "caf", "mkv", "none", "opus", "webm", "wv", "au", "w64"];
     let path = scratch("input").with_extension(extensions[usize::from(*kind) % extensions.len()]);
     write(&path, file);
     let clip = blamed(Clip::open(&path, 44_100));

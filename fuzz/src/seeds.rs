@@ -382,6 +382,21 @@ fn tensor(name: &str, shape: &[usize]) -> Vec<u8> {
     .concat()
 }
 
+/// The fixtures that are seeds, and the extension that each is given.
+const FORMATS: [(u8, &str); 11] = [
+    (0, "rf64.wav"),
+    (2, "opus.ogg"),
+    (4, "opus.mp4"),
+    (10, "speech.opus"),
+    (10, "surround.opus"),
+    (11, "opus.webm"),
+    (12, "hybrid.wv"),
+    (12, "float.wv"),
+    (12, "eight.wv"),
+    (13, "mulaw.au"),
+    (14, "wave64.w64"),
+];
+
 fn audio() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/starter");
     for (kind, name) in [(1u8, "tone.flac"), (2, "tone.ogg"), (3, "tone.mp3"), (4, "tone.m4a")] {
@@ -389,6 +404,11 @@ fn audio() {
         // The beginning is where the structure is; the fuzzer works best on small inputs.
         put("audio", &format!("sound-{name}"), [&[kind][..], &file].concat());
         put("audio", &format!("odd-cut-{name}"), [&[kind][..], &file[..file.len().min(1500)]].concat());
+    }
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/formats");
+    for (kind, name) in FORMATS {
+        let file = fs::read(fixtures.join(name)).expect("a fixture");
+        put("audio", &format!("sound-{name}"), [&[kind][..], &file].concat());
     }
     let samples: Vec<u8> = (0..400u32).map(|i| (i * 37 % 251) as u8).collect();
     for (name, code, channels, rate, bits) in [

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::decode::{Source, check_rate, check_samples};
+use super::ffmpeg::or_through_ffmpeg;
 use super::input::{Audio, Input};
 use super::level::{Level, Levels, Meter};
 use super::resample::Resampler;
@@ -200,8 +201,8 @@ struct Streamed {
 /// Hands a sound to `take`; `again` if it was handed out before.
 fn stream(audio: &Audio<'_>, rates: Rates, again: bool, take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
     let source = match &audio.0 {
-        Input::File(path) => Source::open(path)?,
-        Input::Bytes { name, bytes } => Source::from_bytes(name, bytes.clone())?,
+        Input::File(path) => or_through_ffmpeg(Source::open(path), audio)?,
+        Input::Bytes { name, bytes } => or_through_ffmpeg(Source::from_bytes(name, bytes.clone()), audio)?,
         Input::Samples { samples, rate } => {
             let name = audio.name();
             check_rate(&name, *rate)?;

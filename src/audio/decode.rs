@@ -92,6 +92,14 @@ impl Source {
         Self::new(Path::new(name), Box::new(Cursor::new(bytes.clone())), Place::Bytes(bytes))
     }
 
+    /// Opens what comes in order, such as through a pipe; `path` stands for it in errors.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn from_stream(path: &Path, source: Box<dyn MediaSource>) -> Result<Self> {
+        Self::new(path, source, Place::Once)
+    }
+
     fn new(path: &Path, source: Box<dyn MediaSource>, place: Place) -> Result<Self> {
         let Part { format, decoder, track, ends, next } = Part::open(path, source, &place, 0)?;
         Ok(Self {

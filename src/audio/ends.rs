@@ -52,10 +52,16 @@ impl Ends {
                 let stop = stop.filter(|_| !codec_cuts(track)).or_else(|| stop.map(|stop| stop.saturating_sub(skip)));
                 let skip = if codec_cuts(track) { 0 } else { skip };
                 let left = |all: u64| all.min(stop.unwrap_or(all)).saturating_sub(skip);
-                Self { skip, padding: None, stop, announced: announced.map(left) }
+                // Without an edit list the count has what the decoder cuts.
+                let announced = announced.filter(|_| stop.is_some() || !codec_cuts(track)).map(left);
+                Self { skip, padding: None, stop, announced }
             }
             // Their decoders cut what the packets say.
-            _ if codec_cuts(track) => Self { announced, ..Self::default() },
+            _ if codec_cuts(track) => {
+                // The count of Opus has them.
+                let cut = delay.filter(|_| is_one_of(track, &[CODEC_ID_OPUS])).unwrap_or(0);
+                Self { announced: announced.map(|all| all.saturating_sub(cut)), ..Self::default() }
+            }
             _ => {
                 let (skip, frames) = (delay.unwrap_or(0), announced);
                 let padding = frames.zip(track.padding).map(|(frames, padding)| (skip + frames, u64::from(padding)));

@@ -1,7 +1,7 @@
 //! What can be listened to: files, and sounds in memory.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// # let _ = (file, samples);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Audio<'a>(pub(super) Input<'a>);
+pub struct Audio<'a>(pub(super) Input<'a>, pub(super) Option<PathBuf>);
 
 #[derive(Debug, Clone)]
 pub(super) enum Input<'a> {
@@ -29,12 +29,12 @@ pub(super) enum Input<'a> {
 impl<'a> Audio<'a> {
     /// Mono samples, full scale 1, at `rate` Hz.
     pub fn samples(samples: &'a [f32], rate: u32) -> Self {
-        Self(Input::Samples { samples, rate })
+        Self(Input::Samples { samples, rate }, None)
     }
 
     /// The bytes of an audio file, in any format that files are read in; errors name it `name`.
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self(Input::Bytes { name: name.into(), bytes: bytes.into() })
+        Self(Input::Bytes { name: name.into(), bytes: bytes.into() }, None)
     }
 
     /// Reads an audio file from anywhere, whole, into memory; errors name it `name`.
@@ -45,6 +45,14 @@ impl<'a> Audio<'a> {
         let (name, mut bytes) = (name.into(), Vec::new());
         reader.read_to_end(&mut bytes).map_err(Error::io("read", &name))?;
         Ok(Self::bytes(name, bytes))
+    }
+
+    /// Lets ffmpeg decode what is not read here: `program` is its name, or its path.
+    ///
+    /// It is started for such files only, gives its samples through a pipe, and is ended with the reading.
+    #[must_use]
+    pub fn with_ffmpeg(self, program: impl Into<PathBuf>) -> Self {
+        Self(self.0, Some(program.into()))
     }
 
     /// What errors and answers call it.
@@ -59,6 +67,6 @@ impl<'a> Audio<'a> {
 
 impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Audio<'a> {
     fn from(path: &'a P) -> Self {
-        Self(Input::File(path.as_ref()))
+        Self(Input::File(path.as_ref()), None)
     }
 }

@@ -19,6 +19,7 @@ mod clip;
 pub(crate) mod decode;
 mod edits;
 mod ends;
+mod ffmpeg;
 mod formats;
 mod input;
 mod joined;

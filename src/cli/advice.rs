@@ -34,7 +34,10 @@ fn worded(hint: &Hint) -> String {
         Some(Topic::CheckpointFile) => format!("{hint} (--file PATH)"),
         Some(Topic::ModelName) => format!("{hint} (--as NAME)"),
         Some(Topic::PairColumns) => format!("{hint}; see `echoic align --help`"),
-        Some(Topic::Convert { path }) => format!("{hint}: ffmpeg -i {} out.flac", quoted(path)),
+        Some(Topic::Convert { path }) => {
+            format!("{hint}: ffmpeg -i {} out.flac; or let an installed ffmpeg decode it (--ffmpeg)", quoted(path))
+        }
+        Some(Topic::Ffmpeg) => format!("{hint} (--ffmpeg=PROGRAM, or ECHOIC_FFMPEG)"),
         Some(_) => hint.to_string(),
     }
 }

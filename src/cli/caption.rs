@@ -101,8 +101,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     let files = audio_files(context, &arguments.audio)?;
     each_file(context, &files, |file| match arguments.windows {
-        true => captioner.caption_windows(file, &options),
-        false => captioner.caption(file, &options).map(|captioned| vec![captioned]),
+        true => captioner.caption_windows(context.global.audio(file), &options),
+        false => captioner.caption(context.global.audio(file), &options).map(|captioned| vec![captioned]),
     })
 }
 

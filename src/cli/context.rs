@@ -1,8 +1,9 @@
 //! What every command is given: the options of all commands, and where results and progress go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use echoic::audio::Audio;
 use echoic::models::ModelCache;
 use echoic::progress::{Control, Stop};
 use echoic::{Result, Snapshot, Store};
@@ -31,6 +32,20 @@ pub struct Global {
     /// Never try to download anything
     #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub offline: bool,
+    /// Let an installed ffmpeg decode the audio files that are not read otherwise
+    #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_FFMPEG", value_name = "PROGRAM", num_args = 0..=1, default_missing_value = "ffmpeg", require_equals = true)]
+    pub ffmpeg: Option<PathBuf>,
+}
+
+impl Global {
+    /// A file to listen to.
+    pub fn audio<'a>(&self, path: &'a Path) -> Audio<'a> {
+        let audio = Audio::from(path);
+        match self.ffmpeg.as_ref().filter(|program| !program.as_os_str().is_empty()) {
+            Some(program) => audio.with_ffmpeg(program),
+            None => audio,
+        }
+    }
 }
 
 /// What every command works with.

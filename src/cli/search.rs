@@ -119,7 +119,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let phase = context.control().begin("embedding the query", None);
     let clap = Clap::for_store(&memory)?;
     if let (Some(audio), true) = (audio, arguments.windows) {
-        let windows = clap.embed_windows(audio)?;
+        let windows = clap.embed_windows(context.global.audio(audio))?;
         phase.end();
         return by_windows(context, &memory, audio, windows, &options);
     }
@@ -127,7 +127,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (query, level) = match (text, audio) {
         (Some(text), _) => (clap.embed_texts(&[text])?.into_vec(), None),
         (None, Some(audio)) => {
-            let heard = clap.embed_audio(audio)?;
+            let heard = clap.embed_audio(context.global.audio(audio))?;
             (heard.embedding, Some(heard.level))
         }
         (None, None) => (Vec::new(), None), // clap requires one of the three

@@ -7,6 +7,7 @@
 mod common;
 
 mod bad_input;
+mod formats;
 mod lengths;
 mod real;
 mod resampling_drift;

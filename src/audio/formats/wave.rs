@@ -319,6 +319,9 @@ impl Format {
         if is_extensible && !matches!(inner, 1 | 3 | 6 | 7) {
             return Err(Refusal::Format(unread::in_wav(inner)));
         }
-        Ok(Self { bytes, frame, has_fact: matches!(tag, 2 | 0x11), is_mpeg: matches!(tag, 0x50 | 0x55) })
+        let is_mpeg = matches!(tag, 0x50 | 0x55);
+        // Frames of MPEG are of many sizes.
+        let frame = if is_mpeg { 1 } else { frame };
+        Ok(Self { bytes, frame, has_fact: matches!(tag, 2 | 0x11), is_mpeg })
     }
 }
