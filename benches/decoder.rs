@@ -32,12 +32,7 @@ fn projections(c: &mut Criterion) {
         let scored: Vec<Scored<'_>> = memory
             .rows()
             .take(k)
-            .map(|embedding| Scored {
-                similarity: dot(embedding, &query),
-                multiplicity: 1,
-                clips: Vec::new(),
-                embedding,
-            })
+            .map(|embedding| Scored { similarity: dot(embedding, &query), multiplicity: 1, embedding })
             .collect();
         group.bench_with_input(BenchmarkId::new("nearest", k), &scored, |b, scored| {
             b.iter(|| project(black_box(scored), 60_000, 0.01));

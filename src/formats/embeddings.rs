@@ -101,7 +101,7 @@ fn split(place: &Path) -> (PathBuf, Option<String>) {
     let Some(text) = place.to_str() else { return whole() };
     // The name may have colons of its own.
     let parts = text.match_indices(':').map(|(at, _)| (&text[..at], &text[at + 1..]));
-    let found = parts.filter(|(path, name)| !name.is_empty() && Path::new(path).is_file()).last();
+    let found = parts.rev().find(|(path, name)| !name.is_empty() && Path::new(path).is_file());
     found.map_or_else(whole, |(path, name)| (path.into(), Some(name.to_owned())))
 }
 

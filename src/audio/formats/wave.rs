@@ -157,7 +157,7 @@ fn riff(chunks: &mut Chunks<'_>) -> std::io::Result<Header> {
 /// The tag behind a chunk, and behind its byte of padding, which some programs leave out.
 fn next_tag(chunks: &mut Chunks<'_>, size: u32) -> std::io::Result<[u8; 4]> {
     let [a, b, c, d] = chunks.bytes()?;
-    if size % 2 == 0 || is_tag([a, b, c, d]) {
+    if size.is_multiple_of(2) || is_tag([a, b, c, d]) {
         return Ok([a, b, c, d]);
     }
     let [e] = chunks.bytes()?;
