@@ -13,14 +13,14 @@ const RATE: u32 = 44_100;
 
 fn main() {
     let folder = std::env::args_os().nth(1).expect("a folder");
-    let entries = std::fs::read_dir(folder).unwrap();
-    let files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(folder).expect("a folder of sounds");
+    let files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
     let start = Instant::now();
     let seconds: f64 = files
         .par_iter()
         .map(|file| {
             let rate = if file.extension().is_some_and(|ending| ending == "opus") { 48_000 } else { RATE };
-            Clip::open(file, rate).unwrap().seconds()
+            Clip::open(file, rate).expect("a sound").seconds()
         })
         .sum();
     let took = start.elapsed().as_secs_f64();

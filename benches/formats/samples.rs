@@ -29,10 +29,10 @@ fn read(path: &Path, folder: Option<&Path>) -> Result<Value> {
     let rate = Clip::open(path, 8_000)?.sample_rate();
     let clip = Clip::open(path, rate)?;
     if let Some(folder) = folder {
-        let to = folder.join(path.file_name().unwrap_or_default()).with_added_extension("f32");
-        let mut file = BufWriter::new(File::create(&to).unwrap());
+        let to = folder.join(format!("{}.f32", path.file_name().unwrap_or_default().to_string_lossy()));
+        let mut file = BufWriter::new(File::create(&to).expect("a file of samples"));
         clip.samples(|block| {
-            block.iter().for_each(|x| file.write_all(&x.to_le_bytes()).unwrap());
+            block.iter().for_each(|x| file.write_all(&x.to_le_bytes()).expect("room for samples"));
             Ok(())
         })?;
     }

@@ -24,6 +24,9 @@ fn gzip(text: &str) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
+/// A file's name and content, and the captions with their clips.
+type Published = (&'static str, String, &'static [(&'static str, &'static str)]);
+
 #[test]
 fn known_data_sets_are_read_as_they_are_published() {
     let bench = Bench::new();
@@ -31,7 +34,7 @@ fn known_data_sets_are_read_as_they_are_published() {
         {"title": "x", "caption": "Rain.", "id": "7", "audio": "wav_path", "duration": 2.5},
         {"title": "y", "caption": "Wind.", "id": "8", "audio": "wav_path", "duration": 1.0}]});
     let macs = "files:\n- filename: park.wav\n  annotations:\n  - annotator_id: 1\n    sentence: Birds sing.\n  - annotator_id: 2\n    sentence: People talk.\n";
-    let cases: [(&str, String, &[(&str, &str)]); 11] = [
+    let cases: [Published; 11] = [
         ("wavcaps.json", wavcaps.to_string(), &[("Rain.", "7"), ("Wind.", "8")]),
         ("MACS.yaml", macs.into(), &[("Birds sing.", "park.wav"), ("People talk.", "park.wav")]),
         ("fsd50k.json", json!({"64760": {"title": "take", "description": "A dog.", "tags": ["dog"]}}).to_string(), &[("A dog.", "64760")]),
