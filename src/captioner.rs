@@ -59,6 +59,32 @@ pub struct Captioned {
     pub lost_mass: f32,
     /// How long it took.
     pub timings: Timings,
+    /// What it takes to write the same caption again.
+    pub parameters: Parameters,
+}
+
+/// What a caption depends on beside the sound: with the same store, the same caption comes of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Parameters {
+    /// The decoder that wrote it, by its name in the store; `None` where none took part, or where it came from outside.
+    pub decoder: Option<String>,
+    /// The commit of the store; `None` for stores that have none.
+    pub commit: Option<u64>,
+    /// Temperature of the projection's softmax.
+    pub temperature: f32,
+    /// Neighbours that were retrieved, where their number was given.
+    pub k: Option<usize>,
+    /// The share of the projection's weight that was to be covered, where it was not.
+    pub mass: Option<f32>,
+    /// Captions that the decoder kept in parallel.
+    pub beam: usize,
+    /// The temperature at which words were drawn; 0 where the likeliest were taken.
+    pub sample: f32,
+    /// The probability that the words to draw from held together.
+    pub top_p: f32,
+    /// Where drawing began.
+    pub seed: u64,
 }
 
 /// How to caption.
@@ -96,7 +122,9 @@ impl CaptionOptions {
 /// Captions audio by stored texts and a decoder.
 pub struct Captioner {
     store: Box<dyn TextStore>,
-    decoder: Decoder,
+    decoder: Option<Decoder>,
+    decoder_name: Option<String>,
+    commit: Option<u64>,
     clap: Option<Clap>,
 }
 
@@ -109,34 +137,53 @@ impl std::fmt::Debug for Captioner {
 impl Captioner {
     /// Joins stored texts, a decoder trained on texts of the same embedding space, and the towers of that space.
     ///
-    /// Without towers, only precomputed embeddings can be captioned.
+    /// Without towers, only precomputed embeddings can be captioned; without a decoder, [`Strategy::Text`] alone gives captions.
     ///
     /// # Errors
     /// [`Error::SpaceMismatch`] when the three do not share one embedding space.
-    pub fn new(store: impl TextStore + 'static, decoder: Decoder, clap: Option<Clap>) -> Result<Self> {
-        let spaces = [Some(&decoder.info().space), clap.as_ref().map(Clap::space)];
+    pub fn new(
+        store: impl TextStore + 'static,
+        decoder: impl Into<Option<Decoder>>,
+        clap: Option<Clap>,
+    ) -> Result<Self> {
+        let decoder = decoder.into();
+        let spaces = [decoder.as_ref().map(|decoder| &decoder.info().space), clap.as_ref().map(Clap::space)];
         for space in spaces.into_iter().flatten() {
             if space != store.space() {
                 return Err(Error::SpaceMismatch { store: store.space().to_string(), given: space.to_string() });
             }
         }
-        Ok(Self { store: Box::new(store), decoder, clap })
+        Ok(Self { store: Box::new(store), decoder, decoder_name: None, commit: None, clap })
     }
 
     /// Opens a store with one of its decoders and the model that it is bound to.
     ///
-    /// `decoder`: its name, or `None` for the newest. A store of external embeddings has no towers.
+    /// `decoder`: its name, or `None` for [the one in use](decoders::default_decoder), if there is one. A store of external embeddings has no
+    /// towers.
     ///
     /// # Errors
     /// As [`Store::snapshot`], [`Decoder::load`] and [`Clap::for_store`]; [`Error::NotFound`] when there is no such decoder.
     pub fn open(store: impl AsRef<Path>, decoder: Option<&str>) -> Result<Self> {
         let snapshot = Store::open(store)?.snapshot()?;
-        let decoder = decoders::load(&snapshot, decoder)?;
+        let name = decoder.or_else(|| decoders::default_decoder(&snapshot).map(|decoder| decoder.name.as_str()));
+        let decoder_name = name.map(str::to_owned);
+        let decoder = decoder_name.as_deref().map(|name| decoders::load(&snapshot, Some(name))).transpose()?;
+        let commit = Some(snapshot.commit());
         let clap = match snapshot.space().is_external() {
             true => None,
             false => Some(Clap::for_store(&snapshot)?),
         };
-        Self::new(snapshot, decoder, clap)
+        Ok(Self { decoder_name, commit, ..Self::new(snapshot, decoder, clap)? })
+    }
+
+    /// The decoder's name in the store, where it came from there; `None` where there is none.
+    pub fn decoder_name(&self) -> Option<&str> {
+        self.decoder_name.as_deref()
+    }
+
+    /// Whether there is a decoder; without one, [`Strategy::Text`] alone gives captions.
+    pub fn has_decoder(&self) -> bool {
+        self.decoder.is_some()
     }
 
     /// The stored texts in use.
@@ -183,24 +230,28 @@ impl Captioner {
     /// Captions a precomputed audio embedding of the store's space; `name` stands for it in the answer.
     ///
     /// # Errors
-    /// As [`retrieve`].
+    /// As [`retrieve`]; [`Error::Input`] when there is no decoder and the strategy needs one.
     pub fn caption_embedding(&self, name: &str, embedding: &[f32], options: &CaptionOptions) -> Result<Captioned> {
         let start = Instant::now();
         let Bridged { prefix, neighbours, lost_mass } = self.bridge(embedding, options)?;
         let search_ms = milliseconds(start);
         let start = Instant::now();
-        let generated = self.decoder.generate(&prefix, &options.generate)?;
+        let caption = match (options.strategy, neighbours.first()) {
+            (Strategy::Text, Some(nearest)) => nearest.caption.clone(),
+            _ => self.decoder()?.generate(&prefix, &options.generate)?.text,
+        };
         Ok(Captioned {
             path: name.to_owned(),
             row: None,
             start: None,
             end: None,
             level: None,
-            caption: generated.text,
+            caption,
             strategy: options.strategy,
             neighbours,
             lost_mass,
             timings: Timings { embed_ms: 0.0, search_ms, decode_ms: milliseconds(start) },
+            parameters: self.parameters(options),
         })
     }
 
@@ -212,7 +263,7 @@ impl Captioner {
                 let found = retrieve(store, embedding, &options.retrieval)?;
                 Ok(Bridged { prefix: found.projection, neighbours: found.neighbours, lost_mass: found.lost_mass })
             }
-            Strategy::Nearest => {
+            Strategy::Nearest | Strategy::Text => {
                 let (mut neighbours, prefix) = nearest(store, embedding, &options.retrieval)?;
                 neighbours.iter_mut().take(1).for_each(|first| first.weight = 1.0);
                 Ok(Bridged { prefix, neighbours, lost_mass: 0.0 })
@@ -224,6 +275,29 @@ impl Captioner {
                 Ok(Bridged { prefix, neighbours, lost_mass: 0.0 })
             }
         }
+    }
+
+    fn parameters(&self, options: &CaptionOptions) -> Parameters {
+        let CaptionOptions { strategy, retrieval, generate } = options;
+        let writes = *strategy != Strategy::Text;
+        Parameters {
+            decoder: self.decoder_name.clone().filter(|_| writes),
+            commit: self.commit,
+            temperature: retrieval.temperature,
+            k: retrieval.k,
+            mass: retrieval.k.is_none().then_some(retrieval.mass),
+            beam: generate.beam,
+            sample: generate.temperature,
+            top_p: generate.top_p,
+            seed: generate.seed,
+        }
+    }
+
+    fn decoder(&self) -> Result<&Decoder> {
+        self.decoder.as_ref().ok_or_else(|| {
+            Error::input("the store", "no decoder", "a store with a trained decoder")
+                .with_hint(Hint::about(Topic::Train, "train one from the stored texts"))
+        })
     }
 
     fn towers(&self) -> Result<&Clap> {

@@ -23,10 +23,26 @@ pub fn is_finished(decoder: &DecoderEntry) -> bool {
     decoder.details["report"]["interrupted"] != true
 }
 
-/// The decoder that captions are written with where none is named: the newest; one whose training was interrupted comes behind all finished
-/// ones. `None` where there is none.
+/// The decoder that captions are written with where none is named: the last of those whose training came to its end, or else the last.
+/// `None` where there is none.
 pub fn default_decoder(snapshot: &Snapshot) -> Option<&DecoderEntry> {
-    snapshot.decoders().iter().max_by_key(|decoder| (is_finished(decoder), decoder.created))
+    let all = snapshot.decoders();
+    all.iter().rfind(|decoder| is_finished(decoder)).or(all.last())
+}
+
+/// Makes the decoder `name` the one that captions are written with where none is named.
+///
+/// # Errors
+/// [`Error::NotFound`] with the names that there are; [`Error::Input`] for one whose training was stopped before its end; what
+/// [`Store::writer`] and [`Writer::use_decoder`](crate::Writer::use_decoder) return.
+pub fn choose(store: &Store, name: &str) -> Result<()> {
+    let mut writer = store.writer()?;
+    let snapshot = writer.snapshot()?;
+    if snapshot.decoders().iter().any(|decoder| decoder.name == name && !is_finished(decoder)) {
+        return Err(Error::input(name, "a decoder whose training was stopped", "one whose training came to its end")
+            .with_hint("end its training first, or name it with each caption"));
+    }
+    writer.use_decoder(name)
 }
 
 /// Loads a decoder of the store: the named one, or [`default_decoder`]'s. One that was removed, or trained anew, since the snapshot was taken
@@ -91,7 +107,7 @@ pub struct DecoderSummary {
     pub created: u64,
 }
 
-/// The published decoders in the order in which they were published.
+/// The published decoders; the last that is finished is the one in use.
 pub fn summaries(snapshot: &Snapshot) -> Vec<DecoderSummary> {
     let default = default_decoder(snapshot).map(|decoder| decoder.name.as_str());
     let summary = |decoder: &DecoderEntry| {

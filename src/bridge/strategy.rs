@@ -18,11 +18,13 @@ pub enum Strategy {
     /// The softmax-weighted sum of stored texts, L2-normalised.
     #[default]
     Projection,
+    /// No bridge: the nearest stored text is the caption itself, and no decoder takes part.
+    Text,
 }
 
 impl Strategy {
-    /// All strategies, in the order of the paper.
-    pub const ALL: [Self; 3] = [Self::Direct, Self::Nearest, Self::Projection];
+    /// All strategies: those of the paper in its order, then the plain one.
+    pub const ALL: [Self; 4] = [Self::Direct, Self::Nearest, Self::Projection, Self::Text];
 
     /// The name on the command line and in JSON.
     pub const fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Strategy {
             Self::Direct => "direct",
             Self::Nearest => "nearest",
             Self::Projection => "projection",
+            Self::Text => "text",
         }
     }
 }
@@ -47,6 +50,6 @@ impl FromStr for Strategy {
         Self::ALL
             .into_iter()
             .find(|strategy| strategy.name() == name)
-            .ok_or_else(|| Error::input("strategy", name, "direct, nearest or projection"))
+            .ok_or_else(|| Error::input("strategy", name, "direct, nearest, projection or text"))
     }
 }

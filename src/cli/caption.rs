@@ -6,12 +6,13 @@ use clap::Args;
 use echoic::bridge::Strategy;
 use echoic::captioner::{CaptionOptions, Captioned, Captioner};
 use echoic::decoder::GenerateOptions;
+use echoic::decoders;
 use echoic::retrieval::RetrievalOptions;
 use echoic::{Error, Result};
 
 use super::context::Context;
 use super::folders::audio_files;
-use super::search::{Effort, describe, each_row, scope, span};
+use super::search::{Effort, at_least_one, describe, each_row, scope, span};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
@@ -25,9 +26,10 @@ pub struct Arguments {
     /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
     #[arg(long, conflicts_with = "embedding")]
     windows: bool,
-    /// How the gap between audio and text is bridged: direct, nearest or projection
-    #[arg(long, value_name = "STRATEGY", default_value_t = Strategy::Projection)]
-    strategy: Strategy,
+    /// How the gap between audio and text is bridged: direct, nearest or projection (the default); or text, the nearest stored text itself, which
+    /// needs no decoder and is the default where there is none
+    #[arg(long, value_name = "STRATEGY")]
+    strategy: Option<Strategy>,
     /// Neighbours to retrieve; by default as many as cover `--mass` of the projection's weight
     #[arg(short, value_name = "K", conflicts_with = "exact")]
     k: Option<usize>,
@@ -42,7 +44,7 @@ pub struct Arguments {
     /// Retrieve from this domain only (may be given several times)
     #[arg(long = "domain", value_name = "NAME")]
     domains: Vec<String>,
-    /// The decoder to write with; by default the newest whose training came to its end
+    /// The decoder to write with; by default the one that `decoders` lists as in use
     #[arg(long, value_name = "NAME")]
     decoder: Option<String>,
     #[command(flatten)]
@@ -65,7 +67,7 @@ struct Writing {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
     seed: u64,
     /// Tokens of a caption at most; by default as many as the decoder learned
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_tokens: Option<usize>,
 }
 
@@ -94,8 +96,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .scope(scope(&arguments.domains))
         .effort(arguments.effort.chosen());
     let generate = arguments.writing.options()?;
-    let options = CaptionOptions::default().strategy(arguments.strategy).retrieval(retrieval).generate(generate);
     let captioner = Captioner::open(&context.global.store, arguments.decoder.as_deref())?;
+    let strategy = arguments.strategy.unwrap_or_else(|| usual_strategy(&captioner));
+    let options = CaptionOptions::default().strategy(strategy).retrieval(retrieval).generate(generate);
+    if strategy != Strategy::Text {
+        remark_on_domains(context, &captioner, &arguments.domains)?;
+    }
     if let Some(file) = &arguments.embedding {
         return rows(context, &captioner, file, &options);
     }
@@ -104,6 +110,32 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         true => captioner.caption_windows(context.global.audio(file), &options),
         false => captioner.caption(context.global.audio(file), &options).map(|captioned| vec![captioned]),
     })
+}
+
+fn usual_strategy(captioner: &Captioner) -> Strategy {
+    if captioner.has_decoder() {
+        return Strategy::Projection;
+    }
+    tracing::warn!("there is no decoder: each caption is the nearest stored text itself; `echoic train` makes one");
+    Strategy::Text
+}
+
+/// A decoder writes in the words that it learned: texts of other domains guide it badly.
+fn remark_on_domains(context: &Context, captioner: &Captioner, asked: &[String]) -> Result<()> {
+    let memory = context.snapshot()?;
+    let summaries = decoders::summaries(&memory);
+    let used = summaries.iter().find(|summary| Some(summary.name.as_str()) == captioner.decoder_name());
+    let Some((name, learned)) = used.and_then(|used| Some((&used.name, used.domains.as_ref()?))) else {
+        return Ok(());
+    };
+    let stored = memory.domains().into_iter().map(|domain| domain.name);
+    let answering = stored.filter(|domain| asked.is_empty() || asked.contains(domain));
+    let strange: Vec<String> = answering.filter(|domain| !learned.contains(domain)).collect();
+    if !strange.is_empty() {
+        let (learned, strange) = (learned.join(", "), strange.join(", "));
+        tracing::warn!("the decoder {name} learned from {learned} alone, and texts of {strange} guide it, too");
+    }
+    Ok(())
 }
 
 /// Captions files one after another, with a bar where there are many; `caption` gives what is to be printed of a file.
@@ -135,8 +167,29 @@ fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &Caption
 
 fn print(context: &Context, captioned: &Captioned) -> Result<()> {
     context.out.item(captioned, |c| {
+        if context.global.quiet {
+            return c.caption.clone();
+        }
         let row = c.row.map(|row| format!(" [{row}]")).unwrap_or_default();
         let span = span(c.start, c.end);
-        format!("{}{row}{span}\n  {}\n{}", c.path, c.caption, describe(&c.neighbours, 5))
+        let how = if context.global.verbose > 0 { format!("  {}\n", written_by(c)) } else { String::new() };
+        format!("{}{row}{span}\n  {}\n{how}{}", c.path, c.caption, describe(&c.neighbours, 5))
     })
+}
+
+/// How a caption came about, in a line.
+fn written_by(captioned: &Captioned) -> String {
+    let p = &captioned.parameters;
+    let decoder = p.decoder.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+    let projection = match captioned.strategy {
+        Strategy::Projection => format!(" at {}", p.temperature),
+        _ => String::new(),
+    };
+    let words = match (&p.decoder, p.sample > 0.0) {
+        (None, _) => String::new(),
+        (_, true) => format!(", words drawn at {} (top-p {}, seed {})", p.sample, p.top_p, p.seed),
+        (_, false) => format!(", {} beams", p.beam),
+    };
+    let commit = p.commit.map(|commit| format!(", commit {commit}")).unwrap_or_default();
+    format!("{}{projection}{decoder}{words}{commit}", captioned.strategy)
 }

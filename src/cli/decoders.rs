@@ -28,6 +28,11 @@ enum Action {
         /// The decoder
         name: String,
     },
+    /// Write captions with this decoder where none is named
+    Use {
+        /// The decoder
+        name: String,
+    },
     /// Remove a decoder, with the folder in which it trained
     Remove {
         /// The decoder
@@ -50,6 +55,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         None | Some(Action::List) => list(context),
         Some(Action::Show { name }) => show(context, name),
+        Some(Action::Use { name }) => {
+            decoders::choose(&context.store()?, name)?;
+            context.out.item(&serde_json::json!({ "default": name }), |_| format!("captions are written by {name}"))
+        }
         Some(Action::Remove { name }) => {
             let removed = decoders::remove(&context.store()?, name)?;
             let what = if removed.published { "the decoder" } else { "the unfinished training of" };

@@ -48,7 +48,7 @@ pub struct Effort {
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     recall: Option<f32>,
     /// End a walk through an index by the candidates that it keeps: more finds more and takes longer
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     ef: Option<usize>,
 }
 
@@ -68,6 +68,9 @@ impl Effort {
 #[group(required = true, multiple = false)]
 struct Query {
     /// Search by words
+    #[arg(value_name = "TEXT", value_parser = words)]
+    words: Option<String>,
+    /// The same, by an option
     #[arg(long, value_name = "TEXT", value_parser = words)]
     text: Option<String>,
     /// Search by an audio file
@@ -76,6 +79,11 @@ struct Query {
     /// Search by the embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
     #[arg(long, value_name = "FILE[:NAME]")]
     embedding: Option<PathBuf>,
+}
+
+/// A number of things of which none would do nothing.
+pub fn at_least_one(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("give a number of at least 1")
 }
 
 fn words(text: &str) -> Result<String, &'static str> {
@@ -105,11 +113,15 @@ struct Found {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let memory = context.snapshot()?;
     let options = RetrievalOptions::default()
-        .k(arguments.k)
+        .report(arguments.k)
         .temperature(arguments.temperature)
         .scope(scope(&arguments.domains))
         .effort(arguments.effort.chosen());
-    let Query { text, audio, embedding } = &arguments.query;
+    let Query { words, text, audio, embedding } = &arguments.query;
+    let text = text.as_ref().or(words.as_ref());
+    if let Some(words) = words.as_ref().filter(|words| Path::new(words).is_file()) {
+        tracing::warn!("searching for the words '{words}'; --audio searches by the sound of this name");
+    }
     if let Some(file) = embedding {
         return by_rows(context, &memory, file, &options);
     }
@@ -138,7 +150,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     found.timings.embed_ms = embed_ms;
     found.level = level;
     found.path = audio.as_ref().map(|path| path.display().to_string());
-    found.query.clone_from(text);
+    found.query = text.cloned();
     print(context, &found)
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge, default_noise_variance};
-use echoic::decoders::work_folder;
+use echoic::decoders::{default_decoder, work_folder};
 use echoic::formats::embeddings;
 use echoic::memory::Scope;
 use echoic::towers::Clap;
@@ -139,6 +139,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         log,
     };
     context.out.item(&trained, describe)?;
+    let newest = context.snapshot()?;
+    if let Some(other) = default_decoder(&newest).filter(|other| other.name != arguments.name && !report.interrupted) {
+        let (other, name) = (&other.name, &arguments.name);
+        tracing::warn!("captions are still written by {other}; `echoic decoders use {name}` changes that");
+    }
     if report.interrupted { Err(Error::Interrupted) } else { Ok(()) }
 }
 

@@ -12,6 +12,8 @@ pub struct RetrievalOptions {
     /// Neighbours to retrieve and report. `None`: report [`RetrievalOptions::REPORTED`], and retrieve as many as it
     /// takes for the projection to lose at most `1 - mass` of its weight.
     pub k: Option<usize>,
+    /// Neighbours to report, where that is another number than `k` tells: the weights then count all that were retrieved.
+    pub report: Option<usize>,
     /// How much work a search takes upon itself. Where it is exact, the projection is summed over every stored text.
     pub effort: Effort,
     /// The share of the projection's weight to cover where `k` is `None`, in `0..1`.
@@ -30,6 +32,12 @@ impl RetrievalOptions {
     #[must_use]
     pub fn k(self, k: impl Into<Option<usize>>) -> Self {
         Self { k: k.into(), ..self }
+    }
+
+    /// Reports so many neighbours, of however many are retrieved.
+    #[must_use]
+    pub fn report(self, report: impl Into<Option<usize>>) -> Self {
+        Self { report: report.into(), ..self }
     }
 
     /// Takes so much work upon itself.
@@ -58,12 +66,12 @@ impl RetrievalOptions {
 
     /// How many neighbours are reported.
     pub(super) fn reported(&self) -> usize {
-        self.k.unwrap_or(Self::REPORTED)
+        self.report.or(self.k).unwrap_or(Self::REPORTED)
     }
 
     /// Refuses what no retrieval could use.
     pub(super) fn check(&self) -> Result<()> {
-        if self.k == Some(0) {
+        if self.k == Some(0) || self.report == Some(0) {
             return Err(Error::input("the number of neighbours", "0", "at least 1"));
         }
         if !(0.0..1.0).contains(&self.mass) {
@@ -77,6 +85,13 @@ impl RetrievalOptions {
 
 impl Default for RetrievalOptions {
     fn default() -> Self {
-        Self { k: None, effort: Effort::default(), mass: 0.99, temperature: PAPER_TEMPERATURE, scope: Scope::all() }
+        Self {
+            k: None,
+            report: None,
+            effort: Effort::default(),
+            mass: 0.99,
+            temperature: PAPER_TEMPERATURE,
+            scope: Scope::all(),
+        }
     }
 }

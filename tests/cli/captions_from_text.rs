@@ -119,6 +119,8 @@ fn a_projection_widens_until_the_mass_is_covered() {
     }
     bench.run(&["caption", "--embedding", &query, "--mass", "1"]).fails(1, &["the mass", "--exact"]);
     bench.run(&["search", "--embedding", &query, "--recall", "2"]).fails(1, &["recall", "0.99"]);
+    bench.run(&["search", "--embedding", &query, "--ef", "0"]).fails(1, &["--ef", "at least 1"]);
+    bench.run(&["caption", "--embedding", &query, "--max-tokens", "0"]).fails(1, &["--max-tokens", "at least 1"]);
     bench.run(&["search", "--embedding", &query, "--recall", "0.99"]).succeeds();
     bench.run(&["search", "--embedding", &query, "--ef", "64"]).succeeds();
     bench.run(&["search", "--embedding", &query, "--ef", "64", "--exact"]).fails(1, &["--exact"]);
@@ -176,10 +178,59 @@ fn what_is_missing_for_a_caption_is_named() {
     let untrained = Bench::external(DIM);
     let npy = untrained.npy("e.npy", 1, DIM);
     let file = untrained.write("c.txt", "Rain.\n");
-    untrained.run(&["caption", "--embedding", &npy]).fails(1, &["no decoder", "echoic train"]);
+    untrained.run(&["caption", "--embedding", &npy]).fails(1, &["no caption", "echoic ingest"]);
     untrained.run(&["search", "--embedding", &npy]).fails(1, &["no caption", "echoic ingest"]);
     untrained.run(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).succeeds();
-    untrained.run(&["caption", "--embedding", &npy]).fails(1, &["no decoder", "echoic train"]);
+    untrained.run(&["caption", "--embedding", &npy, "--strategy", "nearest"]).fails(1, &["no decoder", "echoic train"]);
+}
+
+#[test]
+fn without_a_decoder_the_nearest_text_is_the_caption() {
+    let untrained = Bench::external(DIM);
+    let npy = untrained.npy("e.npy", 2, DIM);
+    let file = untrained.write("c.txt", "Rain falls.\nWind blows.\n");
+    untrained.run(&["ingest", &file, "--domain", "d", "--embeddings", &npy]).succeeds();
+    let run = untrained.run_json(&["caption", "--embedding", &npy]);
+    let captions = run.succeeds().lines();
+    assert_eq!((&captions[0]["caption"], &captions[1]["caption"]), (&"Rain falls.".into(), &"Wind blows.".into()));
+    assert_eq!((&captions[0]["strategy"], &captions[0]["neighbours"][0]["weight"]), (&"text".into(), &1.0.into()));
+    assert!(captions[0]["parameters"]["decoder"].is_null() && run.stderr.contains("there is no decoder"), "{run:?}");
+    // The caption alone, for other programs.
+    assert_eq!(untrained.run(&["-q", "caption", "--embedding", &npy]).succeeds().stdout, "Rain falls.\nWind blows.\n");
+    let asked = untrained.run(&["-v", "caption", "--embedding", &npy, "--strategy", "text"]);
+    assert!(asked.succeeds().stdout.contains("text, commit 1"), "{asked:?}");
+}
+
+#[test]
+fn a_caption_tells_what_it_takes_to_write_it_again() {
+    let Some((bench, _)) = trained() else { return };
+    let query = bench.npy("q.npy", 1, DIM);
+    let run = bench
+        .run_json(&["caption", "--embedding", &query, "--sample", "2", "--seed", "7", "-k", "3"])
+        .succeeds()
+        .json();
+    let parameters = &run["parameters"];
+    assert_eq!(
+        (&parameters["decoder"], &parameters["seed"], &parameters["sample"]),
+        (&"tiny".into(), &7.into(), &2.0.into())
+    );
+    assert_eq!((&parameters["k"], &parameters["mass"]), (&3.into(), &serde_json::Value::Null));
+    assert_eq!(parameters["commit"], bench.run_json(&["stats"]).succeeds().json()["commit"]);
+    let text = bench.run(&["-v", "caption", "--embedding", &query]);
+    assert!(text.succeeds().stdout.contains("projection at 0.01 by tiny, 4 beams, commit "), "{text:?}");
+}
+
+/// A single neighbour that is shown holds no more of the weight than it has.
+#[test]
+fn a_weight_is_the_share_among_all_texts_however_few_are_shown() {
+    let Some((bench, _)) = trained() else { return };
+    let query = bench.npy("q.npy", 1, DIM);
+    let weights = |k: &str| -> Vec<f64> {
+        let found = bench.run_json(&["search", "--embedding", &query, "-k", k, "--temperature", "1"]).succeeds().json();
+        found["neighbours"].as_array().unwrap().iter().map(|one| one["weight"].as_f64().unwrap()).collect()
+    };
+    let (one, many) = (weights("1"), weights("10"));
+    assert!((one[0] - many[0]).abs() < 1e-4 && one[0] < 0.5, "{one:?} {many:?}");
 }
 
 #[test]

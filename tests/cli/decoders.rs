@@ -61,8 +61,8 @@ fn decoders_are_listed_with_what_tells_them_apart() {
     let bench = three_decoders();
     let listed = bench.run_json(&["decoders"]).succeeds().json();
     let names: Vec<_> = listed.as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["all", "half", "begun"]);
-    let (all, half, begun) = (&listed[0], &listed[1], &listed[2]);
+    assert_eq!(names, ["begun", "half", "all"], "the last finished one is in use");
+    let (begun, half, all) = (&listed[0], &listed[1], &listed[2]);
     assert_eq!((&all["domains"], &half["domains"]), (&serde_json::Value::Null, &serde_json::json!(["even"])));
     assert_eq!((&all["preset"], &all["epochs"], &all["finished"]), (&"small".into(), &1.into(), &true.into()));
     assert_eq!((&begun["epochs"], &begun["finished"]), (&0.into(), &false.into()));
@@ -72,14 +72,39 @@ fn decoders_are_listed_with_what_tells_them_apart() {
     assert_eq!(all["bytes"], memory.decoder_path("all").unwrap().metadata().unwrap().len());
     let used: Vec<_> = listed.as_array().unwrap().iter().filter(|d| d["default"] == true).collect();
     assert_eq!(used.len(), 1);
-    assert_ne!(used[0]["name"], "begun", "a training that was stopped comes behind the finished ones");
+    assert_eq!(used[0]["name"], "all", "a new decoder takes nobody's place unasked");
 
     let text = bench.run(&["decoders", "list"]).succeeds().stdout.clone();
     let rows: Vec<_> = text.lines().collect();
     assert_eq!(rows.len(), 4, "{text}");
     assert!(rows[0].starts_with("decoder") && rows[2].contains("even"), "{text}");
-    assert!(rows[3].contains("begun") && rows[3].contains("stopped before the end"), "{text}");
+    assert!(rows[1].contains("begun") && rows[1].contains("stopped before the end"), "{text}");
     assert_eq!(text.matches("used where none is named").count(), 1, "{text}");
+}
+
+#[test]
+fn the_decoder_in_use_changes_only_when_it_is_asked_to() {
+    let bench = three_decoders();
+    let caption = |more: &[&str]| {
+        let query = bench.npy("q.npy", 1, DIM);
+        bench.run_json(&[&["caption", "--embedding", &query], more].concat())
+    };
+    let by = |run: &crate::common::bench::Run| run.succeeds().json()["parameters"]["decoder"].clone();
+    assert_eq!(by(&caption(&[])), "all");
+    bench.run(&["decoders", "use", "half"]).succeeds();
+    let run = caption(&[]);
+    assert_eq!(by(&run), "half");
+    assert!(run.stderr.contains("half learned from even alone, and texts of odd guide it"), "{run:?}");
+    assert!(!caption(&["--domain", "even"]).stderr.contains("learned from"));
+    // Training again keeps its place; another name does not take it.
+    let memory = stores::open(&bench.store());
+    train(&memory, "all", Scope::all(), true);
+    train(&memory, "new", Scope::all(), true);
+    assert_eq!(by(&caption(&[])), "half");
+    assert_eq!(by(&caption(&["--decoder", "new"])), "new");
+    bench.run(&["decoders", "use", "none"]).fails(1, &["no decoder named 'none'"]);
+    bench.run(&["decoders", "use", "begun"]).fails(1, &["begun", "stopped"]);
+    bench.run(&["check"]).succeeds();
 }
 
 #[test]
@@ -93,7 +118,7 @@ fn one_is_shown_with_its_training() {
     for word in ["half", "finished", "even", "small", "validation loss", "UTC", shown["sha256"].as_str().unwrap()] {
         assert!(text.contains(word), "{word} is not in {text}");
     }
-    bench.run(&["decoders", "show", "none"]).fails(1, &["no decoder named 'none'", "all, half, begun"]);
+    bench.run(&["decoders", "show", "none"]).fails(1, &["no decoder named 'none'", "begun, half, all"]);
 }
 
 #[test]
@@ -105,7 +130,7 @@ fn a_decoder_is_removed_with_the_folder_that_it_trained_in() {
     let run = bench.run(&["decoders", "remove", "half"]);
     assert!(run.succeeds().stdout.starts_with("removed the decoder half, "), "{run:?}");
     assert!(!path.exists() && !work.exists());
-    bench.run(&["decoders", "remove", "half"]).fails(1, &["no decoder named 'half'", "(there are: all, begun)"]);
+    bench.run(&["decoders", "remove", "half"]).fails(1, &["no decoder named 'half'", "(there are: begun, all)"]);
     bench.run(&["decoders", "remove", "../segments"]).fails(1, &["decoder"]);
     bench.run(&["check"]).succeeds();
 

@@ -15,6 +15,9 @@ const DETAILS_BYTES: usize = 1024 * 1024;
 impl Writer {
     /// Copies the file `from` into the store as the decoder `name`, in place of an older one of that name, and commits.
     ///
+    /// The last of the decoders is the one that is meant where none is named. So a new one comes first: it takes nobody's place unasked; see
+    /// [`Writer::use_decoder`].
+    ///
     /// # Errors
     /// [`Error::Input`] for a name that is none or details over a megabyte, [`Error::Io`] when reading, writing or the commit fails.
     pub fn publish_decoder(
@@ -45,14 +48,33 @@ impl Writer {
             DecoderRecord { name: name.to_owned(), file: file_name.clone(), sha256, len, created: now(), details };
         let entry = DecoderEntry::from_record(&record);
         let mut manifest = self.memory.0.manifest.clone();
+        let place = manifest.decoders.iter().position(|decoder| decoder.name == name).unwrap_or(0);
         let old: Vec<String> =
             manifest.decoders.extract_if(.., |decoder| decoder.name == name).map(|decoder| decoder.file).collect();
-        manifest.decoders.push(record);
+        manifest.decoders.insert(place, record);
         self.commit(manifest)?;
         for old in old.iter().filter(|old| **old != file_name) {
             remove_quietly(&folder.join(old), &*self.storage);
         }
         Ok(entry)
+    }
+
+    /// Makes a decoder the last, and so the one that is meant where none is named, and commits; nothing is committed where it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none of that name, [`Error::Io`] when the commit fails.
+    pub fn use_decoder(&mut self, name: &str) -> Result<()> {
+        self.check_poison()?;
+        let mut manifest = self.memory.0.manifest.clone();
+        let Some(place) = manifest.decoders.iter().position(|decoder| decoder.name == name) else {
+            return Err(manifest.no_decoder(name));
+        };
+        if place + 1 == manifest.decoders.len() {
+            return Ok(());
+        }
+        let chosen = manifest.decoders.remove(place);
+        manifest.decoders.push(chosen);
+        self.commit(manifest)
     }
 
     /// Removes a decoder.
