@@ -178,7 +178,7 @@ fn nothing_usable(file: &Path, rows: u64, rejections: &[Rejected]) -> Error {
         Some(Rejected { line, reason, .. }) => {
             format!("no usable caption in {}; line {line}: {reason}", counted(rows, "row"))
         }
-        None => "no rows".to_owned(),
+        None => "no usable caption, and no rows".to_owned(),
     };
     Error::input(file.display(), found, "a caption corpus").with_hint(
         "`echoic ingest --dry-run` shows how it is read; --format names the layout, --column the column of captions",

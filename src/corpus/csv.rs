@@ -109,7 +109,8 @@ fn is_separator_line(line: &[u8]) -> bool {
 /// Which columns hold captions and which the clip.
 struct Columns {
     captions: Vec<usize>,
-    clip: Option<usize>,
+    /// Best first: another is looked at only where there is a placeholder.
+    clips: Vec<usize>,
     count: usize,
 }
 
@@ -148,21 +149,21 @@ impl Columns {
             let found = format!("the columns {}", names.join(", "));
             return Err(Error::input(file, found, format!("a column of clips named '{wanted}'")));
         }
-        let clip = match format {
-            _ if options.clip_column.is_some() => options.clip_column.as_deref().and_then(position),
+        let clips = match (&options.clip_column, format) {
+            (Some(wanted), _) => position(wanted).into_iter().collect(),
             // One AudioCaps clip is a stretch of a video: the video's id alone would join different clips only where
             // the same video was cut twice, which the data set does not do.
-            Format::Audiocaps => position("youtube_id"),
-            _ => CLIP_NAMES.iter().find_map(|n| position(n)).filter(|i| !captions.contains(i)),
+            (None, Format::Audiocaps) => position("youtube_id").into_iter().collect(),
+            (None, _) => CLIP_NAMES.iter().filter_map(|n| position(n)).filter(|i| !captions.contains(i)).collect(),
         };
-        Ok(Self { captions, clip, count: names.len() })
+        Ok(Self { captions, clips, count: names.len() })
     }
 
     /// Where captions and clips stand, in words.
     fn describe(&self, names: &[String]) -> String {
         let named = |i: &usize| names.get(*i).map_or("", String::as_str);
         let captions: Vec<&str> = self.captions.iter().map(named).collect();
-        let clips = self.clip.as_ref().map_or("no clips".to_owned(), |clip| format!("clips from {}", named(clip)));
+        let clips = self.clips.first().map_or("no clips".to_owned(), |clip| format!("clips from {}", named(clip)));
         format!("CSV, captions from {}, {clips}", captions.join(", "))
     }
 
@@ -170,8 +171,8 @@ impl Columns {
         let Some(fields) = parser.fields(record) else {
             return items.push_back(Err(Rejected { line, reason: "not readable as CSV".into() }));
         };
-        let clip = self.clip.and_then(|i| fields.get(i)).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let clip = clip.filter(|clip| !PLACEHOLDERS.contains(clip));
+        let mut named = self.clips.iter().filter_map(|i| std::str::from_utf8(fields.get(*i)?).ok());
+        let clip = named.find(|clip| !PLACEHOLDERS.contains(clip));
         items.extend(self.captions.iter().map(|i| match fields.get(*i) {
             None => {
                 let reason = format!("{} columns where the header has {}", fields.len(), self.count);
@@ -182,7 +183,6 @@ impl Columns {
     }
 }
 
-/// Parses records, one at a time.
 /// The columns `caption_1`, `caption_2` … in the order of their numbers.
 fn numbered_columns(names: &[String]) -> Option<Vec<usize>> {
     let mut found: Vec<(u64, usize)> =
@@ -191,6 +191,7 @@ fn numbered_columns(names: &[String]) -> Option<Vec<usize>> {
     (!found.is_empty()).then(|| found.into_iter().map(|(_, i)| i).collect())
 }
 
+/// Parses records, one at a time.
 struct Parser {
     core: csv_core::Reader,
     text: Vec<u8>,

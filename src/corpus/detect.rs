@@ -41,12 +41,11 @@ fn json(head: &[u8], first_line: &str, has_more: bool, is_lines: bool) -> Option
     let document = || if has_data(head) { Format::Wavcaps } else { Format::Json };
     let layout = Layout::of(head);
     let is_whole = serde_json::from_str::<serde_json::Value>(first_line.trim_end_matches(',')).is_ok();
-    Some(match (is_whole, layout) {
-        (_, Layout::Tables) => document(),
-        (true, Layout::ByClip) if !has_more && !is_lines => Format::Json,
-        (true, _) => Format::Jsonl,
-        (false, _) if is_lines => Format::Jsonl,
-        (false, _) => document(),
+    Some(match layout {
+        // An object that ends with its line, with others behind it.
+        _ if is_whole && has_more || is_lines => Format::Jsonl,
+        Layout::Sequence if is_whole => Format::Jsonl,
+        _ => document(),
     })
 }
 
@@ -119,6 +118,11 @@ mod tests {
             ("a.txt", "[{\"audio\": \"c0.wav\", \"caption\": \"Rain.\"}]", Format::Json),
             ("a.jsonl", "[\n{\"caption\": \"Rain.\"}\n]", Format::Json),
             ("a.jsonl", "\n", Format::Jsonl),
+            (
+                "a",
+                "{\"filename\": \"a\", \"annotations\": [{\"sentence\": \"A.\"}]}\n{\"filename\": \"b\", \"annotations\": []}\n",
+                Format::Jsonl,
+            ),
             ("MACS.txt", "files:\n- filename: a.wav\n  annotations:\n", Format::Yaml),
             ("a.txt", "- filename: a.wav\n  caption: Rain.\n", Format::Yaml),
         ];

@@ -8,7 +8,7 @@ use std::io::BufRead;
 use serde_json::Value;
 
 use super::entry::{ClipFrom, Keys};
-use super::row::{CAPTION_NAMES, Item, Rejected, numbered, utf8};
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, numbered, utf8};
 use super::scanner::{Scanner, Written};
 use super::text::too_long;
 
@@ -43,6 +43,26 @@ const TABLES: [&str; 24] = [
 /// What lists of sounds are called, whose names other tables refer to by `id` (COCO).
 const SOUNDS: [&str; 3] = ["images", "audios", "videos"];
 
+/// What is said about a document as a whole, or instead of one: where entries go by clip, texts under these names are no captions.
+const ABOUT: [&str; 16] = [
+    "version",
+    "name",
+    "license",
+    "licence",
+    "info",
+    "description",
+    "url",
+    "date",
+    "author",
+    "citation",
+    "homepage",
+    "error",
+    "message",
+    "detail",
+    "status",
+    "title",
+];
+
 /// How the entries of a document are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -73,41 +93,81 @@ impl Layout {
         if head.trim_ascii_start().starts_with(b"[") {
             return Self::Array;
         }
-        // Keys of an object: the first that tells decides.
-        Self::of_object(head).ok().flatten().unwrap_or(Self::ByClip)
+        let mut seen = Seen::default();
+        // What the beginning does not show is not known.
+        let decided = seen.read(&mut Scanner::new(head)).ok().flatten();
+        decided.unwrap_or_else(|| seen.layout())
+    }
+}
+
+/// What the keys of an object tell about the layout.
+#[derive(Default)]
+struct Seen {
+    clip: bool,
+    table: bool,
+    /// A text under a name that captions have, and descriptions of whole data sets, too.
+    caption: bool,
+}
+
+impl Seen {
+    fn layout(&self) -> Layout {
+        match self {
+            Self { table: true, clip: false, .. } => Layout::Tables,
+            Self { table: false, caption: false, .. } => Layout::ByClip,
+            _ => Layout::Sequence,
+        }
     }
 
-    fn of_object(head: &[u8]) -> std::io::Result<Option<Self>> {
-        let mut scanner = Scanner::new(head);
+    /// Reads the keys of an object, until one decides.
+    fn read(&mut self, scanner: &mut Scanner<&[u8]>) -> std::io::Result<Option<Layout>> {
         if scanner.peek()? != Some(b'{') {
             return Ok(None);
         }
         scanner.skip();
-        loop {
-            let Some(key) = key(&mut scanner)? else { return Ok(None) };
-            let at_value = scanner.peek()?;
+        while let Some(key) = key(scanner)? {
             let name = key.to_ascii_lowercase();
-            let is_caption = CAPTION_NAMES.contains(&&*name) || name == "captions" || numbered(&name).is_some();
-            if is_caption && at_value == Some(b'"') {
-                return Ok(Some(Self::Sequence));
-            }
-            let is_list = at_value == Some(b'[');
-            if is_list && SOUNDS.contains(&&*name) {
-                return Ok(Some(Self::Tables));
-            }
-            if is_list && (TABLES.contains(&&*name) || is_caption) {
-                scanner.skip();
-                match scanner.peek()? {
-                    Some(b'"') if is_caption => return Ok(Some(Self::Sequence)),
-                    Some(b'{') => return Ok(Some(Self::Tables)),
-                    // An empty list says nothing; the rest of any other is passed over as if it were the first of many.
-                    Some(b']') => scanner.skip(),
-                    _ => return Ok(None),
+            let is_caption = name == CAPTION_NAMES[0] || name == "captions" || numbered(&name).is_some();
+            match scanner.peek()? {
+                Some(b'"') if is_caption => return Ok(Some(Layout::Sequence)),
+                Some(b'"') if CAPTION_NAMES.contains(&&*name) => self.caption = true,
+                Some(b'"' | b'0'..=b'9') if CLIP_NAMES.contains(&&*name) => self.clip = true,
+                Some(b'[') if SOUNDS.contains(&&*name) => return Ok(Some(Layout::Tables)),
+                Some(b'[') if is_caption || TABLES.contains(&&*name) => {
+                    scanner.skip();
+                    match scanner.peek()? {
+                        Some(b'"') if is_caption => return Ok(Some(Layout::Sequence)),
+                        Some(b'{') => self.table = true,
+                        _ => {}
+                    }
+                    if !pass_list(scanner)? {
+                        return Ok(None);
+                    }
+                    continue;
                 }
-                continue;
+                _ => {}
             }
             if !matches!(scanner.value()?, Written::Whole(_)) {
                 return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Passes over the rest of a list; false where the end of what is known comes first.
+fn pass_list(scanner: &mut Scanner<&[u8]>) -> std::io::Result<bool> {
+    loop {
+        match scanner.peek()? {
+            None => return Ok(false),
+            Some(b']') => {
+                scanner.skip();
+                return Ok(true);
+            }
+            Some(b',') => scanner.skip(),
+            Some(_) => {
+                if scanner.value()? == Written::CutOff {
+                    return Ok(false);
+                }
             }
         }
     }
@@ -208,14 +268,21 @@ impl<R: BufRead> Document<R> {
             self.stop("a key without a value");
             return Ok(());
         };
-        if self.layout == Layout::ByClip {
+        let name = key.to_ascii_lowercase();
+        let begins = self.scanner.peek()?;
+        if self.layout == Layout::ByClip && !(begins == Some(b'"') && ABOUT.contains(&&*name)) {
             return self.entry(Some(&key));
         }
-        let is_list = self.scanner.peek()? == Some(b'[');
-        let name = key.to_ascii_lowercase();
+        let is_list = begins == Some(b'[');
         if is_list && (TABLES.contains(&&*name) || SOUNDS.contains(&&*name)) {
             self.scanner.skip();
-            self.place = if SOUNDS.contains(&&*name) { Place::Sounds } else { Place::List(true) };
+            let are_sounds = SOUNDS.contains(&&*name);
+            if are_sounds && self.number > 0 {
+                tracing::warn!(
+                    "{key} come behind the captions that refer to them: their clips go by number, not by name"
+                );
+            }
+            self.place = if are_sounds { Place::Sounds } else { Place::List(true) };
             return Ok(());
         }
         // What is said about the document as a whole may be of any length.
@@ -338,7 +405,11 @@ mod tests {
 
     #[test]
     fn every_arrangement_gives_its_entries() {
-        let cases: [(&str, Layout, &[&str]); 10] = [
+        let cases: [(&str, Layout, &[&str]); 14] = [
+            (r#"{"description": "My set", "annotations": [{"caption": "A.", "id": 1}]}"#, Layout::Tables, &["1: A."]),
+            (r#"{"annotations": [{"sentence": "A."}], "filename": "a.wav"}"#, Layout::Sequence, &["a.wav: A."]),
+            (r#"{"version": "1.0", "a.wav": "Rain."}"#, Layout::ByClip, &["a.wav: Rain."]),
+            (r#"{"error": "Invalid username or password."}"#, Layout::ByClip, &[]),
             (
                 r#"[{"audio": "a.wav", "caption": "Rain."}, {"audio": "b.wav", "caption": "Wind."},]"#,
                 Layout::Array,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::format::Options;
-use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, row, utf8};
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, PLACEHOLDERS, Rejected, row, utf8};
 use crate::error::{Hint, Topic};
 use crate::formats::tables::{Batches, Column, Kind, Table, Values};
 use crate::{Error, Result};
@@ -141,6 +141,7 @@ impl Open {
             return items.push_back(Err(too_long()));
         }
         let clip = clip.as_ref().and_then(|clip| std::str::from_utf8(clip).ok());
+        let clip = clip.filter(|clip| !PLACEHOLDERS.contains(clip));
         let item = |text: &[u8]| match text.len() > TEXT_BYTES {
             true => Err(too_long()),
             false => utf8(text, line).and_then(|text| row(text, clip, line)),

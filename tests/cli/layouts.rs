@@ -38,7 +38,7 @@ fn known_data_sets_are_read_as_they_are_published() {
         ("wavcaps.json", wavcaps.to_string(), &[("Rain.", "7"), ("Wind.", "8")]),
         ("MACS.yaml", macs.into(), &[("Birds sing.", "park.wav"), ("People talk.", "park.wav")]),
         ("fsd50k.json", json!({"64760": {"title": "take", "description": "A dog.", "tags": ["dog"]}}).to_string(), &[("A dog.", "64760")]),
-        ("coco.json", json!({"images": [{"id": 3, "file_name": "c.wav"}], "annotations": [{"id": 1, "image_id": 3, "caption": "Hail."}]}).to_string(), &[("Hail.", "c.wav")]),
+        ("coco.json", r#"{"images": [{"id": 3, "file_name": "c.wav"}], "annotations": [{"id": 1, "image_id": 3, "caption": "Hail."}]}"#.into(), &[("Hail.", "c.wav")]),
         ("clotho.csv", "file_name,caption_1,caption_2\na.wav,Rain.,Wind.\n".into(), &[("Rain.", "a.wav"), ("Wind.", "a.wav")]),
         ("audiocaps.csv", "audiocap_id,youtube_id,start_time,caption\n1,abc,30,Rain.\n".into(), &[("Rain.", "abc")]),
         ("musiccaps.csv", "ytid,start_s,end_s,caption\nxyz,0,10,A piano.\n".into(), &[("A piano.", "xyz")]),

@@ -79,6 +79,7 @@ fn an_interrupted_backup_is_no_store_and_can_be_started_again() {
     assert!(matches!(stopped, Err(Error::Interrupted)));
     assert!(matches!(try_open(&target), Err(Error::NoStore { .. })));
     // As if it had been killed in the middle.
+    std::fs::create_dir_all(target.join("segments")).unwrap();
     std::fs::write(target.join("segments/00000001.captions"), "half a fi").unwrap();
     std::fs::write(target.join("segments/00000077.vectors"), "of an older commit").unwrap();
     backup(&dir, &target, BackupMode::Link).unwrap();

@@ -66,7 +66,7 @@ fn a_store_that_is_being_written_is_checked_but_for_its_catalogue() {
     let _writer = writing(&dir);
     let report = check(&dir).unwrap();
     assert!(report.is_sound(), "{report:?}");
-    assert!(matches!(&report.catalogue, CatalogueState::NotChecked(reason) if reason.contains("another process")));
+    assert!(matches!(&report.catalogue, CatalogueState::NotChecked(reason) if reason.contains("this process itself")));
     assert!(matches!(repair(&dir), Err(Error::Locked { .. })));
 }
 

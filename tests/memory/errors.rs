@@ -115,7 +115,8 @@ fn where_no_store_is_every_way_in_says_so() {
     for dir in [guard.path().join("absent"), guard.path().join("empty"), file.clone(), file.join("below")] {
         let error = failed(Store::open(&dir));
         assert!(matches!(&error, Error::NoStore { path } if *path == dir), "{error:?}");
-        assert_eq!(error.hint().unwrap().topic(), Some(&Topic::CreateStore));
+        let topic = if dir == file { Topic::StoreFolder } else { Topic::CreateStore };
+        assert_eq!(error.hint().unwrap().topic(), Some(&topic));
         assert!(matches!(echoic::Captioner::open(&dir, None), Err(Error::NoStore { .. })));
         assert!(matches!(backup(&dir, &guard.path().join("target"), BackupMode::Link), Err(Error::NoStore { .. })));
     }
