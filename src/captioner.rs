@@ -69,6 +69,8 @@ pub struct Captioned {
 pub struct Parameters {
     /// The decoder that wrote it, by its name in the store; `None` where none took part, or where it came from outside.
     pub decoder: Option<String>,
+    /// SHA-256 of its file, in hexadecimal: another training may take its name.
+    pub decoder_sha256: Option<String>,
     /// The commit of the store; `None` for stores that have none.
     pub commit: Option<u64>,
     /// Temperature of the projection's softmax.
@@ -77,6 +79,12 @@ pub struct Parameters {
     pub k: Option<usize>,
     /// The share of the projection's weight that was to be covered, where it was not.
     pub mass: Option<f32>,
+    /// True where every stored text was compared and summed.
+    pub exact: bool,
+    /// The domains that answered; `None` for all.
+    pub domains: Option<Vec<String>>,
+    /// Tokens of the caption at most, where that was given.
+    pub max_tokens: Option<usize>,
     /// Captions that the decoder kept in parallel.
     pub beam: usize,
     /// The temperature at which words were drawn; 0 where the likeliest were taken.
@@ -123,7 +131,8 @@ impl CaptionOptions {
 pub struct Captioner {
     store: Box<dyn TextStore>,
     decoder: Option<Decoder>,
-    decoder_name: Option<String>,
+    /// Its name in the store, and the SHA-256 of its file.
+    origin: Option<(String, String)>,
     commit: Option<u64>,
     clap: Option<Clap>,
 }
@@ -153,7 +162,7 @@ impl Captioner {
                 return Err(Error::SpaceMismatch { store: store.space().to_string(), given: space.to_string() });
             }
         }
-        Ok(Self { store: Box::new(store), decoder, decoder_name: None, commit: None, clap })
+        Ok(Self { store: Box::new(store), decoder, origin: None, commit: None, clap })
     }
 
     /// Opens a store with one of its decoders and the model that it is bound to.
@@ -166,19 +175,20 @@ impl Captioner {
     pub fn open(store: impl AsRef<Path>, decoder: Option<&str>) -> Result<Self> {
         let snapshot = Store::open(store)?.snapshot()?;
         let name = decoder.or_else(|| decoders::default_decoder(&snapshot).map(|decoder| decoder.name.as_str()));
-        let decoder_name = name.map(str::to_owned);
-        let decoder = decoder_name.as_deref().map(|name| decoders::load(&snapshot, Some(name))).transpose()?;
+        let decoder = name.map(|name| decoders::load(&snapshot, Some(name))).transpose()?;
+        let entry = snapshot.decoders().iter().find(|decoder| name == Some(decoder.name.as_str()));
+        let origin = entry.map(|entry| (entry.name.clone(), entry.sha256.clone()));
         let commit = Some(snapshot.commit());
         let clap = match snapshot.space().is_external() {
             true => None,
             false => Some(Clap::for_store(&snapshot)?),
         };
-        Ok(Self { decoder_name, commit, ..Self::new(snapshot, decoder, clap)? })
+        Ok(Self { origin, commit, ..Self::new(snapshot, decoder, clap)? })
     }
 
     /// The decoder's name in the store, where it came from there; `None` where there is none.
     pub fn decoder_name(&self) -> Option<&str> {
-        self.decoder_name.as_deref()
+        self.origin.as_ref().map(|(name, _)| name.as_str())
     }
 
     /// Whether there is a decoder; without one, [`Strategy::Text`] alone gives captions.
@@ -279,13 +289,18 @@ impl Captioner {
 
     fn parameters(&self, options: &CaptionOptions) -> Parameters {
         let CaptionOptions { strategy, retrieval, generate } = options;
-        let writes = *strategy != Strategy::Text;
+        let origin = self.origin.clone().filter(|_| *strategy != Strategy::Text);
+        let (decoder, decoder_sha256) = origin.unzip();
         Parameters {
-            decoder: self.decoder_name.clone().filter(|_| writes),
+            decoder,
+            decoder_sha256,
             commit: self.commit,
             temperature: retrieval.temperature,
             k: retrieval.k,
             mass: retrieval.k.is_none().then_some(retrieval.mass),
+            exact: retrieval.effort.exact,
+            domains: retrieval.scope.names().map(<[String]>::to_vec),
+            max_tokens: generate.max_tokens,
             beam: generate.beam,
             sample: generate.temperature,
             top_p: generate.top_p,

@@ -59,7 +59,7 @@ pub fn retrieve(store: &dyn TextStore, query: &[f32], options: &RetrievalOptions
         return retrieve_exact(store, query, options);
     }
     let found = match options.k {
-        Some(_) => search(store, query, options)?,
+        Some(k) => search(store, query, k, options)?,
         None => widened(store, query, options, counts)?,
     };
     let rest = counts.occurrences.saturating_sub(occurrences(&found));
@@ -99,19 +99,19 @@ pub fn nearest(
 ) -> Result<(Vec<Provenance>, Vec<f32>)> {
     options.check()?;
     filled(store, options)?;
-    let found = search(store, query, options)?;
+    let found = search(store, query, options.reported(), options)?;
     let first = found.first().ok_or_else(|| Error::Internal("a search among captions found none".into()))?;
     Ok((provenances(store, &found, std::iter::repeat(0.0))?, first.embedding.to_vec()))
 }
 
 /// The projection summed over every stored text that takes part.
 fn retrieve_exact(store: &dyn TextStore, query: &[f32], options: &RetrievalOptions) -> Result<Retrieval> {
-    let found = search(store, query, options)?;
+    let found = search(store, query, options.reported(), options)?;
     let mut unit = query.to_vec();
     normalize(&mut unit);
     let Some(sum) = store.project_all(&unit, &options.scope, options.temperature)? else {
         let rows = usize::try_from(filled(store, options)?.rows).unwrap_or(usize::MAX);
-        let all = search(store, query, &options.clone().k(rows))?;
+        let all = search(store, query, rows, options)?;
         let projection = bridge::project(&scored(&all), 0, options.temperature)?;
         let neighbours = provenances(store, &all[..all.len().min(found.len())], projection.weights.iter().copied())?;
         return Ok(Retrieval { neighbours, lost_mass: 0.0, projection: projection.embedding });
@@ -121,10 +121,11 @@ fn retrieve_exact(store: &dyn TextStore, query: &[f32], options: &RetrievalOptio
     Ok(Retrieval { neighbours, lost_mass: 0.0, projection: sum.embedding })
 }
 
-fn search<'a>(store: &'a dyn TextStore, query: &[f32], options: &RetrievalOptions) -> Result<Vec<Match<'a>>> {
+/// The `k` nearest texts.
+fn search<'a>(store: &'a dyn TextStore, query: &[f32], k: usize, options: &RetrievalOptions) -> Result<Vec<Match<'a>>> {
     let mut queries = Embeddings::new(query.len());
     queries.push(query)?;
-    Ok(store.nearest(&queries, options.reported(), &options.scope, options.effort)?.concat())
+    Ok(store.nearest(&queries, k, &options.scope, options.effort)?.concat())
 }
 
 /// What takes part; refuses to search where nothing does.
