@@ -104,6 +104,16 @@ fn corpora() {
     }
     put("auto", "sound-wavcaps", wavcaps.to_string());
     put("auto", "sound-csv", "caption;file\nRain;a.wav\n");
+    put("auto", "sound-array", r#"[{"audio": "a.wav", "caption": "Rain."}, "Wind."]"#);
+    put(
+        "auto",
+        "sound-coco",
+        r#"{"images": [{"id": 3, "file_name": "c.wav"}], "annotations": [{"image_id": 3, "caption": "Hail."}]}"#,
+    );
+    put("auto", "sound-by-clip", r#"{"version": "1", "a.wav": ["Rain.", "Wind."]}"#);
+    put("auto", "sound-yaml", "files:\n- filename: a.wav\n  annotations:\n  - sentence: Rain.\n");
+    // A block that is stored as it is.
+    put("auto", "sound-gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01\x16\x00\xe9\xff[{\x22caption\x22: \x22Rain.\x22}]\xaa\xd3\xc9B\x16\x00\x00\x00");
     put("auto", "odd-brace", "  {\n\"data\": [");
 }
 

@@ -12,6 +12,7 @@ use echoic::ingest::{Ingest, IngestReport, Mode, Source};
 use echoic::towers::Clap;
 use echoic::{Error, Result, Writer};
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::context::Context;
 use super::output::{counted, number};
@@ -54,12 +55,29 @@ struct Reading {
 }
 
 impl Reading {
-    fn open(&self, file: &Path) -> Result<Corpus> {
+    /// Opens a corpus; standard input from the file that keeps it, where there is one.
+    fn open(&self, file: &Path, kept: Option<&NamedTempFile>) -> Result<Corpus> {
         let options = corpus::Options::default().format(self.format);
         let options = options.column(self.column.clone()).clip_column(self.clip_column.clone());
-        match is_stdin(file) {
-            true => corpus::parse("standard input", std::io::stdin(), &options),
-            false => corpus::open(file, &options),
+        match (is_stdin(file), kept) {
+            (true, Some(kept)) => {
+                corpus::parse("standard input", kept.reopen().map_err(Error::io("read", kept.path()))?, &options)
+            }
+            (true, None) => corpus::parse("standard input", std::io::stdin(), &options),
+            (false, _) => corpus::open(file, &options),
+        }
+    }
+
+    /// Refuses a corpus of which no row has the column of clips that was named.
+    fn check_clips(&self, file: &Path, survey: &Survey) -> Result<()> {
+        match &self.clip_column {
+            Some(column) if survey.with_clip == 0 && survey.rejected < survey.rows => Err(Error::input(
+                file.display(),
+                format!("no clip under '{column}' in any of {}", counted(survey.rows, "row")),
+                "a column or key that names the clip, for --clip-column",
+            )
+            .with_hint("`echoic ingest --dry-run` without --clip-column shows what is found")),
+            _ => Ok(()),
         }
     }
 }
@@ -90,16 +108,35 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         return Err(Error::input("--embeddings", found, "one corpus, whose captions the embeddings belong to"));
     }
     // What cannot be read is found out before anything is stored.
-    let surveys = arguments.files.iter().map(|file| survey(file, arguments)).collect::<Result<Vec<_>>>()?;
-    arguments.files.iter().zip(surveys).try_for_each(|(file, survey)| ingest(context, file, survey.as_ref(), arguments))
+    let kept = keep_stdin(arguments)?;
+    let kept = kept.as_ref();
+    let surveys = arguments.files.iter().map(|file| survey(file, kept, arguments)).collect::<Result<Vec<_>>>()?;
+    let mut files = arguments.files.iter().zip(surveys);
+    files.try_for_each(|(file, survey)| ingest(context, file, kept, survey.as_ref(), arguments))
+}
+
+/// Standard input as a file, where it must be read twice: what its clips are is to be known before anything is removed or stored.
+fn keep_stdin(arguments: &Arguments) -> Result<Option<NamedTempFile>> {
+    let is_read_twice = arguments.replace_clips || arguments.reading.clip_column.is_some();
+    if !is_read_twice || !arguments.files.iter().any(|file| is_stdin(file)) {
+        return Ok(None);
+    }
+    let mut kept = NamedTempFile::new().map_err(Error::io("create", std::env::temp_dir()))?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut kept).map_err(Error::io("write", kept.path()))?;
+    Ok(Some(kept))
 }
 
 /// Reads a corpus once before it is opened to be stored, so that it is held in memory once. A pipe can be read but once.
-fn survey(file: &Path, arguments: &Arguments) -> Result<Option<Survey>> {
-    if is_stdin(file) || !std::fs::metadata(file).map_err(Error::io("read", file))?.is_file() {
+fn survey(file: &Path, kept: Option<&NamedTempFile>, arguments: &Arguments) -> Result<Option<Survey>> {
+    let is_read_twice = match is_stdin(file) {
+        true => kept.is_some(),
+        false => std::fs::metadata(file).map_err(Error::io("read", file))?.is_file(),
+    };
+    if !is_read_twice {
         return Ok(None);
     }
-    let survey = Survey::of(arguments.reading.open(file)?);
+    let survey = Survey::of(arguments.reading.open(file, kept)?);
+    arguments.reading.check_clips(file, &survey)?;
     if arguments.replace_clips && survey.with_clip == 0 && survey.rejected < survey.rows {
         return Err(no_clips(file));
     }
@@ -126,11 +163,17 @@ fn no_clips(file: &Path) -> Error {
         .with_hint("name the column of clips with --clip-column, or leave --replace-clips out")
 }
 
-fn ingest(context: &Context, file: &Path, survey: Option<&Survey>, arguments: &Arguments) -> Result<()> {
+fn ingest(
+    context: &Context,
+    file: &Path,
+    kept: Option<&NamedTempFile>,
+    survey: Option<&Survey>,
+    arguments: &Arguments,
+) -> Result<()> {
     let start = std::time::Instant::now();
     let captions = survey.map(|survey| survey.rows);
     let domain = arguments.domain.as_deref().unwrap_or_default();
-    let corpus = arguments.reading.open(file)?;
+    let corpus = arguments.reading.open(file, kept)?;
     let (format, read_as) = (corpus.format().to_string(), corpus.layout().to_owned());
 
     let mut writer = context.store()?.writer()?;
@@ -197,7 +240,7 @@ struct Shown<'a> {
 
 /// Reads a corpus, and shows what would be stored.
 fn show(context: &Context, file: &Path, reading: &Reading) -> Result<()> {
-    let corpus = reading.open(file)?;
+    let corpus = reading.open(file, None)?;
     let (format, read_as) = (corpus.format().to_string(), corpus.layout().to_owned());
     let shown = Shown { file, format, read_as, survey: Survey::of(corpus) };
     context.out.item(&shown, |shown| {
@@ -225,6 +268,7 @@ fn show(context: &Context, file: &Path, reading: &Reading) -> Result<()> {
         );
         lines.join("\n")
     })?;
+    reading.check_clips(file, &shown.survey)?;
     match shown.survey.rejected == shown.survey.rows {
         true => Err(nothing_usable(file, shown.survey.rows, &shown.survey.rejections)),
         false => Ok(()),

@@ -109,7 +109,7 @@ fn is_separator_line(line: &[u8]) -> bool {
 /// Which columns hold captions and which the clip.
 struct Columns {
     captions: Vec<usize>,
-    /// Best first: another is looked at only where there is a placeholder.
+    /// The first that names one does.
     clips: Vec<usize>,
     count: usize,
 }
@@ -149,12 +149,12 @@ impl Columns {
             let found = format!("the columns {}", names.join(", "));
             return Err(Error::input(file, found, format!("a column of clips named '{wanted}'")));
         }
-        let clips = match (&options.clip_column, format) {
-            (Some(wanted), _) => position(wanted).into_iter().collect(),
+        let clips: Vec<usize> = match (format, &options.clip_column) {
+            (_, Some(wanted)) => position(wanted).into_iter().collect(),
             // One AudioCaps clip is a stretch of a video: the video's id alone would join different clips only where
             // the same video was cut twice, which the data set does not do.
-            (None, Format::Audiocaps) => position("youtube_id").into_iter().collect(),
-            (None, _) => CLIP_NAMES.iter().filter_map(|n| position(n)).filter(|i| !captions.contains(i)).collect(),
+            (Format::Audiocaps, None) => position("youtube_id").into_iter().collect(),
+            _ => CLIP_NAMES.iter().filter_map(|n| position(n)).filter(|i| !captions.contains(i)).collect(),
         };
         Ok(Self { captions, clips, count: names.len() })
     }
@@ -171,8 +171,8 @@ impl Columns {
         let Some(fields) = parser.fields(record) else {
             return items.push_back(Err(Rejected { line, reason: "not readable as CSV".into() }));
         };
-        let mut named = self.clips.iter().filter_map(|i| std::str::from_utf8(fields.get(*i)?).ok());
-        let clip = named.find(|clip| !PLACEHOLDERS.contains(clip));
+        let mut clips = self.clips.iter().filter_map(|i| std::str::from_utf8(fields.get(*i)?).ok());
+        let clip = clips.find(|clip| !PLACEHOLDERS.contains(clip));
         items.extend(self.captions.iter().map(|i| match fields.get(*i) {
             None => {
                 let reason = format!("{} columns where the header has {}", fields.len(), self.count);
@@ -351,6 +351,13 @@ mod tests {
         assert_eq!(items[1].as_ref().unwrap().text, "Wind");
         assert_eq!(items[2].as_ref().unwrap().text, "Hail");
         assert_eq!(items.len(), 3);
+    }
+
+    #[test]
+    fn a_placeholder_names_no_clip_and_the_next_column_does() {
+        let items = read("id,audio,caption\n7,wav_path,Rain\n8,b.wav,Wind\n9,,Hail\n", None).unwrap();
+        let clips: Vec<_> = items.iter().map(|item| item.as_ref().unwrap().clip.as_deref()).collect();
+        assert_eq!(clips, [Some("7"), Some("b.wav"), None]);
     }
 
     #[test]

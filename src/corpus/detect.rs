@@ -2,7 +2,12 @@
 
 use super::document::Layout;
 use super::format::Format;
-use super::row::{CAPTION_NAMES, numbered};
+use super::row::{CAPTION_NAMES, is_sound, numbered};
+use crate::error::{Hint, Topic};
+use crate::{Error, Result};
+
+/// How many lines must look like those of a table.
+const FIRST_LINES: usize = 5;
 
 /// What separates the columns of a table.
 pub(super) const SEPARATORS: [char; 4] = [',', '\t', ';', '|'];
@@ -38,14 +43,16 @@ fn json(head: &[u8], first_line: &str, has_more: bool, is_lines: bool) -> Option
         (b'{', Some(b'"' | b'}')) => {}
         _ => return None,
     }
-    let document = || if has_data(head) { Format::Wavcaps } else { Format::Json };
     let layout = Layout::of(head);
+    let document = || if layout != Layout::Sequence && has_data(head) { Format::Wavcaps } else { Format::Json };
     let is_whole = serde_json::from_str::<serde_json::Value>(first_line.trim_end_matches(',')).is_ok();
-    Some(match layout {
-        // An object that ends with its line, with others behind it.
-        _ if is_whole && has_more || is_lines => Format::Jsonl,
-        Layout::Sequence if is_whole => Format::Jsonl,
-        _ => document(),
+    Some(match (is_whole, layout) {
+        (true, Layout::Tables | Layout::ByClip) if !has_more && !is_lines => document(),
+        // A document over several lines is one whatever its name; a long line may be the first of many.
+        (false, Layout::Tables) if has_more => document(),
+        (true, _) => Format::Jsonl,
+        (false, _) if is_lines => Format::Jsonl,
+        (false, _) => document(),
     })
 }
 
@@ -75,6 +82,24 @@ fn looks_like_yaml(text: &str) -> bool {
     opens && is_key(second) && (second.starts_with([' ', '-']))
 }
 
+/// Refuses a table without a header, which would else be read as lines of text: file names, too, would become captions.
+pub(super) fn refuse_headerless(name: &str, head: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(head);
+    let begins_with_sound = |line: &str| {
+        let columns = line.split_once(SEPARATORS);
+        columns.is_some_and(|(first, _)| is_sound(first.trim_start_matches('\u{feff}').trim().trim_matches('"')))
+    };
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).take(FIRST_LINES).peekable();
+    if lines.peek().is_none() || !lines.all(begins_with_sound) {
+        return Ok(());
+    }
+    let found = "lines that begin with the name of a sound, and none that names the columns";
+    Err(Error::input(name, found, "a table with a header line").with_hint(Hint::about(
+        Topic::CorpusFormat,
+        "add a first line that names the columns, such as file_name,caption; or name the layout text if each line is a caption",
+    )))
+}
+
 /// The layout of a table by the columns that its first line names.
 fn table(first_line: &str, second_line: Option<&str>, is_named: bool) -> Option<Format> {
     let header =
@@ -95,6 +120,20 @@ fn table(first_line: &str, second_line: Option<&str>, is_named: bool) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_without_a_header_is_no_text() {
+        for (head, is_refused) in [
+            ("a.wav,Rain falls.\nb.wav,Wind.\n", true),
+            ("\"a.WAV\"\tRain falls.\n", true),
+            ("a.wav,Rain falls.\nRain, wind.\n", false),
+            ("Rain, then wind.\n", false),
+            ("a.wav\n", false),
+            ("\n", false),
+        ] {
+            assert_eq!(refuse_headerless("a.txt", head.as_bytes()).is_err(), is_refused, "{head:?}");
+        }
+    }
 
     #[test]
     fn tells_each_layout_from_its_first_bytes() {
@@ -118,11 +157,10 @@ mod tests {
             ("a.txt", "[{\"audio\": \"c0.wav\", \"caption\": \"Rain.\"}]", Format::Json),
             ("a.jsonl", "[\n{\"caption\": \"Rain.\"}\n]", Format::Json),
             ("a.jsonl", "\n", Format::Jsonl),
-            (
-                "a",
-                "{\"filename\": \"a\", \"annotations\": [{\"sentence\": \"A.\"}]}\n{\"filename\": \"b\", \"annotations\": []}\n",
-                Format::Jsonl,
-            ),
+            ("a.jsonl", "{\"annotations\": [{\"sentence\": \"Rain.\"}]}\n", Format::Jsonl),
+            ("a.txt", "{\"filename\": \"a.wav\", \"annotations\": [{\"sentence\": \"A.\"}]}\n", Format::Jsonl),
+            ("a.txt", "{\"captions\": [{\"text\": \"A.\"}]}\n{\"captions\": [{\"text\": \"B.\"}]}\n", Format::Jsonl),
+            ("a.jsonl", "{\n \"data\": [{\"id\": 1}]\n}", Format::Wavcaps),
             ("MACS.txt", "files:\n- filename: a.wav\n  annotations:\n", Format::Yaml),
             ("a.txt", "- filename: a.wav\n  caption: Rain.\n", Format::Yaml),
         ];

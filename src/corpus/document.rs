@@ -8,7 +8,7 @@ use std::io::BufRead;
 use serde_json::Value;
 
 use super::entry::{ClipFrom, Keys};
-use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, numbered, utf8};
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, Rejected, is_sound, numbered, utf8};
 use super::scanner::{Scanner, Written};
 use super::text::too_long;
 
@@ -43,25 +43,16 @@ const TABLES: [&str; 24] = [
 /// What lists of sounds are called, whose names other tables refer to by `id` (COCO).
 const SOUNDS: [&str; 3] = ["images", "audios", "videos"];
 
-/// What is said about a document as a whole, or instead of one: where entries go by clip, texts under these names are no captions.
-const ABOUT: [&str; 16] = [
-    "version",
-    "name",
-    "license",
-    "licence",
-    "info",
-    "description",
-    "url",
-    "date",
-    "author",
-    "citation",
-    "homepage",
-    "error",
-    "message",
-    "detail",
-    "status",
-    "title",
-];
+/// Whether a list of this name holds sounds.
+pub(super) fn is_of_sounds(key: &str) -> bool {
+    SOUNDS.iter().any(|known| key.eq_ignore_ascii_case(known))
+}
+
+/// What documents say about themselves, where their other members are clips.
+const ABOUT: [&str; 9] = ["version", "name", "license", "licence", "info", "description", "url", "date", "author"];
+
+/// What servers answer under in place of a file.
+const ANSWERS: [&str; 4] = ["error", "message", "detail", "status"];
 
 /// How the entries of a document are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,84 +84,60 @@ impl Layout {
         if head.trim_ascii_start().starts_with(b"[") {
             return Self::Array;
         }
-        let mut seen = Seen::default();
-        // What the beginning does not show is not known.
-        let decided = seen.read(&mut Scanner::new(head)).ok().flatten();
-        decided.unwrap_or_else(|| seen.layout())
-    }
-}
-
-/// What the keys of an object tell about the layout.
-#[derive(Default)]
-struct Seen {
-    clip: bool,
-    table: bool,
-    /// A text under a name that captions have, and descriptions of whole data sets, too.
-    caption: bool,
-}
-
-impl Seen {
-    fn layout(&self) -> Layout {
-        match self {
-            Self { table: true, clip: false, .. } => Layout::Tables,
-            Self { table: false, caption: false, .. } => Layout::ByClip,
-            _ => Layout::Sequence,
-        }
+        Self::of_object(head).unwrap_or(Self::ByClip)
     }
 
-    /// Reads the keys of an object, until one decides.
-    fn read(&mut self, scanner: &mut Scanner<&[u8]>) -> std::io::Result<Option<Layout>> {
-        if scanner.peek()? != Some(b'{') {
-            return Ok(None);
-        }
-        scanner.skip();
-        while let Some(key) = key(scanner)? {
+    /// A caption or a list of sounds decides at once. A description may be that of a whole set, and a list of entries may be the captions of
+    /// one clip: what stands beside them tells.
+    fn of_object(head: &[u8]) -> std::io::Result<Self> {
+        let mut scanner = Scanner::new(head);
+        let (mut has_table, mut has_text, mut has_clip) = (false, false, false);
+        scanner.skip_if(b'{')?;
+        while let Some(key) = key(&mut scanner)? {
+            let at_value = scanner.peek()?;
             let name = key.to_ascii_lowercase();
-            let is_caption = name == CAPTION_NAMES[0] || name == "captions" || numbered(&name).is_some();
-            match scanner.peek()? {
-                Some(b'"') if is_caption => return Ok(Some(Layout::Sequence)),
-                Some(b'"') if CAPTION_NAMES.contains(&&*name) => self.caption = true,
-                Some(b'"' | b'0'..=b'9') if CLIP_NAMES.contains(&&*name) => self.clip = true,
-                Some(b'[') if SOUNDS.contains(&&*name) => return Ok(Some(Layout::Tables)),
-                Some(b'[') if is_caption || TABLES.contains(&&*name) => {
-                    scanner.skip();
-                    match scanner.peek()? {
-                        Some(b'"') if is_caption => return Ok(Some(Layout::Sequence)),
-                        Some(b'{') => self.table = true,
-                        _ => {}
-                    }
-                    if !pass_list(scanner)? {
-                        return Ok(None);
-                    }
-                    continue;
+            let is_caption = CAPTION_NAMES.contains(&&*name) || name == "captions" || numbered(&name).is_some();
+            let written = scanner.value()?;
+            match at_value {
+                Some(b'[') if SOUNDS.contains(&&*name) => return Ok(Self::Tables),
+                Some(b'[') if TABLES.contains(&&*name) || is_caption => match first_of_list(&written) {
+                    Some(b'"') if is_caption && !has_table => return Ok(Self::Sequence),
+                    Some(b'{') => has_table = true,
+                    _ => {}
+                },
+                Some(b'"') if is_sound(&key) && !has_table => return Ok(Self::ByClip),
+                Some(b'"') if !has_table && (name == CAPTION_NAMES[0] || numbered(&name).is_some()) => {
+                    return Ok(Self::Sequence);
                 }
+                Some(b'"') if is_caption => has_text = true,
+                // The address of a data set is as likely as that of a clip.
+                Some(b'"' | b'-' | b'0'..=b'9') if CLIP_NAMES.contains(&&*name) && name != "url" => has_clip = true,
                 _ => {}
             }
-            if !matches!(scanner.value()?, Written::Whole(_)) {
-                return Ok(None);
+            if !matches!(written, Written::Whole(_)) {
+                break;
             }
         }
-        Ok(None)
+        Ok(match (has_table, has_clip, has_text) {
+            (true, false, _) => Self::Tables,
+            (true, true, _) | (false, _, true) => Self::Sequence,
+            (false, _, false) => Self::ByClip,
+        })
     }
 }
 
-/// Passes over the rest of a list; false where the end of what is known comes first.
-fn pass_list(scanner: &mut Scanner<&[u8]>) -> std::io::Result<bool> {
-    loop {
-        match scanner.peek()? {
-            None => return Ok(false),
-            Some(b']') => {
-                scanner.skip();
-                return Ok(true);
-            }
-            Some(b',') => scanner.skip(),
-            Some(_) => {
-                if scanner.value()? == Written::CutOff {
-                    return Ok(false);
-                }
-            }
-        }
-    }
+/// The byte with which the first item of a list begins.
+fn first_of_list(written: &Written) -> Option<u8> {
+    let (Written::Whole(list) | Written::CutOff(list)) = written else { return None };
+    list.get(1..)?.trim_ascii_start().first().copied()
+}
+
+/// What a server said in place of the file: the text of an object that holds no other.
+pub(super) fn answer(head: &[u8]) -> Option<String> {
+    let Ok(Value::Object(object)) = serde_json::from_slice(head) else { return None };
+    let mut texts = object.iter().filter_map(|(key, value)| Some((key.to_ascii_lowercase(), value.as_str()?)));
+    let (_, text) = texts.clone().next()?;
+    texts.all(|(key, _)| ANSWERS.contains(&&*key)).then(|| text.to_owned())
 }
 
 /// The next key of an object, with its colon passed over; `None` where there is none.
@@ -212,6 +179,8 @@ pub(super) struct Document<R> {
     number: u64,
     /// The names of sounds by the id that entries refer to.
     names: HashMap<String, String>,
+    /// Whether an entry referred to a sound before any was listed.
+    is_early: bool,
     ready: VecDeque<Item>,
 }
 
@@ -219,7 +188,16 @@ impl<R: BufRead> Document<R> {
     /// Reads on from the beginning of a document of this layout.
     pub(super) fn new(reader: R, layout: Layout, keys: Keys) -> Self {
         let scanner = Scanner::new(reader);
-        Self { scanner, layout, keys, place: Place::Top, number: 0, names: HashMap::new(), ready: VecDeque::new() }
+        Self {
+            scanner,
+            layout,
+            keys,
+            place: Place::Top,
+            number: 0,
+            names: HashMap::new(),
+            is_early: false,
+            ready: VecDeque::new(),
+        }
     }
 
     fn advance(&mut self) -> std::io::Result<()> {
@@ -268,25 +246,26 @@ impl<R: BufRead> Document<R> {
             self.stop("a key without a value");
             return Ok(());
         };
+        let at_value = self.scanner.peek()?;
         let name = key.to_ascii_lowercase();
-        let begins = self.scanner.peek()?;
-        if self.layout == Layout::ByClip && !(begins == Some(b'"') && ABOUT.contains(&&*name)) {
+        let is_about = at_value == Some(b'"') && ABOUT.contains(&&*name);
+        if self.layout == Layout::ByClip && !is_about {
             return self.entry(Some(&key));
         }
-        let is_list = begins == Some(b'[');
+        let is_list = at_value == Some(b'[');
         if is_list && (TABLES.contains(&&*name) || SOUNDS.contains(&&*name)) {
             self.scanner.skip();
-            let are_sounds = SOUNDS.contains(&&*name);
-            if are_sounds && self.number > 0 {
+            self.place = if SOUNDS.contains(&&*name) { Place::Sounds } else { Place::List(true) };
+            if matches!(self.place, Place::Sounds) && self.is_early {
                 tracing::warn!(
-                    "{key} come behind the captions that refer to them: their clips go by number, not by name"
+                    "'{key}' stands behind entries that refer to it by number: they keep the number as their clip; \
+                     put '{key}' first to have the names"
                 );
             }
-            self.place = if are_sounds { Place::Sounds } else { Place::List(true) };
             return Ok(());
         }
         // What is said about the document as a whole may be of any length.
-        if self.scanner.value()? == Written::CutOff {
+        if matches!(self.scanner.value()?, Written::CutOff(_)) {
             self.stop("the document breaks off");
         }
         Ok(())
@@ -309,17 +288,15 @@ impl<R: BufRead> Document<R> {
                 Err(rejected) => self.ready.push_back(Err(rejected)),
             },
             Written::TooLong => self.ready.push_back(Err(too_long(number))),
-            Written::CutOff => self.stop("the document breaks off within this entry"),
+            Written::CutOff(_) => self.stop("the document breaks off within this entry"),
         }
         Ok(())
     }
 
     /// The name of the sound that an entry refers to by its id.
-    fn referred(&self, object: &serde_json::Map<String, Value>) -> Option<String> {
-        if self.names.is_empty() {
-            return None;
-        }
+    fn referred(&mut self, object: &serde_json::Map<String, Value>) -> Option<String> {
         let id = ["image_id", "audio_id", "video_id"].iter().find_map(|name| object.get(*name))?;
+        self.is_early |= self.names.is_empty();
         self.names.get(&id.to_string()).cloned()
     }
 
@@ -405,11 +382,7 @@ mod tests {
 
     #[test]
     fn every_arrangement_gives_its_entries() {
-        let cases: [(&str, Layout, &[&str]); 14] = [
-            (r#"{"description": "My set", "annotations": [{"caption": "A.", "id": 1}]}"#, Layout::Tables, &["1: A."]),
-            (r#"{"annotations": [{"sentence": "A."}], "filename": "a.wav"}"#, Layout::Sequence, &["a.wav: A."]),
-            (r#"{"version": "1.0", "a.wav": "Rain."}"#, Layout::ByClip, &["a.wav: Rain."]),
-            (r#"{"error": "Invalid username or password."}"#, Layout::ByClip, &[]),
+        let cases: [(&str, Layout, &[&str]); 16] = [
             (
                 r#"[{"audio": "a.wav", "caption": "Rain."}, {"audio": "b.wav", "caption": "Wind."},]"#,
                 Layout::Array,
@@ -439,6 +412,20 @@ mod tests {
             ),
             (r#"{"64760": {"title": "take 1", "description": "A dog."}}"#, Layout::ByClip, &["64760: A dog."]),
             (r#"{"a.wav": [{"caption": "Rain."}]}"#, Layout::ByClip, &["a.wav: Rain."]),
+            (
+                r#"{"description": "My set", "annotations": [{"id": 1, "caption": "Rain."}]}"#,
+                Layout::Tables,
+                &["1: Rain."],
+            ),
+            (r#"{"description": "A dog.", "id": 7, "annotations": []}"#, Layout::Sequence, &["7: A dog."]),
+            (
+                r#"{"annotations": [{"sentence": "Rain."}, {"sentence": "Hail."}], "filename": "a.wav"}"#,
+                Layout::Sequence,
+                &["a.wav: Rain.", "a.wav: Hail."],
+            ),
+            (r#"{"name": "x", "version": "1.0"}"#, Layout::ByClip, &[]),
+            (r#"{"description": "My set", "a.wav": "Rain."}"#, Layout::ByClip, &["a.wav: Rain."]),
+            (r#"{"Version": "1.0", "a": "Rain.", "name": ["Hail."]}"#, Layout::ByClip, &["a: Rain.", "name: Hail."]),
             ("{\n \"caption\": \"A.\"\n}\n{\n \"caption\": \"B.\"\n}", Layout::Sequence, &[": A.", ": B."]),
         ];
         for (text, layout, rows) in cases {
@@ -458,6 +445,20 @@ mod tests {
         assert!(read("[1 2").last().unwrap().contains("breaks off"));
         assert!(read("{\"a\" 1}")[0].contains("a key without a value"));
         assert!(read("[{\"caption\": \"A.\"}; 2]")[1].contains("';'"));
+    }
+
+    #[test]
+    fn an_answer_of_a_server_is_no_corpus() {
+        let cases = [
+            (r#"{"error": "Invalid username or password."}"#, Some("Invalid username or password.")),
+            (r#"{"status": "404", "code": 404}"#, Some("404")),
+            (r#"{"error": "A beep.", "siren": "It wails."}"#, None),
+            (r#"{"a.wav": ["Rain."]}"#, None),
+            (r#"{"error": "cut"#, None),
+        ];
+        for (text, found) in cases {
+            assert_eq!(answer(text.as_bytes()).as_deref(), found, "{text}");
+        }
     }
 
     #[test]

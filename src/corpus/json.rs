@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 
-use super::document::{Layout, parse};
+use super::document::{Layout, answer, parse};
 use super::entry::{ClipFrom, Keys};
 use super::format::Format;
 use super::row::Item;
@@ -13,6 +13,10 @@ use crate::{Error, Result};
 
 /// Refuses a document that does not begin as its layout was said to.
 pub(super) fn check_document(name: &str, head: &[u8], format: Format, layout: Layout) -> Result<()> {
+    if let Some(answer) = answer(head).filter(|_| layout == Layout::ByClip) {
+        return Err(Error::input(name, format!("an answer in place of a file: {answer:.200}"), "a caption corpus")
+            .with_hint("fetch the file again, with the rights that its server asks for"));
+    }
     let is_document = matches!(head.trim_ascii_start().first(), Some(b'{' | b'['));
     if is_document && (format != Format::Wavcaps || layout == Layout::Tables) {
         return Ok(());

@@ -149,7 +149,11 @@ fn read(name: &str, head: &[u8], whole: impl BufRead + 'static, options: &Option
     let format = match options.format {
         Format::Auto => {
             packed::refuse_other(name, head)?;
-            detect::detect(name, head)
+            let found = detect::detect(name, head);
+            if found == Format::Text {
+                detect::refuse_headerless(name, head)?;
+            }
+            found
         }
         given => given,
     };

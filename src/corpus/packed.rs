@@ -72,7 +72,7 @@ pub(super) fn refuse_other(name: &str, head: &[u8]) -> Result<()> {
         _ if begins(b"SQLite format 3") => ("an SQLite database", "export the table as CSV"),
         _ if begins(b"\x89HDF") => ("an HDF5 file", "export the captions as CSV, the embeddings as .npy"),
         _ if begins(b"PAR1") || begins(b"ARROW1") => {
-            ("a table that is read from a file only", "give it as a file, not through a pipe")
+            ("a table that is read from a file only", "give it as a file of its own: unpacked, and not through a pipe")
         }
         _ if text.starts_with("{\\rtf") => ("an RTF document", "save it as plain text"),
         _ if text.starts_with("<!doctype html") || text.starts_with("<html") => {

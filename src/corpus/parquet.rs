@@ -22,12 +22,17 @@ const ROWS_AT_ONCE: usize = 8192;
 /// The field of a sound that holds its name, as datasets of Hugging Face have it beside the bytes.
 const NAME_OF_SOUND: &str = ".path";
 
+/// How many columns of clips are read: the second is for rows of which the first says nothing.
+const CLIP_COLUMNS: usize = 2;
+
 /// Reads captions by the names of the columns. The line of a row is its number in the file, from 1; a row of several captions gives as many.
 pub(super) fn rows(path: &Path, options: &Options) -> Result<impl Iterator<Item = Item> + use<>> {
     let table = Table::open(path)?;
     let captions = captions(path, &table, options.column.as_deref())?;
-    let clips = clips(path, &table, options.clip_column.as_deref())?;
-    let clips = clips.filter(|clips| captions.iter().all(|column| column.path != clips.path)).cloned();
+    let mut clips = clips(path, &table, options.clip_column.as_deref())?;
+    clips.retain(|clips| captions.iter().all(|column| column.path != clips.path));
+    clips.truncate(CLIP_COLUMNS);
+    let clips: Vec<Column> = clips.into_iter().cloned().collect();
     if table.rows() == 0 {
         return Err(Error::input(path.display(), "no rows", "a row for each caption"));
     }
@@ -74,18 +79,19 @@ fn numbered<'t>(table: &'t Table, name: &str) -> Vec<&'t Column> {
     columns.into_iter().map(|(_, column)| column).collect()
 }
 
-/// The column of clips, if any. Bytes are no name of a clip, unless they are asked for.
-fn clips<'t>(path: &Path, table: &'t Table, wanted: Option<&str>) -> Result<Option<&'t Column>> {
+/// The columns of clips, best first. Bytes are no name of a clip, unless they are asked for.
+fn clips<'t>(path: &Path, table: &'t Table, wanted: Option<&str>) -> Result<Vec<&'t Column>> {
     let named = |name: &str| table.column(name).filter(|column| matches!(column.kind, Kind::Text | Kind::Number));
     let Some(wanted) = wanted else {
         let is_name = |column: &&Column| !column.is_bytes();
         let sound = |name: &str| named(&format!("{name}{NAME_OF_SOUND}"));
         return Ok(CLIP_NAMES
             .iter()
-            .find_map(|name| named(name).filter(is_name).or_else(|| sound(name)).filter(is_name)));
+            .filter_map(|name| named(name).filter(is_name).or_else(|| sound(name)).filter(is_name))
+            .collect());
     };
     match named(wanted) {
-        Some(column) => Ok(Some(column)),
+        Some(column) => Ok(vec![column]),
         None => Err(Error::input(path.display(), table.listed(), format!("a column of clips named '{wanted}'"))),
     }
 }
@@ -95,7 +101,7 @@ struct Rows {
     path: PathBuf,
     batches: Batches,
     captions: Vec<Column>,
-    clips: Option<Column>,
+    clips: Vec<Column>,
     open: Option<Open>,
     /// What the last row gave.
     ready: VecDeque<Item>,
@@ -106,7 +112,7 @@ struct Rows {
 /// Rows that were read at once.
 struct Open {
     captions: Vec<Values>,
-    clips: Option<Values>,
+    clips: Vec<Values>,
     next: usize,
     rows: usize,
 }
@@ -120,7 +126,7 @@ impl Rows {
                 Values::of(&batch, column).map_err(|reason| Error::input(self.path.display(), reason, "captions"))
             };
             let captions = self.captions.iter().map(of).collect::<Result<_>>()?;
-            let clips = self.clips.as_ref().map(of).transpose()?;
+            let clips = self.clips.iter().map(of).collect::<Result<_>>()?;
             self.open = Some(Open { captions, clips, next: 0, rows: batch.num_rows() });
         }
         if let Some(open) = &mut self.open {
@@ -135,13 +141,14 @@ impl Rows {
 impl Open {
     /// What the row at `next` gives: an item for each text that is there, and a rejection where there is none.
     fn items(&self, line: u64, items: &mut VecDeque<Item>) {
-        let clip = self.clips.as_ref().and_then(|clips| clips.text(self.next));
+        let is_placeholder = |clip: &[u8]| PLACEHOLDERS.iter().any(|known| known.as_bytes() == clip);
+        let mut clips = self.clips.iter().map(|clips| clips.text(self.next));
+        let clip = clips.find(|clip| !clip.as_ref().is_some_and(|clip| is_placeholder(clip))).flatten();
         let too_long = || Rejected { line, reason: format!("longer than {TEXT_BYTES} bytes") };
         if clip.as_ref().is_some_and(|clip| clip.len() > TEXT_BYTES) {
             return items.push_back(Err(too_long()));
         }
         let clip = clip.as_ref().and_then(|clip| std::str::from_utf8(clip).ok());
-        let clip = clip.filter(|clip| !PLACEHOLDERS.contains(clip));
         let item = |text: &[u8]| match text.len() > TEXT_BYTES {
             true => Err(too_long()),
             false => utf8(text, line).and_then(|text| row(text, clip, line)),

@@ -60,6 +60,16 @@ pub(super) const CLIP_NAMES: [&str; 20] = [
 /// What stands under the name of a clip where the data set was published without its sounds; it names none.
 pub(super) const PLACEHOLDERS: [&str; 1] = ["wav_path"];
 
+/// The endings of sounds that corpora name.
+const SOUND_ENDINGS: [&str; 8] = ["wav", "flac", "mp3", "ogg", "opus", "m4a", "aac", "aiff"];
+
+/// Whether this is the name of a sound file.
+pub(super) fn is_sound(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, ending)| {
+        !stem.is_empty() && SOUND_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+    })
+}
+
 /// The number of a column such as `caption_3` or `caption3`.
 pub(super) fn numbered(name: &str) -> Option<u64> {
     let (head, digits) = name.split_at(name.trim_end_matches(|c: char| c.is_ascii_digit()).len());

@@ -11,8 +11,8 @@ pub(super) enum Written {
     Whole(Vec<u8>),
     /// It is longer than a row may be.
     TooLong,
-    /// The document ends within it.
-    CutOff,
+    /// The document ends within it; what there is of it.
+    CutOff(Vec<u8>),
 }
 
 /// Reads through a document; white space between values is passed over.
@@ -45,6 +45,14 @@ impl<R: BufRead> Scanner<R> {
         self.reader.consume(1);
     }
 
+    /// Passes over this byte, where it is the next.
+    pub(super) fn skip_if(&mut self, byte: u8) -> Result<()> {
+        if self.peek()? == Some(byte) {
+            self.skip();
+        }
+        Ok(())
+    }
+
     /// Passes over the value that begins here. Whether it is right JSON is for who reads it: only its end is looked for.
     pub(super) fn value(&mut self) -> Result<Written> {
         let mut written = Vec::new();
@@ -53,7 +61,7 @@ impl<R: BufRead> Scanner<R> {
         loop {
             let Some(byte) = self.byte()? else {
                 // A number or a word ends with the document.
-                return Ok(if depth == 0 && !in_text { whole(written) } else { Written::CutOff });
+                return Ok(if depth == 0 && !in_text { whole(written) } else { Written::CutOff(written) });
             };
             let is_end = if in_text {
                 let ends_text = byte == b'"' && !escaped;
@@ -111,7 +119,7 @@ mod tests {
             }
         }
         assert_eq!(values, [r#"{"a": "}\"]\\"}"#, "[1, [2]]", "17", r#""x""#, "null", "tru"]);
-        assert_eq!(Scanner::new(&br#"{"a": [1"#[..]).value().unwrap(), Written::CutOff);
+        assert_eq!(Scanner::new(&br#"{"a": [1"#[..]).value().unwrap(), Written::CutOff(br#"{"a": [1"#.to_vec()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use serde_json::Value;
 
-use super::document::Layout;
+use super::document::{Document, Layout, is_of_sounds};
 use super::entry::{ClipFrom, Keys};
 use super::row::Item;
 use crate::{Error, Result};
@@ -31,26 +31,27 @@ pub(super) fn rows(name: &str, reader: impl Read, keys: &Keys) -> Result<(Layout
             "a YAML document",
         )
     })?;
-    let json = serde_json::to_vec(&document).map_err(|error| Error::Internal(error.to_string()))?;
+    let json = as_json(&document).map_err(|error| Error::Internal(error.to_string()))?;
     let layout = Layout::of(&json);
     let mut out = VecDeque::new();
-    let mut number = 0;
-    let mut entry = |entry: &Value, clip| {
-        number += 1;
-        keys.rows(entry, clip, number, &mut out);
-    };
     match &document {
-        Value::Array(entries) => entries.iter().for_each(|one| entry(one, ClipFrom::Entry)),
-        Value::Object(object) if layout == Layout::Tables => {
-            let tables = object.values().filter_map(Value::as_array);
-            tables.flatten().filter(|one| one.is_object()).for_each(|one| entry(one, ClipFrom::Entry));
+        Value::Array(_) | Value::Object(_) => {
+            out.extend(Document::new(std::io::Cursor::new(json), layout, keys.clone()));
         }
-        Value::Object(object) if layout == Layout::ByClip => {
-            object.iter().for_each(|(clip, one)| entry(one, ClipFrom::EntryOr(clip)));
-        }
-        other => entry(other, ClipFrom::Entry),
+        other => keys.rows(other, ClipFrom::Entry, 1, &mut out),
     }
     Ok((layout, out))
+}
+
+/// The document as JSON, lists of sounds first: other lists refer to them, and the order of keys says nothing in YAML.
+fn as_json(document: &Value) -> serde_json::Result<Vec<u8>> {
+    let Value::Object(object) = document else { return serde_json::to_vec(document) };
+    let (sounds, others): (Vec<_>, Vec<_>) = object.iter().partition(|(key, _)| is_of_sounds(key));
+    let member = |(key, value): (&String, &Value)| {
+        Ok(format!("{}:{}", serde_json::to_string(key)?, serde_json::to_string(value)?))
+    };
+    let members = sounds.into_iter().chain(others).map(member).collect::<serde_json::Result<Vec<_>>>()?;
+    Ok(format!("{{{}}}", members.join(",")).into_bytes())
 }
 
 #[cfg(test)]
@@ -67,5 +68,13 @@ mod tests {
         assert_eq!(rows, expected.map(|(clip, text)| (clip.to_owned(), text.to_owned())));
         assert_eq!(layout, Layout::Tables);
         assert!(super::rows("x", &b"a: [1"[..], &Keys::default()).unwrap_err().to_string().contains("no YAML"));
+    }
+
+    #[test]
+    fn entries_that_refer_to_sounds_have_their_names() {
+        let text = "annotations:\n- image_id: 3\n  caption: Rain.\nimages:\n- id: 3\n  file_name: c.wav\n";
+        let (layout, rows) = rows("coco.yaml", text.as_bytes(), &Keys::default()).unwrap();
+        let clips: Vec<_> = rows.into_iter().map(|row| row.unwrap().clip).collect();
+        assert_eq!((layout, clips), (Layout::Tables, vec![Some("c.wav".to_owned())]));
     }
 }

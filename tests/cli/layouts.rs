@@ -1,10 +1,11 @@
 //! Corpora as data sets are published and as programs write them: read as what they are, or refused by name.
 
 use std::io::Write;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::common::bench::{Bench, Run};
+use crate::common::bench::{Bench, Run, finished};
 
 fn dry_run(bench: &Bench, file: &str) -> Run {
     bench.run_json(&["ingest", file, "--dry-run"])
@@ -98,7 +99,11 @@ fn packed_corpora_are_unpacked_and_a_cut_is_said() {
 #[test]
 fn what_is_no_corpus_is_refused_by_name() {
     let bench = Bench::new();
-    let cases: [(&[u8], &str); 9] = [
+    let parquet = gzip("PAR1");
+    let cases: [(&[u8], &str); 12] = [
+        (&parquet, "read from a file only"),
+        (b"{\"error\": \"Invalid username.\"}", "Invalid username."),
+        (b"a.wav,Rain falls.\nb.wav,Wind.\n", "none that names the columns"),
         (b"<?xml version=\"1.0\"?><captions/>", "an XML document"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "an HTML page"),
         (b"<captions><caption>Rain.</caption></captions>", "an XML document"),
@@ -175,6 +180,13 @@ fn rows_that_were_ingested_under_a_wrong_clip_are_removed_by_it() {
     let listed = bench.run_json(&["captions", "list", "--domain", "one"]).succeeds().lines();
     assert_eq!((listed.len(), &listed[0]["caption"]), (1, &"Rain.".into()), "what another clip has, too, stays");
     assert_eq!(bench.run_json(&["captions", "list", "--domain", "two"]).succeeds().lines().len(), 2);
+    // Then the corpus is ingested again, with the clips that it names.
+    let mended = bench.write("new.csv", "audio,id,caption\nwav_path,7,Rain.\nwav_path,8,Wind.\nwav_path,9,Hail.\n");
+    let report = bench.run_json(&["ingest", &mended, "--domain", "one", "--embeddings", &embeddings]).succeeds().json();
+    assert_eq!((&report["with_clip"], &report["new"]), (&3.into(), &2.into()), "{report}");
+    let listed = bench.run_json(&["captions", "list", "--domain", "one"]).succeeds().lines();
+    let texts: Vec<_> = listed.iter().map(|line| line["caption"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["Rain.", "Wind.", "Hail."]);
 }
 
 #[test]
@@ -189,4 +201,35 @@ fn several_corpora_are_ingested_at_once_and_nothing_is_stored_where_one_cannot_b
     bench.run(&["ingest", &a, "missing.txt", "--domain", "d"]).fails(1, &["missing.txt"]);
     bench.run(&["ingest", &a, &a, "--domain", "d", "--embeddings", &embeddings]).fails(1, &["2 corpora", "one corpus"]);
     assert_eq!(bench.run_json(&["stats"]).succeeds().json()["captions"], 0);
+}
+
+/// Standard input cannot be read twice; it is kept until it is known what clips it names.
+#[test]
+fn standard_input_without_clips_replaces_nothing_and_stores_nothing() {
+    let bench = Bench::external(4);
+    let embeddings = bench.npy("e.npy", 2, 4);
+    let ingest = |text: &str, more: &[&str]| {
+        let arguments = [&["--json", "ingest", "-", "--domain", "d", "--embeddings", &embeddings], more].concat();
+        let mut command = bench.command(&arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        finished(child.wait_with_output().unwrap())
+    };
+    ingest("Rain.\nWind.\n", &["--replace-clips"]).fails(1, &["names no clip"]);
+    let lines = "{\"file\": \"a\", \"caption\": \"Rain.\"}\n{\"file\": \"b\", \"caption\": \"Wind.\"}\n";
+    ingest(lines, &["--clip-column", "where"]).fails(1, &["'where'", "2 rows"]);
+    assert_eq!(bench.run_json(&["stats"]).succeeds().json()["captions"], 0);
+    assert_eq!(ingest(lines, &["--replace-clips"]).succeeds().json()["with_clip"], 2);
+    let file = bench.write("lines.jsonl", lines);
+    bench.run(&["ingest", &file, "--dry-run", "--clip-column", "where"]).fails(1, &["'where'", "2 rows"]);
+}
+
+#[test]
+fn sounds_that_are_listed_behind_their_entries_are_remarked_on() {
+    let bench = Bench::new();
+    let text = r#"{"annotations": [{"image_id": 3, "caption": "Rain."}], "images": [{"id": 3, "file_name": "c.wav"}]}"#;
+    let shown = dry_run(&bench, &bench.write("sorted.json", text));
+    assert_eq!(shown.succeeds().json()["first"][0]["clip"], "3");
+    assert!(shown.stderr.contains("'images' stands behind"), "{}", shown.stderr);
 }
