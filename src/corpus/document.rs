@@ -103,6 +103,7 @@ impl Layout {
                 Some(b'[') if TABLES.contains(&&*name) || is_caption => match first_of_list(&written) {
                     Some(b'"') if is_caption && !has_table => return Ok(Self::Sequence),
                     Some(b'{') => has_table = true,
+                    Some(b']') if TABLES.contains(&&*name) => has_table = true,
                     _ => {}
                 },
                 Some(b'"') if is_sound(&key) && !has_table => return Ok(Self::ByClip),

@@ -169,7 +169,7 @@ fn who_uses_a_decoder_is_not_disturbed_by_its_removal() {
     // Who opened the store before, and wants a decoder only now, is told what there is now.
     assert_eq!(decoders::summaries(&opened).len(), 3);
     match decoders::load(&opened, Some("half")) {
-        Err(Error::NotFound { kind: Missing::Decoder, known, .. }) => assert_eq!(known, ["all", "begun"]),
+        Err(Error::NotFound { kind: Missing::Decoder, known, .. }) => assert_eq!(known, ["begun", "all"]),
         other => panic!("{other:?}"),
     }
     // One that was trained anew since has another file.

@@ -46,9 +46,9 @@ pub enum BackupMode {
 
 /// See [`Store::backup`](crate::Store::backup).
 pub(crate) fn backup(dir: &Path, target: &Path, mode: BackupMode, control: &Control<'_>) -> Result<BackedUp> {
+    Manifest::read(dir)?;
     refuse_inside(dir, target)?;
     refuse_occupied(target)?;
-    Manifest::read(dir)?;
     let is_new = !target.exists();
     let made = make(dir, target, mode, control);
     if made.is_err() {
