@@ -44,7 +44,7 @@ fn the_names_in_json_are_kept() {
     let Some((bench, _)) = trained() else { return };
     let query = bench.npy("q.npy", 1, DIM);
     let caption = bench.run_json(&["caption", "--embedding", &query]).succeeds().json();
-    assert_eq!(names(&caption), ["caption", "lost_mass", "neighbours", "path", "strategy", "timings"]);
+    assert_eq!(names(&caption), ["caption", "lost_mass", "neighbours", "parameters", "path", "strategy", "timings"]);
     assert_eq!(
         names(&caption["neighbours"][0]),
         ["caption", "clip", "domain", "id", "multiplicity", "similarity", "weight"]
