@@ -14,7 +14,7 @@ use crate::decoder::{Decoder, GenerateOptions};
 use crate::decoders;
 use crate::embedding::normalize;
 use crate::error::{Hint, Topic};
-use crate::memory::Store;
+use crate::memory::{Snapshot, Store};
 use crate::retrieval::{Provenance, RetrievalOptions, TextStore, nearest, retrieve};
 use crate::towers::Clap;
 use crate::{EmbeddingSpace, Error, Result};
@@ -173,7 +173,14 @@ impl Captioner {
     /// # Errors
     /// As [`Store::snapshot`], [`Decoder::load`] and [`Clap::for_store`]; [`Error::NotFound`] when there is no such decoder.
     pub fn open(store: impl AsRef<Path>, decoder: Option<&str>) -> Result<Self> {
-        let snapshot = Store::open(store)?.snapshot()?;
+        Self::of(Store::open(store)?.snapshot()?, decoder)
+    }
+
+    /// [`Captioner::open`] for a snapshot that is there already.
+    ///
+    /// # Errors
+    /// As [`Captioner::open`].
+    pub fn of(snapshot: Snapshot, decoder: Option<&str>) -> Result<Self> {
         let name = decoder.or_else(|| decoders::default_decoder(&snapshot).map(|decoder| decoder.name.as_str()));
         let decoder = name.map(|name| decoders::load(&snapshot, Some(name))).transpose()?;
         let entry = snapshot.decoders().iter().find(|decoder| name == Some(decoder.name.as_str()));

@@ -8,7 +8,7 @@ use echoic::captioner::{CaptionOptions, Captioned, Captioner};
 use echoic::decoder::GenerateOptions;
 use echoic::decoders;
 use echoic::retrieval::RetrievalOptions;
-use echoic::{Error, Result};
+use echoic::{Error, Result, Snapshot};
 
 use super::context::Context;
 use super::folders::audio_files;
@@ -96,11 +96,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .scope(scope(&arguments.domains))
         .effort(arguments.effort.chosen());
     let generate = arguments.writing.options()?;
-    let captioner = Captioner::open(&context.global.store, arguments.decoder.as_deref())?;
+    let memory = context.snapshot()?;
+    let captioner = Captioner::of(memory.clone(), arguments.decoder.as_deref())?;
     let strategy = arguments.strategy.unwrap_or_else(|| usual_strategy(&captioner));
     let options = CaptionOptions::default().strategy(strategy).retrieval(retrieval).generate(generate);
     if strategy != Strategy::Text {
-        remark_on_domains(context, &captioner, &arguments.domains)?;
+        remark_on_domains(&memory, &captioner, &arguments.domains);
     }
     if let Some(file) = &arguments.embedding {
         return rows(context, &captioner, file, &options);
@@ -121,12 +122,11 @@ fn usual_strategy(captioner: &Captioner) -> Strategy {
 }
 
 /// A decoder writes in the words that it learned: texts of other domains guide it badly.
-fn remark_on_domains(context: &Context, captioner: &Captioner, asked: &[String]) -> Result<()> {
-    let memory = context.snapshot()?;
-    let summaries = decoders::summaries(&memory);
+fn remark_on_domains(memory: &Snapshot, captioner: &Captioner, asked: &[String]) {
+    let summaries = decoders::summaries(memory);
     let used = summaries.iter().find(|summary| Some(summary.name.as_str()) == captioner.decoder_name());
     let Some((name, learned)) = used.and_then(|used| Some((&used.name, used.domains.as_ref()?))) else {
-        return Ok(());
+        return;
     };
     let stored = memory.domains().into_iter().map(|domain| domain.name);
     let answering = stored.filter(|domain| asked.is_empty() || asked.contains(domain));
@@ -135,7 +135,6 @@ fn remark_on_domains(context: &Context, captioner: &Captioner, asked: &[String])
         let (learned, strange) = (learned.join(", "), strange.join(", "));
         tracing::warn!("the decoder {name} learned from {learned} alone, and texts of {strange} guide it, too");
     }
-    Ok(())
 }
 
 /// Captions files one after another, with a bar where there are many; `caption` gives what is to be printed of a file.

@@ -86,11 +86,10 @@ fn show(context: &Context, id: u64) -> Result<()> {
 /// Removes the rows of a clip from each domain that has some, a commit a domain.
 fn remove_clip(context: &Context, clip: &str, domains: &[String]) -> Result<()> {
     let mut writer = context.store()?.writer()?;
-    let stored = writer.snapshot()?.domains();
-    if let Some(unknown) = domains.iter().find(|name| stored.iter().all(|domain| domain.name != **name)) {
-        let known = stored.iter().map(|domain| domain.name.clone()).collect();
-        return Err(Error::NotFound { kind: Missing::Domain, name: unknown.clone(), known });
-    }
+    let memory = writer.snapshot()?;
+    // Nothing is removed where one of the domains is unknown.
+    memory.counts(&scope(domains))?;
+    let stored = memory.domains();
     let mut removed = Removed::default();
     for domain in stored.iter().filter(|domain| domains.is_empty() || domains.contains(&domain.name)) {
         let of_domain = writer.retain(&domain.name, |_, named| named != Some(clip))?;

@@ -92,7 +92,7 @@ impl ParquetFile {
             taken: Arc::default(),
             number: 0,
         };
-        Ok(Batches { path: self.path.clone(), levels, group, count, open: None, left: 0, failed: false })
+        Ok(Batches { path: self.path.clone(), levels, group, count, open: None, left: 0 })
     }
 }
 
@@ -110,7 +110,7 @@ fn shared(field: &FieldRef) -> FieldRef {
     Arc::new(Field::clone(field).with_data_type(shared_type(field.data_type())))
 }
 
-/// Rows of a file, from its beginning. Nothing comes behind an error.
+/// Rows of a file, from its beginning.
 pub(crate) struct Batches {
     path: PathBuf,
     levels: FieldLevels,
@@ -121,11 +121,11 @@ pub(crate) struct Batches {
     open: Option<ParquetRecordBatchReader>,
     /// Rows of the open group that are not read yet.
     left: u64,
-    failed: bool,
 }
 
 impl Batches {
-    fn read(&mut self) -> Result<Option<RecordBatch>> {
+    /// The next rows; `None` at the end. What comes behind an error is not to be relied on.
+    pub(crate) fn read(&mut self) -> Result<Option<RecordBatch>> {
         let Self { path, levels, group, count, open, left, .. } = self;
         caught(path, || {
             loop {
@@ -153,19 +153,6 @@ impl Batches {
                 }
             }
         })
-    }
-}
-
-impl Iterator for Batches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let read = self.read();
-        self.failed = read.is_err();
-        read.transpose()
     }
 }
 

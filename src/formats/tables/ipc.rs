@@ -70,7 +70,6 @@ impl ArrowFile {
             wanted,
             messages: None,
             dictionaries: HashMap::new(),
-            failed: false,
         }
     }
 }
@@ -192,7 +191,7 @@ fn footer(bytes: &[u8]) -> Result<(Schema, Vec<u64>), String> {
     Ok((try_fb_to_schema(schema).map_err(|error| error.to_string())?, places))
 }
 
-/// Rows of a file, from its beginning, as many at once as its batches have. Nothing comes behind an error.
+/// Rows of a file, from its beginning, as many at once as its batches have.
 pub(crate) struct Batches {
     path: PathBuf,
     schema: SchemaRef,
@@ -202,11 +201,11 @@ pub(crate) struct Batches {
     wanted: HashSet<Vec<String>>,
     messages: Option<Messages>,
     dictionaries: HashMap<i64, ArrayRef>,
-    failed: bool,
 }
 
 impl Batches {
-    fn read(&mut self) -> Result<Option<RecordBatch>> {
+    /// The next rows; `None` at the end. What comes behind an error is not to be relied on.
+    pub(crate) fn read(&mut self) -> Result<Option<RecordBatch>> {
         if self.messages.is_none() {
             self.messages = Messages::open(&self.path)?;
         }
@@ -247,19 +246,6 @@ impl Batches {
             }
         }
         Ok(None)
-    }
-}
-
-impl Iterator for Batches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let read = self.read();
-        self.failed = read.is_err();
-        read.transpose()
     }
 }
 

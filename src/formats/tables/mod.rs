@@ -33,7 +33,7 @@ enum File {
     Arrow(ipc::ArrowFile),
 }
 
-/// Rows of a table, some at once.
+/// Rows of a table, some at once. Nothing comes behind an error.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>>>;
 
 impl Table {
@@ -88,12 +88,26 @@ impl Table {
         match &self.file {
             File::Parquet(file) => {
                 let leaves: Vec<usize> = columns.iter().flat_map(|column| column.leaves.clone()).collect();
-                Ok(Box::new(file.read(&leaves, count)?))
+                let mut batches = file.read(&leaves, count)?;
+                Ok(until_error(move || batches.read()))
             }
             File::Arrow(file) => {
                 let tops = columns.iter().map(|column| column.top).collect();
-                Ok(Box::new(file.read(tops, columns.iter().map(|column| column.names.clone()).collect())))
+                let mut batches = file.read(tops, columns.iter().map(|column| column.names.clone()).collect());
+                Ok(until_error(move || batches.read()))
             }
         }
     }
+}
+
+fn until_error(mut read: impl FnMut() -> Result<Option<RecordBatch>> + 'static) -> Batches {
+    let mut failed = false;
+    Box::new(std::iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        let read = read();
+        failed = read.is_err();
+        read.transpose()
+    }))
 }
