@@ -28,6 +28,16 @@ pub fn csv(data: &[u8]) -> bool {
     corpus(data, "input.csv", Format::Csv)
 }
 
+/// One JSON document of any arrangement: an array, lists in an object, entries by clip.
+pub fn json(data: &[u8]) -> bool {
+    corpus(data, "input.json", Format::Json)
+}
+
+/// One YAML document.
+pub fn yaml(data: &[u8]) -> bool {
+    corpus(data, "input.yaml", Format::Yaml)
+}
+
 /// One object a line.
 pub fn jsonl(data: &[u8]) -> bool {
     corpus(data, "input.jsonl", Format::Jsonl)

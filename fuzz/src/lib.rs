@@ -14,7 +14,7 @@ mod tensors;
 
 use std::path::{Path, PathBuf};
 
-pub use corpora::{arrow, audiocaps, auto, clotho, csv, jsonl, parquet, text, wavcaps};
+pub use corpora::{arrow, audiocaps, auto, clotho, csv, json, jsonl, parquet, text, wavcaps, yaml};
 use echoic::Error;
 pub use files::{audio, npy, npz, safetensors_rows};
 pub use store::{captions, graph, manifest, records, tombstones, vectors};
@@ -24,7 +24,7 @@ pub use tensors::{adapter, checkpoint, decoder};
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 22] = [
+pub const TARGETS: [(&str, Target); 24] = [
     ("adapter", adapter),
     ("arrow", arrow),
     ("audio", audio),
@@ -36,6 +36,7 @@ pub const TARGETS: [(&str, Target); 22] = [
     ("csv", csv),
     ("decoder", decoder),
     ("graph", graph),
+    ("json", json),
     ("jsonl", jsonl),
     ("manifest", manifest),
     ("npy", npy),
@@ -47,6 +48,7 @@ pub const TARGETS: [(&str, Target); 22] = [
     ("tombstones", tombstones),
     ("vectors", vectors),
     ("wavcaps", wavcaps),
+    ("yaml", yaml),
 ];
 
 /// A path in this thread's folder. Inputs become files there, because that is how they reach the library; set `TMPDIR` to a folder in

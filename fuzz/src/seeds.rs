@@ -104,17 +104,33 @@ fn corpora() {
     }
     put("auto", "sound-wavcaps", wavcaps.to_string());
     put("auto", "sound-csv", "caption;file\nRain;a.wav\n");
-    put("auto", "sound-array", r#"[{"audio": "a.wav", "caption": "Rain."}, "Wind."]"#);
-    put(
-        "auto",
-        "sound-coco",
-        r#"{"images": [{"id": 3, "file_name": "c.wav"}], "annotations": [{"image_id": 3, "caption": "Hail."}]}"#,
-    );
-    put("auto", "sound-by-clip", r#"{"version": "1", "a.wav": ["Rain.", "Wind."]}"#);
-    put("auto", "sound-yaml", "files:\n- filename: a.wav\n  annotations:\n  - sentence: Rain.\n");
+    documents();
     // A block that is stored as it is.
     put("auto", "sound-gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01\x16\x00\xe9\xff[{\x22caption\x22: \x22Rain.\x22}]\xaa\xd3\xc9B\x16\x00\x00\x00");
     put("auto", "odd-brace", "  {\n\"data\": [");
+}
+
+/// Arrangements of entries in one document.
+fn documents() {
+    let array = r#"[{"audio": "a.wav", "caption": "Rain."}, "Wind."]"#;
+    let coco = r#"{"images": [{"id": 3, "file_name": "c.wav"}], "annotations": [{"image_id": 3, "caption": "Hail."}]}"#;
+    let by_clip = r#"{"version": "1", "a.wav": ["Rain.", "Wind."]}"#;
+    let yaml = "files:\n- filename: a.wav\n  annotations:\n  - sentence: Rain.\n";
+    for (name, document) in [("array", array), ("coco", coco), ("by-clip", by_clip)] {
+        put("auto", &format!("sound-{name}"), document);
+        put("json", &format!("sound-{name}.json"), document);
+    }
+    put(
+        "json",
+        "sound-lists.json",
+        r#"{"data": [{"audio": {"path": "a.wav"}, "captions": ["Rain.", "\u00e9"]}, {"x": NaN}]}"#,
+    );
+    put("json", "sound-one-after-another.json", "{\n\"caption\": \"Rain.\"\n}\n{\n\"caption\": \"Wind.\"\n}\n");
+    put("json", "odd-cut.json", r#"[{"caption": "Rain."}, {"caption": "Wi"#);
+    put("auto", "sound-yaml", yaml);
+    put("yaml", "sound.yaml", yaml);
+    put("yaml", "sound-by-clip.yaml", "a.wav: Rain.\nb.wav:\n  - Wind.\n  - 'Hail: hard'\n");
+    put("yaml", "odd-reference.yaml", "a: &x [Rain.]\nb: *x\n");
 }
 
 fn store() {
