@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::pairs::PairedClip;
+use crate::audio::Audio;
 use crate::corpus::Rejected;
 use crate::digest::hex;
 use crate::file;
@@ -24,6 +25,8 @@ pub(super) struct Cache {
     kind: Features,
     /// What the features depend on besides the file's bytes.
     prefix: Sha256,
+    /// Decodes files that are not read otherwise.
+    ffmpeg: Option<PathBuf>,
 }
 
 impl Cache {
@@ -35,7 +38,12 @@ impl Cache {
         if let Err(cause) = &created {
             tracing::warn!("features are not kept for the next run: cannot create {}: {cause}", folder.display());
         }
-        Self { folder: created.is_ok().then(|| folder.to_path_buf()), kind, prefix }
+        Self { folder: created.is_ok().then(|| folder.to_path_buf()), kind, prefix, ffmpeg: None }
+    }
+
+    /// Lets an ffmpeg decode what is not read otherwise.
+    pub fn with_ffmpeg(self, ffmpeg: Option<PathBuf>) -> Self {
+        Self { ffmpeg, ..self }
     }
 
     /// Features of each window of a file, one after the other; computed where the cache has none.
@@ -53,7 +61,12 @@ impl Cache {
     }
 
     fn compute(&self, clap: &Clap, path: &Path) -> Result<Vec<f32>> {
-        let windows = clap.audio_features_of(path, self.kind)?.concat();
+        let audio = Audio::from(path);
+        let audio = match &self.ffmpeg {
+            Some(program) => audio.with_ffmpeg(program),
+            None => audio,
+        };
+        let windows = clap.audio_features_of(audio, self.kind)?.concat();
         if windows.iter().any(|x| !x.is_finite()) {
             return Err(Error::input(path.display(), "samples that are no numbers", "an audio file"));
         }

@@ -77,7 +77,8 @@ fn learn(clap: &Clap, pairs: &Path, out: &Path, options: &AlignOptions, control:
     let features = options.features.unwrap_or(clap.default_features());
     let log = log_path(out)?;
     let beside = || pairs.parent().unwrap_or(Path::new("")).join(CACHE);
-    let cache = features::Cache::open(&options.cache.clone().unwrap_or_else(beside), features, clap.weights());
+    let cache = features::Cache::open(&options.cache.clone().unwrap_or_else(beside), features, clap.weights())
+        .with_ffmpeg(options.ffmpeg.clone());
     let read = pairs::read(pairs, options.seed)?;
     let extracted = features::extract(clap, &read.clips, &cache, control)?;
     let feature_seconds = begun.elapsed().as_secs_f64();

@@ -30,6 +30,8 @@ pub struct AlignOptions {
     pub features: Option<Features>,
     /// Where features are kept for the next run; a folder beside the pairs where `None`.
     pub cache: Option<PathBuf>,
+    /// The ffmpeg that decodes what is not read otherwise, by its name or path; none where `None`.
+    pub ffmpeg: Option<PathBuf>,
 }
 
 impl AlignOptions {
@@ -80,6 +82,12 @@ impl AlignOptions {
     pub fn cache(self, cache: impl Into<Option<PathBuf>>) -> Self {
         Self { cache: cache.into(), ..self }
     }
+
+    /// The ffmpeg that decodes what is not read otherwise.
+    #[must_use]
+    pub fn ffmpeg(self, ffmpeg: impl Into<Option<PathBuf>>) -> Self {
+        Self { ffmpeg: ffmpeg.into(), ..self }
+    }
 }
 
 impl Default for AlignOptions {
@@ -93,6 +101,7 @@ impl Default for AlignOptions {
             seed: 1,
             features: None,
             cache: None,
+            ffmpeg: None,
         }
     }
 }

@@ -71,7 +71,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .temperature(arguments.temperature)
         .seed(arguments.seed)
         .features(arguments.features.map(Features::Maps))
-        .cache(arguments.cache.clone());
+        .cache(arguments.cache.clone())
+        .ffmpeg(context.global.ffmpeg().cloned());
     let clap = Clap::load(&arguments.model)?;
     let alignment = Alignment::new(&clap).options(options).control(context.control());
     let report = alignment.learn(&arguments.pairs, &arguments.out)?;

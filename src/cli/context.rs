@@ -41,10 +41,15 @@ impl Global {
     /// A file to listen to.
     pub fn audio<'a>(&self, path: &'a Path) -> Audio<'a> {
         let audio = Audio::from(path);
-        match self.ffmpeg.as_ref().filter(|program| !program.as_os_str().is_empty()) {
+        match self.ffmpeg() {
             Some(program) => audio.with_ffmpeg(program),
             None => audio,
         }
+    }
+
+    /// The ffmpeg that was allowed; an empty name in the environment allows none.
+    pub fn ffmpeg(&self) -> Option<&PathBuf> {
+        self.ffmpeg.as_ref().filter(|program| !program.as_os_str().is_empty())
     }
 }
 

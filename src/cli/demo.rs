@@ -53,7 +53,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     out.remark("5. Captions, each with the stored texts it came from (similarity, weight, text)")?;
     let captioner = Captioner::open(path, Some(DECODER))?;
     let options = CaptionOptions::default();
-    each_file(context, &audio, |file| Ok(vec![captioner.caption(file, &options)?]))?;
+    each_file(context, &audio, |file| Ok(vec![captioner.caption(context.global.audio(file), &options)?]))?;
     out.remark(&next_steps(path, audio.first().map(PathBuf::as_path)))
 }
 

@@ -18,6 +18,7 @@ mod keeping;
 mod layouts;
 mod models_local;
 mod one_folder;
+mod readme;
 mod real_corpora;
 mod stopped_training;
 mod tables;
