@@ -16,12 +16,12 @@ use symphonia::core::formats::well_known::{
 use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::MediaSource;
 
-use super::edits::edit;
+use super::edits::{self, edit};
 use super::ends::Ends;
 use super::formats::{self, FORMATS};
 use super::joined;
 use super::mix::Mixer;
-use super::place::Place;
+use super::place::{Forwards, Place};
 use crate::quiet::quietly;
 use crate::{Error, Result};
 
@@ -46,6 +46,8 @@ pub struct Source {
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     ends: Ends,
+    /// What is to be said of the file that is read.
+    said: Option<String>,
     /// Samples of the track that were decoded, and those of them that are heard.
     position: u64,
     heard: u64,
@@ -77,8 +79,10 @@ impl Source {
         if meta.is_file() && meta.len() == 0 {
             return Err(Error::input(path.display(), "an empty file (0 bytes)", FORMATS));
         }
-        let place = if meta.is_file() { Place::File(path.to_path_buf()) } else { Place::Once };
-        Self::new(path, Box::new(file), place)
+        match meta.is_file() {
+            true => Self::new(path, Box::new(file), Place::File(path.to_path_buf())),
+            false => Self::new(path, Box::new(Forwards(file)), Place::Once),
+        }
     }
 
     /// Opens the bytes of a file; `name` stands for it in errors, and its ending is a hint at the format.
@@ -101,7 +105,7 @@ impl Source {
     }
 
     fn new(path: &Path, source: Box<dyn MediaSource>, place: Place) -> Result<Self> {
-        let Part { format, decoder, track, ends, next } = Part::open(path, source, &place, 0)?;
+        let Part { format, decoder, track, ends, next, said } = Part::open(path, source, &place, 0)?;
         Ok(Self {
             path: path.to_path_buf(),
             place,
@@ -111,6 +115,7 @@ impl Source {
             decoder,
             track,
             ends,
+            said,
             position: 0,
             heard: 0,
             sample_rate: 0,
@@ -257,8 +262,9 @@ impl Source {
             Err(cause) => Err(Error::io("open", &self.path)(cause)),
         };
         match opened {
-            Ok(Part { format, decoder, track, ends, next }) => {
+            Ok(Part { format, decoder, track, ends, next, said }) => {
                 (self.format, self.decoder, self.track, self.ends, self.next) = (format, decoder, track, ends, next);
+                self.said = said;
                 self.start = start;
                 true
             }
@@ -271,6 +277,9 @@ impl Source {
 
     /// Compares what was heard with what the file that has ended announced.
     fn end_part(&mut self) {
+        if let Some(said) = self.said.take() {
+            self.remark(&said);
+        }
         if let Some(expected) = self.ends.announced.filter(|expected| self.heard < *expected) {
             self.remark(&format!("truncated; it announces {expected} samples and holds {}", self.heard));
         }
@@ -309,7 +318,8 @@ impl Source {
                 .with_hint("the file is probably damaged: fetch or export it again"));
         }
         if self.frames == 0 {
-            return Err(Error::input(path, "a clip without samples (0 seconds)", "at least one sample of audio"));
+            return Err(Error::input(path, "a clip without samples (0 seconds)", "at least one sample of audio")
+                .with_hint("it is empty, or breaks off before its sound: fetch or export it again"));
         }
         if self.broken_packets > 0 {
             self.remark(&format!("{} damaged packets were left out", self.broken_packets));
@@ -332,6 +342,7 @@ struct Part {
     ends: Ends,
     /// Where the next one begins, counted from the start of this one.
     next: Option<u64>,
+    said: Option<String>,
 }
 
 impl Part {
@@ -341,14 +352,23 @@ impl Part {
             Some(end) => place.section(start, Some(start + end)).map_err(Error::io("open", path))?,
             None => source,
         };
-        let (mut format, mut decoder, mut track) = guard(path, || open_format(path, source))?;
-        let kind = format.format_info().format;
+        let opened = if place.look(start, |file| joined::breaks_off(file).then_some(())).is_some() {
+            guard(path, || open_format(path, Box::new(Forwards(source))))
+        } else {
+            open(path, source, place, start)
+        };
+        let mut opened = opened.map_err(|error| {
+            let kinds = place.look(start, |file| edits::sounds(file));
+            kinds.and_then(|kinds| formats::in_mp4(path, &kinds)).unwrap_or(error)
+        })?;
+        let kind = opened.format.format_info().format;
         let next = place.look(start, |file| joined::next(file, kind));
         // FLAC does not say where it ends.
         if let (FORMAT_ID_FLAC, Some(next)) = (kind, next) {
             let bounded = place.section(start, Some(start + next)).map_err(Error::io("open", path))?;
-            (format, decoder, track) = guard(path, || open_format(path, bounded))?;
+            opened = guard(path, || open_format(path, bounded))?;
         }
+        let Opened { format, decoder, track, said } = opened;
         let rate = decoder.codec_params().sample_rate.filter(|_| kind == FORMAT_ID_ISOMP4);
         let edit = rate.and_then(|rate| place.look(start, |file| edit(file, track, rate)));
         if edit.is_some_and(|(_, more)| more) {
@@ -360,7 +380,7 @@ impl Part {
         let edit = edit.map(|(edit, _)| edit);
         let found = format.tracks().iter().find(|found| found.id == track);
         let ends = found.map(|track| Ends::of(track, format.format_info(), edit)).unwrap_or_default();
-        Ok(Self { format, decoder, track, ends, next })
+        Ok(Self { format, decoder, track, ends, next, said })
     }
 }
 
@@ -389,14 +409,28 @@ pub(super) fn check_rate(name: &str, rate: u32) -> Result<()> {
     Err(Error::input(name, format!("a sample rate of {rate} Hz"), expected))
 }
 
-type Opened = (Box<dyn FormatReader>, Box<dyn AudioDecoder>, u32);
+/// A container with a track that can be decoded.
+struct Opened {
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track: u32,
+    said: Option<String>,
+}
+
+/// Opens a file that can be sought in; where that fails, from its beginning on: parts that it refers to may not be there, because it breaks off.
+fn open(path: &Path, source: Box<dyn MediaSource>, place: &Place, start: u64) -> Result<Opened> {
+    let first = guard(path, || open_format(path, source));
+    let Err(Error::Input { .. }) = &first else { return first };
+    let Ok(again) = place.section(start, None) else { return first };
+    guard(path, || open_format(path, Box::new(Forwards(again)))).or(first)
+}
 
 fn open_format(path: &Path, source: Box<dyn MediaSource>) -> Result<Opened> {
-    let format = formats::open(path, source)?;
+    let formats::Opened { format, remark } = formats::open(path, source)?;
     let Some((decoder, track)) = make_decoder(format.as_ref()) else {
         return Err(formats::no_track(path, format.as_ref()));
     };
-    Ok((format, decoder, track))
+    Ok(Opened { format, decoder, track, said: remark })
 }
 
 /// A decoder for the default audio track, or the first that can be decoded. Of MPEG audio it gives every sample: symphonia would cut it to a

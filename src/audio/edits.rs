@@ -53,6 +53,24 @@ pub fn edit(file: impl Read + Seek, id: u32, sample_rate: u32) -> Option<(Edit, 
     Some((Edit { skip, stop: None }, false))
 }
 
+/// The kinds of sound in a file of MP4's family, by the four letters that its tracks call them.
+pub fn sounds(file: impl Read + Seek) -> Option<Vec<[u8; 4]>> {
+    let mut boxes = Boxes { file, left: MOST };
+    let length = boxes.file.seek(SeekFrom::End(0)).ok()?;
+    let movie = boxes.children(0..length).into_iter().find(|found| found.kind == *b"moov")?;
+    let mut kinds = Vec::new();
+    for track in boxes.children(movie.body).iter().filter(|found| found.kind == *b"trak") {
+        let inner = boxes.children(track.body.clone());
+        let Some(media) = boxes.below(&inner, &[*b"mdia"]).map(|media| boxes.children(media.body)) else { continue };
+        // Version and flags, four bytes of nothing, then what it is a track of.
+        let handler = boxes.below(&media, &[*b"hdlr"]).and_then(|found| boxes.bytes::<4>(found.body.start + 8));
+        let entries = boxes.below(&media, &[*b"minf", *b"stbl", *b"stsd"]).filter(|_| handler == Some(*b"soun"));
+        // Version and flags, the number of entries, the size of the first, then its kind.
+        kinds.extend(entries.and_then(|found| boxes.bytes::<4>(found.body.start + 12)));
+    }
+    Some(kinds)
+}
+
 /// A box: its kind and where its body lies.
 #[derive(Debug, Clone)]
 struct Found {

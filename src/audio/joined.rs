@@ -42,10 +42,15 @@ pub fn next(mut file: impl Read + Seek, format: FormatId) -> Option<u64> {
     (at > 0 && at < length).then_some(at)
 }
 
-/// Where a CAF ends to which another was joined: its reader would stumble over that.
+/// Where a CAF or a file of MP4's family ends to which another was joined: its reader would stumble over that, or take fragments of the
+/// other for its own.
 pub fn bound(mut file: impl Read + Seek) -> Option<u64> {
     let length = file.seek(SeekFrom::End(0)).ok()?;
-    if bytes(&mut file, 0)? == *b"caff" { chunks(&mut file, length) } else { None }
+    match bytes::<8>(&mut file, 0)? {
+        [b'c', b'a', b'f', b'f', ..] => chunks(&mut file, length),
+        [.., b'f', b't', b'y', b'p'] => boxes(&mut file, length),
+        _ => None,
+    }
 }
 
 fn bytes<const N: usize>(file: &mut (impl Read + Seek), at: u64) -> Option<[u8; N]> {
@@ -74,6 +79,22 @@ fn boxes(file: &mut (impl Read + Seek), length: u64) -> Option<u64> {
         at = box_end(file, at).filter(|at| *at < length)?;
     }
     None
+}
+
+/// Whether a file of MP4's family breaks off in the sound, behind the index that it began with: its reader would look for what is not there.
+pub fn breaks_off(mut file: impl Read + Seek) -> bool {
+    let Ok(length) = file.seek(SeekFrom::End(0)) else { return false };
+    let (mut at, mut indexed) = (0, false);
+    for index in 0..MOST {
+        let Some(head) = bytes::<8>(&mut file, at) else { return indexed && at > length };
+        if index == 0 && !head.ends_with(b"ftyp") {
+            return false;
+        }
+        indexed |= head.ends_with(b"moov");
+        let Some(end) = box_end(&mut file, at) else { return false };
+        at = end;
+    }
+    false
 }
 
 /// Where the box that begins at `at` ends, if it is not the end of the file.

@@ -46,6 +46,32 @@ pub trait ReadSeek: Read + Seek {}
 
 impl<T: Read + Seek> ReadSeek for T {}
 
+/// Bytes that come in order, of unknown length: what a pipe gives, and how a file is read whose other parts are not there.
+#[derive(Debug)]
+pub struct Forwards<R>(pub R);
+
+impl<R: Read> Read for Forwards<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R> Seek for Forwards<R> {
+    fn seek(&mut self, _to: SeekFrom) -> std::io::Result<u64> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl<R: Read + Send + Sync> MediaSource for Forwards<R> {
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        None
+    }
+}
+
 /// A file from one of its bytes on, up to another.
 #[derive(Debug)]
 pub struct Section<F> {

@@ -135,7 +135,7 @@ fn begin(name: &str, source: Box<dyn Read>) -> Result<(Vec<u8>, impl BufRead + u
     // A pipe may give less than a line at a time; what is detected must not depend on that.
     let mut head = Vec::new();
     match reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head) {
-        Err(error) if head.is_empty() => return Err(Error::io("read", name)(error)),
+        Err(error) if head.is_empty() => return Err(packed::unreadable(name, error)),
         _ => {} // who goes on reading meets the error again, behind the rows before it
     }
     if head.is_empty() {
@@ -170,7 +170,7 @@ fn read(name: &str, head: &[u8], whole: impl BufRead + 'static, options: &Option
             let keys = if format == Format::Wavcaps { keys.id_first() } else { keys };
             let mut whole = whole;
             std::io::copy(&mut whole.by_ref().take((head.len() - text.len()) as u64), &mut std::io::sink())
-                .map_err(Error::io("read", name))?;
+                .map_err(|cause| packed::unreadable(name, cause))?;
             (layout.to_string(), Box::new(Document::new(whole, layout, keys)))
         }
         Format::Jsonl => ("JSON, one object a line".into(), Box::new(json::lines(whole, keys))),

@@ -43,13 +43,22 @@ impl Packing {
 
 #[cfg(feature = "parquet")]
 fn zstandard(name: &str, packed: impl BufRead + 'static) -> Result<Box<dyn Read>> {
-    Ok(Box::new(zstd::stream::read::Decoder::with_buffer(packed).map_err(Error::io("read", name))?))
+    Ok(Box::new(zstd::stream::read::Decoder::with_buffer(packed).map_err(|cause| unreadable(name, cause))?))
 }
 
 #[cfg(not(feature = "parquet"))]
 fn zstandard(name: &str, _packed: impl BufRead + 'static) -> Result<Box<dyn Read>> {
     Err(Error::input(name, "a Zstandard file, which this build does not read", "text")
         .with_hint("build Echoic with the feature `parquet`"))
+}
+
+/// Why a corpus cannot be read: what the system says, or damage in what is packed, which blames the file.
+pub(super) fn unreadable(name: &str, cause: std::io::Error) -> Error {
+    if cause.raw_os_error().is_some() {
+        return Error::io("read", name)(cause);
+    }
+    Error::input(name, format!("a damaged file ({cause})"), "a caption corpus in UTF-8, plain or packed")
+        .with_hint("fetch or pack it again")
 }
 
 /// Refuses what is no text, or text of another kind, by its name where that is known.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::document::{Document, Layout, is_of_sounds};
 use super::entry::{ClipFrom, Keys};
+use super::packed::unreadable;
 use super::row::Item;
 use crate::{Error, Result};
 
@@ -17,7 +18,7 @@ const LARGEST: u64 = 64 << 20;
 pub(super) fn rows(name: &str, reader: impl Read, keys: &Keys) -> Result<(Layout, VecDeque<Item>)> {
     let mut text = String::new();
     let read = reader.take(LARGEST + 1).read_to_string(&mut text);
-    read.map_err(Error::io("read", name))?;
+    read.map_err(|cause| unreadable(name, cause))?;
     if text.len() as u64 > LARGEST {
         let expected = format!("at most {} MiB", LARGEST >> 20);
         return Err(Error::input(name, "a YAML document of more", expected)

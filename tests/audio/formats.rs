@@ -206,6 +206,18 @@ fn what_is_not_read_is_called_by_its_name() {
 }
 
 #[test]
+fn what_phones_and_films_hold_in_mp4_is_named() {
+    let bytes = fs::read(fixture("lengths/faststart.m4a")).unwrap();
+    let at = bytes.windows(4).position(|window| window == b"mp4a").unwrap();
+    for (kind, name) in [(b"samr", "AMR in"), (b"sawb", "AMR-WB in"), (b"enca", "copy protection")] {
+        let mut other = bytes.clone();
+        other[at..at + 4].copy_from_slice(kind);
+        let error = Clip::open(Audio::bytes("call.3gp", other), 8_000).unwrap_err();
+        assert!(error.to_string().contains(name) && hint(&error).contains("convert"), "{error}");
+    }
+}
+
+#[test]
 fn errors_list_what_is_built_in() {
     let error = Clip::open(Audio::bytes("x.wav", b"Just some words.\n".to_vec()), 8_000).unwrap_err().to_string();
     for name in

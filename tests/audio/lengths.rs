@@ -11,7 +11,7 @@ use echoic::audio::{Audio, Clip};
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 use crate::common::sounds::samples;
-use crate::common::{fixture, sounds};
+use crate::common::{fixture, hint, sounds};
 
 const RATE: u32 = 16_000;
 
@@ -48,9 +48,14 @@ fn heard_without_remark(path: &Path, rate: u32) -> Vec<f32> {
 }
 
 fn lengths() -> Vec<(PathBuf, usize)> {
-    let lengths = fs::read(fixture("lengths/lengths.json")).unwrap();
-    let lengths: std::collections::BTreeMap<String, usize> = serde_json::from_slice(&lengths).unwrap();
-    lengths.into_iter().map(|(name, length)| (fixture("lengths").join(name), length)).collect()
+    counted("lengths.json")
+}
+
+/// The files of `make_length_fixtures.py` with the samples that a table of it counts.
+fn counted(table: &str) -> Vec<(PathBuf, usize)> {
+    let counts = fs::read(fixture("lengths").join(table)).unwrap();
+    let counts: std::collections::BTreeMap<String, usize> = serde_json::from_slice(&counts).unwrap();
+    counts.into_iter().map(|(name, length)| (fixture("lengths").join(name), length)).collect()
 }
 
 #[test]
@@ -66,7 +71,9 @@ fn files_are_as_long_as_ffmpeg_reads_them_and_nothing_is_remarked() {
 #[test]
 fn joined_files_are_heard_one_after_the_other() {
     let folder = tempfile::tempdir().unwrap();
-    let mut all = lengths();
+    // Where a program wrote to a pipe, nothing says where the first file ends.
+    let mut all: Vec<_> =
+        lengths().into_iter().filter(|(path, _)| !path.display().to_string().contains("piped")).collect();
     let wav = folder.path().join("a.wav");
     sounds::wav_at(&wav, &sounds::sound(1.0, RATE), RATE);
     all.push((wav, RATE as usize));
@@ -139,13 +146,53 @@ fn a_wav_from_a_pipe_lacks_nothing_and_one_that_was_cut_does() {
     assert!(got.len() < whole.len() && !remarks.is_empty());
 }
 
+/// A frame of MPEG audio, the longest packet here, which a cut may take away.
+const PACKET: usize = 1_152;
+
 #[test]
-fn what_was_cut_off_is_told() {
-    for name in ["tagged.mp3", "streamed.aac", "lossless.flac"] {
-        let bytes = fs::read(fixture("lengths").join(name)).unwrap();
-        let (_, remarks) = heard(Audio::bytes(name, &bytes[..bytes.len() * 2 / 3]), RATE);
-        assert!(remarks.contains("truncated") || remarks.contains("early"), "{name}: {remarks:?}");
+fn of_what_breaks_off_the_rest_is_heard_and_the_cut_is_told() {
+    let endless = ["untagged.mp3", "piped.aiff", "piped.caf"]; // nothing says how long they were
+    for (path, by_ffmpeg) in counted("cut.json") {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let cut = Audio::bytes(name, &bytes[..bytes.len() * 3 / 5]);
+        if by_ffmpeg == 0 {
+            // Its index, or the only page, cluster or table of it, is gone.
+            let Err(error) = Clip::open(cut.clone(), RATE) else { continue };
+            assert!(hint(&error).contains("export it again"), "{error}: {}", hint(&error));
+            assert!(!error.to_string().contains("no audio format that is known"), "{error}");
+            continue;
+        }
+        let (got, remarks) = heard(cut, RATE);
+        assert!(got.len() + PACKET > by_ffmpeg && got.len() <= by_ffmpeg, "{name}: {} of {by_ffmpeg}", got.len());
+        let is_told = remarks.contains("truncated") || remarks.contains("early");
+        assert_eq!(is_told, !endless.contains(&name), "{name}: {remarks:?}");
     }
+}
+
+#[test]
+fn an_aiff_is_as_long_as_its_sound_whatever_its_header_says() {
+    let whole = heard_without_remark(&fixture("lengths/piped.aiff"), RATE);
+    let bytes = fs::read(fixture("lengths/piped.aiff")).unwrap();
+    let place = |tag: &[u8]| bytes.windows(4).position(|window| window == tag).unwrap();
+    // The sizes of all of it and of the sound, and the count of samples.
+    let (form, count, sound) = (4, place(b"COMM") + 10, place(b"SSND") + 4);
+    let right = 8 + whole.len() as u32;
+    for (all, samples, size) in [(0, 0, right), (u32::MAX, u32::MAX, u32::MAX), (24, 7, 0), (0x7fff_ffff, 0, right)] {
+        let mut odd = bytes.clone();
+        for (at, value) in [(form, all), (count, samples), (sound, size)] {
+            odd[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        }
+        let (got, remarks) = heard(Audio::bytes("odd.aiff", odd), RATE);
+        assert!(got == whole && remarks.is_empty(), "{all} {samples} {size}: {} {remarks}", got.len());
+    }
+    // The description may stand behind the sound.
+    let description = place(b"COMM")..place(b"SSND");
+    let mut turned = [&bytes[..description.start], &bytes[description.end..], &bytes[description.clone()]].concat();
+    let sound = turned.windows(4).position(|window| window == b"SSND").unwrap() + 4;
+    turned[sound..sound + 4].copy_from_slice(&right.to_be_bytes());
+    let (got, remarks) = heard(Audio::bytes("turned.aiff", turned), RATE);
+    assert!(got == whole && remarks.is_empty(), "{remarks}");
 }
 
 /// Writes channels of floats.

@@ -97,6 +97,24 @@ fn packed_corpora_are_unpacked_and_a_cut_is_said() {
 }
 
 #[test]
+fn a_damaged_archive_is_blamed_and_no_disk() {
+    let bench = Bench::new();
+    let mut flipped = gzip("a.wav: Rain.\nb.wav: Wind.\n");
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0x55;
+    let cases: [(&str, &[u8]); 3] = [
+        ("garbage.jsonl.zst", b"\x28\xb5\x2f\xfdueio, which no such archive goes on with"),
+        ("flipped.yaml.gz", &flipped),
+        ("latin.yaml", b"a.wav: caf\xe9\nb.wav: Rain.\n"),
+    ];
+    for (name, content) in cases {
+        let file = bench.write(name, content);
+        let run = bench.run(&["ingest", &file, "--dry-run"]);
+        run.fails(1, &[name, "found a damaged file", "fetch or pack it again"]);
+    }
+}
+
+#[test]
 fn what_is_no_corpus_is_refused_by_name() {
     let bench = Bench::new();
     let parquet = gzip("PAR1");

@@ -1,6 +1,9 @@
 //! The containers and codecs that are read: symphonia's, and those of this folder.
 
+mod aiff;
 mod au;
+mod caf;
+mod chunks;
 mod libopus;
 mod matroska;
 mod opus;
@@ -23,7 +26,7 @@ use symphonia::default::{codecs, formats, meta};
 
 use crate::Result;
 use spliced::Spliced;
-pub use unread::tracks as no_track;
+pub use unread::{in_mp4, tracks as no_track};
 
 /// Bytes of a file by which its kind is told.
 const START: u64 = 4096;
@@ -46,11 +49,29 @@ pub fn decoders() -> &'static CodecRegistry {
     &BUILT_IN.registry
 }
 
+/// A source as symphonia can read it, and what is to be said of the file.
+struct Shown {
+    source: Box<dyn MediaSource>,
+    remark: Option<String>,
+}
+
+/// A container that is open, and what is to be said of the file.
+pub struct Opened {
+    pub format: Box<dyn FormatReader>,
+    pub remark: Option<String>,
+}
+
+impl From<Box<dyn FormatReader>> for Opened {
+    fn from(format: Box<dyn FormatReader>) -> Self {
+        Self { format, remark: None }
+    }
+}
+
 /// Opens the container of `source`, whatever it is.
 ///
 /// # Errors
 /// `Error::Input` when it is none that is read, with its name where that is known.
-pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>> {
+pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Opened> {
     let mut start = Vec::new();
     (&mut source).take(START).read_to_end(&mut start).map_err(crate::Error::io("read", path))?;
     let mut whole: Box<dyn MediaSource> = if source.is_seekable() {
@@ -61,17 +82,21 @@ pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Box<dyn For
     };
     let stream = |source| MediaSourceStream::new(source, Default::default());
     if start.starts_with(au::MAGIC) {
-        return Ok(Box::new(au::AuReader::open(path, stream(whole))?));
+        let reader: Box<dyn FormatReader> = Box::new(au::AuReader::open(path, stream(whole))?);
+        return Ok(reader.into());
     }
     if start.starts_with(wavpack::MAGIC) {
-        return Ok(Box::new(wavpack::WavPackReader::open(path, stream(whole))?));
+        let reader: Box<dyn FormatReader> = Box::new(wavpack::WavPackReader::open(path, stream(whole))?);
+        return Ok(reader.into());
     }
     let is_matroska = start.starts_with(matroska::MAGIC) && whole.is_seekable();
     let paddings = is_matroska.then(|| matroska::paddings(&mut whole)).transpose();
     let paddings = paddings.map_err(crate::Error::io("read", path))?;
-    let shown = match wave::Kind::of(&start) {
+    let Shown { source: shown, remark } = match wave::Kind::of(&start) {
         Some(kind) => wave::open(path, whole, kind)?,
-        None => whole,
+        None if aiff::is_one(&start) => aiff::open(path, whole)?,
+        None if start.starts_with(caf::MAGIC) => caf::open(path, whole)?,
+        None => Shown { source: whole, remark: None },
     };
     let mut hint = Hint::new();
     if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
@@ -81,10 +106,11 @@ pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Box<dyn For
         .probe
         .probe(&hint, stream(shown), FormatOptions::default(), MetadataOptions::default())
         .map_err(|_| unread::file(path, &start))?;
-    Ok(match paddings {
+    let format = match paddings {
         Some(paddings) => matroska::Ended::of(format, &paddings),
         None => format,
-    })
+    };
+    Ok(Opened { format, remark })
 }
 
 static BUILT_IN: LazyLock<BuiltIn> = LazyLock::new(BuiltIn::new);

@@ -73,6 +73,8 @@ const OTHERS: [(&[u8], &str); 24] = [
     (b"version https://git-lfs", "a pointer to a file of Git LFS, whose content was not fetched"),
 ];
 
+const DAMAGED: &str = "the file may be damaged: fetch or export it again";
+
 /// An error for sound that is not read: `found` names it.
 pub fn error(path: &Path, found: &str) -> Error {
     let hint = Hint::about(Topic::Convert { path: path.display().to_string() }, "convert it to flac or wav first");
@@ -81,6 +83,9 @@ pub fn error(path: &Path, found: &str) -> Error {
 
 /// An error for a file in which no format was found; `start` are its first bytes.
 pub fn file(path: &Path, start: &[u8]) -> Error {
+    if let Some(found) = damaged(start) {
+        return Error::input(path.display(), found, FORMATS).with_hint(DAMAGED);
+    }
     if let Some(found) = sound(start) {
         return error(path, &found);
     }
@@ -91,10 +96,27 @@ pub fn file(path: &Path, start: &[u8]) -> Error {
         _ => "no audio format that is known here",
     });
     let error = Error::input(path.display(), found, FORMATS);
-    if named.is_some() || is_text(start) {
-        error
-    } else {
-        error.with_hint("the file may be damaged: fetch or export it again")
+    if named.is_some() || is_text(start) { error } else { error.with_hint(DAMAGED) }
+}
+
+/// What is said of a file of a format that is read, which all the same cannot be.
+fn damaged(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [b'O', b'g', b'g', b'S', ..]
+            if [&b"\x7fFLAC"[..], b"\x01vorbis"].iter().any(|head| ogg_packet(start).starts_with(head)) =>
+        {
+            Some("an Ogg file that breaks off before its sound, or whose header is damaged")
+        }
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
+            Some("a file of MP4's family without a usable index (moov): it breaks off before it, or is damaged")
+        }
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => Some("a Matroska or WebM file that breaks off before its sound, or is damaged"),
+        [b'c', b'a', b'f', b'f', ..] => {
+            Some("a CAF file that breaks off before its sound or the table of its packets, or is damaged")
+        }
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', ..] => Some("an AIFF file that is damaged"),
+        [b'f', b'L', b'a', b'C', ..] => Some("a FLAC file that is damaged"),
+        _ => None,
     }
 }
 
@@ -111,17 +133,20 @@ fn sound(start: &[u8]) -> Option<String> {
     named.map(str::to_owned)
 }
 
+fn ogg_packet(start: &[u8]) -> &[u8] {
+    start.get(26).and_then(|segments| start.get(27 + usize::from(*segments)..)).unwrap_or_default()
+}
+
 /// What the first packet of an Ogg file says.
 fn ogg(start: &[u8]) -> &'static str {
-    let packet = start.get(26).and_then(|segments| start.get(27 + usize::from(*segments)..)).unwrap_or_default();
-    let known: [(&[u8], &str); 7] = [
+    let packet = ogg_packet(start);
+    let known: [(&[u8], &str); 6] = [
         (b"Speex   ", "an Ogg file that holds Speex"),
         (b"CELT    ", "an Ogg file that holds CELT"),
         (b"PCM     ", "an Ogg file that holds PCM"),
         (b"\x80theora", "an Ogg file that holds Theora video"),
         (b"OpusHead", "an Ogg file that holds Opus of an unknown channel mapping"),
         (b"fishead\0", "an Ogg file of several streams, none of which is known"),
-        (b"\x01vorbis", "an Ogg file whose Vorbis header is damaged"),
     ];
     let name = known.iter().find(|(magic, _)| packet.starts_with(magic)).map(|(_, name)| *name);
     name.unwrap_or("an Ogg file that holds an unknown codec")
@@ -185,6 +210,28 @@ fn codec(id: AudioCodecId) -> &'static str {
         (ids::CODEC_ID_SBC, "SBC"),
     ];
     NAMES.iter().find(|(known, _)| *known == id).map_or("a codec that is not known", |(_, name)| *name)
+}
+
+/// An error for a file of MP4's family whose sound is of one of these `kinds`, where it is none that is read.
+pub fn in_mp4(path: &Path, kinds: &[[u8; 4]]) -> Option<Error> {
+    let name = |kind: &[u8; 4]| match kind {
+        b"samr" => Some("AMR"),
+        b"sawb" | b"sawp" => Some("AMR-WB"),
+        b"ac-3" => Some("AC-3"),
+        b"ec-3" => Some("E-AC-3"),
+        b"ac-4" => Some("AC-4"),
+        b"dtsc" | b"dtsh" | b"dtsl" | b"dtse" => Some("DTS"),
+        b"mlpa" => Some("TrueHD"),
+        b"mha1" | b"mhm1" => Some("MPEG-H"),
+        b"sevc" | b"sqcp" => Some("EVRC or QCELP"),
+        b"QDM2" | b"QDMC" => Some("QDesign Music"),
+        b"MAC3" | b"MAC6" => Some("MACE"),
+        b"agsm" => Some("GSM 6.10"),
+        b"enca" | b"drms" => Some("sound under copy protection"),
+        _ => None,
+    };
+    let name = kinds.iter().find_map(name)?;
+    Some(error(path, &format!("{name} in a container that is read (MP4, 3GP or QuickTime)")))
 }
 
 /// A wav file of a format that is not read, by the number in its header.

@@ -3,13 +3,14 @@
 //! Sizes in headers are often wrong: programs that write to a pipe leave 0 or 2³²-1, others forget eight bytes. As in ffmpeg, the size of
 //! the whole is ignored, and a sound whose own size is unknown goes on to the end of the file.
 
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Seek, SeekFrom};
 use std::path::Path;
 
 use symphonia::core::io::MediaSource;
 
+use super::chunks::{Chunks, Size, bytes_behind, sound_size};
 use super::spliced::Spliced;
-use super::{FORMATS, unread};
+use super::{FORMATS, Shown, unread};
 use crate::{Error, Result};
 
 /// How a file of this kin begins, and what it is called.
@@ -56,7 +57,7 @@ struct Header {
 }
 
 /// The same sound behind a header that symphonia reads; `source` stands at its beginning.
-pub fn open(path: &Path, mut source: Box<dyn MediaSource>, kind: Kind) -> Result<Box<dyn MediaSource>> {
+pub fn open(path: &Path, mut source: Box<dyn MediaSource>, kind: Kind) -> Result<Shown> {
     let mut chunks = Chunks { source: &mut source, at: 0 };
     let read = match kind {
         Kind::Riff => riff(&mut chunks),
@@ -67,7 +68,7 @@ pub fn open(path: &Path, mut source: Box<dyn MediaSource>, kind: Kind) -> Result
             .with_hint("the file is probably damaged: fetch or export it again"),
         _ => Error::io("read", path)(cause),
     })?;
-    shown(path, source, header).map_err(|refusal| match refusal {
+    shown(source, header).map_err(|refusal| match refusal {
         Refusal::Io(cause) => Error::io("read", path)(cause),
         Refusal::Format(found) => unread::error(path, &found),
         Refusal::Damage(found) => Error::input(path.display(), found, FORMATS)
@@ -84,43 +85,6 @@ enum Refusal {
 impl From<std::io::Error> for Refusal {
     fn from(cause: std::io::Error) -> Self {
         Self::Io(cause)
-    }
-}
-
-/// A source read chunk by chunk, forwards.
-struct Chunks<'a> {
-    source: &'a mut Box<dyn MediaSource>,
-    at: u64,
-}
-
-impl Chunks<'_> {
-    fn bytes<const N: usize>(&mut self) -> std::io::Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.source.read_exact(&mut bytes)?;
-        self.at += N as u64;
-        Ok(bytes)
-    }
-
-    /// The first bytes of a chunk of `size` bytes, with the rest skipped.
-    fn body(&mut self, size: u64, most: usize) -> std::io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(most)];
-        self.source.read_exact(&mut bytes)?;
-        self.at += bytes.len() as u64;
-        self.skip(size - bytes.len() as u64)?;
-        Ok(bytes)
-    }
-
-    fn skip(&mut self, count: u64) -> std::io::Result<()> {
-        self.at = self.at.checked_add(count).ok_or(ErrorKind::UnexpectedEof)?;
-        if count == 0 {
-            return Ok(());
-        }
-        if self.source.is_seekable() {
-            self.source.seek(SeekFrom::Start(self.at))?;
-        } else {
-            std::io::copy(&mut self.source.take(count), &mut std::io::sink())?;
-        }
-        Ok(())
     }
 }
 
@@ -150,22 +114,8 @@ fn riff(chunks: &mut Chunks<'_>) -> std::io::Result<Header> {
             }
             _ => chunks.skip(u64::from(size))?,
         }
-        tag = next_tag(chunks, size)?;
+        tag = chunks.next_tag(size)?;
     }
-}
-
-/// The tag behind a chunk, and behind its byte of padding, which some programs leave out.
-fn next_tag(chunks: &mut Chunks<'_>, size: u32) -> std::io::Result<[u8; 4]> {
-    let [a, b, c, d] = chunks.bytes()?;
-    if size.is_multiple_of(2) || is_tag([a, b, c, d]) {
-        return Ok([a, b, c, d]);
-    }
-    let [e] = chunks.bytes()?;
-    Ok([b, c, d, e])
-}
-
-fn is_tag(tag: [u8; 4]) -> bool {
-    tag.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
 }
 
 /// Chunks of a GUID and a 64-bit size that counts its 24 bytes of header, each beginning at a multiple of eight.
@@ -193,26 +143,32 @@ fn wave64(chunks: &mut Chunks<'_>) -> std::io::Result<Header> {
 }
 
 /// The sound of `source` behind a plain header.
-fn shown(path: &Path, mut source: Box<dyn MediaSource>, header: Header) -> Result<Box<dyn MediaSource>, Refusal> {
+fn shown(mut source: Box<dyn MediaSource>, header: Header) -> Result<Shown, Refusal> {
     let format = Format::of(&header.format)?;
-    let there = source.byte_len().filter(|_| source.is_seekable()).map(|len| len.saturating_sub(header.start));
-    let size = sound_size(path, &mut source, &header, there)?;
+    let there = bytes_behind(source.as_ref(), header.start);
+    let Size { told: size, left_out } = sound_size(&mut source, header.start, header.size, there)?;
+    let mut remark = (left_out > 0).then(|| {
+        let said = size.unwrap_or_default();
+        format!("{left_out} bytes behind the sound were left out; the header counts {said}")
+    });
     source_at(&mut source, header.start)?;
     let frame = format.frame.max(1);
     // What ends within a frame is left out; a size that is more than there is stays, so that it is known for truncated.
     let told = size.or(there).map(|size| size - size % frame);
     if format.is_mpeg {
-        return Ok(Box::new(Spliced::new(Vec::new(), source, header.start, told)));
+        let source = Box::new(Spliced::new(Vec::new(), source, header.start, told));
+        return Ok(Shown { source, remark });
     }
     let told_32 = told.and_then(|size| u32::try_from(size).ok()).filter(|size| *size < u32::MAX - 1024);
     if told_32.is_none()
         && let (Some(told), Some(there)) = (told, there)
         && told > there
     {
-        tracing::warn!("{}: truncated; it announces {told} bytes of sound and holds {there}", path.display());
+        remark = Some(format!("truncated; it announces {told} bytes of sound and holds {there}"));
     }
     let fact = header.fact.filter(|_| format.has_fact);
-    Ok(Box::new(Spliced::new(plain_header(&format.bytes, fact, told_32), source, header.start, told)))
+    let source = Box::new(Spliced::new(plain_header(&format.bytes, fact, told_32), source, header.start, told));
+    Ok(Shown { source, remark })
 }
 
 fn source_at(source: &mut Box<dyn MediaSource>, at: u64) -> std::io::Result<()> {
@@ -220,36 +176,6 @@ fn source_at(source: &mut Box<dyn MediaSource>, at: u64) -> std::io::Result<()> 
         source.seek(SeekFrom::Start(at))?;
     }
     Ok(())
-}
-
-/// The bytes of sound: what the header says where that can be, `None` for all up to the end of the file.
-fn sound_size(
-    path: &Path,
-    source: &mut Box<dyn MediaSource>,
-    header: &Header,
-    there: Option<u64>,
-) -> std::io::Result<Option<u64>> {
-    let (Some(said), Some(there)) = (header.size, there) else { return Ok(header.size.filter(|said| *said > 0)) };
-    if said >= there {
-        return Ok(Some(said));
-    }
-    // A 32-bit size that ran over.
-    if (there - said).is_multiple_of(1 << 32) {
-        return Ok(Some(there));
-    }
-    let mut behind = [0; 5];
-    source.seek(SeekFrom::Start(header.start + said))?;
-    let count = source.read(&mut behind)?;
-    let [a, b, c, d, e] = behind;
-    let chunks_follow = count < 4 || is_tag([a, b, c, d]) || (said % 2 == 1 && is_tag([b, c, d, e]));
-    if said == 0 && !chunks_follow {
-        return Ok(None);
-    }
-    if !chunks_follow && behind != [0; 5] {
-        let left = there - said;
-        tracing::warn!("{}: {left} bytes behind the sound were left out; the header counts {said}", path.display());
-    }
-    Ok(Some(said))
 }
 
 fn plain_header(format: &[u8], fact: Option<[u8; 4]>, size: Option<u32>) -> Vec<u8> {
