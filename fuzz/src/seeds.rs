@@ -461,6 +461,11 @@ fn audio() {
         };
         put("audio", name, [&[0][..], &riff(&[(b"fmt ", &format), (b"data", &data)])].concat());
     }
+    // As it is written to a pipe: the sound has no size.
+    let mut caf = b"caff\0\x01\0\0desc\0\0\0\0\0\0\0\x20\x40\xe5\x88\x80\0\0\0\0lpcm".to_vec();
+    caf.extend([2u32, 2, 1, 1, 16].iter().flat_map(|field| field.to_be_bytes()));
+    caf.extend_from_slice(b"data\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0");
+    put("audio", "sound-piped.caf", [&[7][..], &caf, &samples].concat());
     let mut aiff = b"FORM\0\0\0\0AIFFCOMM\0\0\0\x12\0\x01\0\0\0\xc8\0\x10\x40\x0e\xac\x44\0\0\0\0\0\0SSND".to_vec();
     aiff.extend_from_slice(&(samples.len() as u32 + 8).to_be_bytes());
     aiff.extend_from_slice(&[0; 8]);
