@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use symphonia::core::audio::Channels;
 use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_PCM_F32BE, CODEC_ID_PCM_F32LE, CODEC_ID_PCM_F64BE,
+    CODEC_ID_PCM_F64LE, CODEC_ID_PCM_S24BE, CODEC_ID_PCM_S24LE, CODEC_ID_PCM_S32BE, CODEC_ID_PCM_S32LE,
+};
+use symphonia::core::codecs::audio::{AudioCodecId, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Cause;
 use symphonia::core::formats::well_known::{
     FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_WAVE,
@@ -16,8 +19,9 @@ use symphonia::core::formats::well_known::{
 use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::MediaSource;
 
-use super::edits::{self, edit};
+use super::edits::edit;
 use super::ends::Ends;
+use super::entries;
 use super::formats::{self, FORMATS};
 use super::joined;
 use super::mix::Mixer;
@@ -358,7 +362,7 @@ impl Part {
             open(path, source, place, start)
         };
         let mut opened = opened.map_err(|error| {
-            let kinds = place.look(start, |file| edits::sounds(file));
+            let kinds = place.look(start, |file| entries::kinds(file));
             kinds.and_then(|kinds| formats::in_mp4(path, &kinds)).unwrap_or(error)
         })?;
         let kind = opened.format.format_info().format;
@@ -368,7 +372,10 @@ impl Part {
             let bounded = place.section(start, Some(start + next)).map_err(Error::io("open", path))?;
             opened = guard(path, || open_format(path, bounded))?;
         }
-        let Opened { format, decoder, track, said } = opened;
+        let Opened { format, mut decoder, track, said } = opened;
+        if kind == FORMAT_ID_ISOMP4 && place.look(start, |file| entries::is_big_endian(file, track)) == Some(true) {
+            decoder = turned(decoder.as_ref()).unwrap_or(decoder);
+        }
         let rate = decoder.codec_params().sample_rate.filter(|_| kind == FORMAT_ID_ISOMP4);
         let edit = rate.and_then(|rate| place.look(start, |file| edit(file, track, rate)));
         if edit.is_some_and(|(_, more)| more) {
@@ -444,6 +451,20 @@ fn make_decoder(format: &dyn FormatReader) -> Option<(Box<dyn AudioDecoder>, u32
         let decoder = formats::decoders().make_audio_decoder(parameters, &options).ok()?;
         Some((decoder, track.id))
     })
+}
+
+/// A decoder of the same samples with their highest byte first.
+fn turned(decoder: &dyn AudioDecoder) -> Option<Box<dyn AudioDecoder>> {
+    const TURNED: [(AudioCodecId, AudioCodecId); 4] = [
+        (CODEC_ID_PCM_S24LE, CODEC_ID_PCM_S24BE),
+        (CODEC_ID_PCM_S32LE, CODEC_ID_PCM_S32BE),
+        (CODEC_ID_PCM_F32LE, CODEC_ID_PCM_F32BE),
+        (CODEC_ID_PCM_F64LE, CODEC_ID_PCM_F64BE),
+    ];
+    let mut parameters = decoder.codec_params().clone();
+    let (_, codec) = TURNED.iter().find(|(little, _)| *little == parameters.codec)?;
+    parameters.codec = *codec;
+    formats::decoders().make_audio_decoder(&parameters, &AudioDecoderOptions::default()).ok()
 }
 
 /// Runs a call into symphonia; a panic in there, which damaged files can provoke, becomes an error about the file.

@@ -1,12 +1,10 @@
 //! What a file of MP4's family plays of an audio track: its edit list, or iTunes' note of the encoder's delay.
 //!
-//! Symphonia reads neither. Only the boxes on the way to them are looked into, each bounded by the one around it; the sound itself is passed
-//! over. What is damaged counts as absent.
+//! Symphonia reads neither. What is damaged counts as absent.
 
 use std::io::{Read, Seek, SeekFrom};
 
-/// The most boxes that are looked at, edits that are read, and tracks and notes that are kept.
-const MOST: usize = 4096;
+use super::boxes::{Boxes, Found, MOST};
 
 /// The longest note that is read, in bytes.
 const LONGEST_NOTE: u64 = 1024;
@@ -25,16 +23,9 @@ pub struct Edit {
 
 /// What is played of track `id`, and whether its list has more edits than the first, which alone is followed.
 pub fn edit(file: impl Read + Seek, id: u32, sample_rate: u32) -> Option<(Edit, bool)> {
-    let mut boxes = Boxes { file, left: MOST };
-    let length = boxes.file.seek(SeekFrom::End(0)).ok()?;
-    let movie = boxes.children(0..length).into_iter().find(|found| found.kind == *b"moov")?;
-    let children = boxes.children(movie.body.clone());
+    let (mut boxes, children) = Boxes::of_movie(file)?;
     let movie_scale = boxes.time_scale(children.iter().find(|found| found.kind == *b"mvhd")?)?;
-    for track in children.iter().filter(|found| found.kind == *b"trak") {
-        let inner = boxes.children(track.body.clone());
-        if boxes.track_id(inner.iter().find(|found| found.kind == *b"tkhd")?)? != id {
-            continue;
-        }
+    for (_, inner) in boxes.tracks(&children).into_iter().filter(|(number, _)| *number == Some(id)) {
         let list = boxes.below(&inner, &[*b"edts", *b"elst"]);
         let header = boxes.below(&inner, &[*b"mdia", *b"mdhd"])?;
         let track_scale = boxes.time_scale(&header)?;
@@ -53,97 +44,7 @@ pub fn edit(file: impl Read + Seek, id: u32, sample_rate: u32) -> Option<(Edit, 
     Some((Edit { skip, stop: None }, false))
 }
 
-/// The kinds of sound in a file of MP4's family, by the four letters that its tracks call them.
-pub fn sounds(file: impl Read + Seek) -> Option<Vec<[u8; 4]>> {
-    let mut boxes = Boxes { file, left: MOST };
-    let length = boxes.file.seek(SeekFrom::End(0)).ok()?;
-    let movie = boxes.children(0..length).into_iter().find(|found| found.kind == *b"moov")?;
-    let mut kinds = Vec::new();
-    for track in boxes.children(movie.body).iter().filter(|found| found.kind == *b"trak") {
-        let inner = boxes.children(track.body.clone());
-        let Some(media) = boxes.below(&inner, &[*b"mdia"]).map(|media| boxes.children(media.body)) else { continue };
-        // Version and flags, four bytes of nothing, then what it is a track of.
-        let handler = boxes.below(&media, &[*b"hdlr"]).and_then(|found| boxes.bytes::<4>(found.body.start + 8));
-        let entries = boxes.below(&media, &[*b"minf", *b"stbl", *b"stsd"]).filter(|_| handler == Some(*b"soun"));
-        // Version and flags, the number of entries, the size of the first, then its kind.
-        kinds.extend(entries.and_then(|found| boxes.bytes::<4>(found.body.start + 12)));
-    }
-    Some(kinds)
-}
-
-/// A box: its kind and where its body lies.
-#[derive(Debug, Clone)]
-struct Found {
-    kind: [u8; 4],
-    body: std::ops::Range<u64>,
-}
-
-struct Boxes<F> {
-    file: F,
-    /// Boxes that may still be looked at.
-    left: usize,
-}
-
 impl<F: Read + Seek> Boxes<F> {
-    fn bytes<const N: usize>(&mut self, at: u64) -> Option<[u8; N]> {
-        let mut out = [0; N];
-        self.file.seek(SeekFrom::Start(at)).ok()?;
-        self.file.read_exact(&mut out).ok()?;
-        Some(out)
-    }
-
-    fn u32(&mut self, at: u64) -> Option<u32> {
-        self.bytes(at).map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self, at: u64) -> Option<u64> {
-        self.bytes(at).map(u64::from_be_bytes)
-    }
-
-    /// The boxes in a stretch of the file, as far as they are whole.
-    fn children(&mut self, within: std::ops::Range<u64>) -> Vec<Found> {
-        let mut out = Vec::new();
-        let mut at = within.start;
-        while self.left > 0 && within.end.saturating_sub(at) >= 8 {
-            self.left -= 1;
-            let Some(head) = self.bytes::<8>(at) else { break };
-            let kind = [head[4], head[5], head[6], head[7]];
-            let (header, size) = match u32::from_be_bytes([head[0], head[1], head[2], head[3]]) {
-                0 => (8, within.end - at),
-                1 => match self.u64(at + 8) {
-                    Some(size) => (16, size),
-                    None => break,
-                },
-                size => (8, u64::from(size)),
-            };
-            let Some(end) = at.checked_add(size).filter(|end| size >= header && *end <= within.end) else { break };
-            out.push(Found { kind, body: at + header..end });
-            at = end;
-        }
-        out
-    }
-
-    /// The box that a path of kinds leads to from `boxes`.
-    fn below(&mut self, boxes: &[Found], path: &[[u8; 4]]) -> Option<Found> {
-        let (first, rest) = path.split_first()?;
-        let found = boxes.iter().find(|found| found.kind == *first)?.clone();
-        if rest.is_empty() {
-            return Some(found);
-        }
-        let inner = self.children(found.body);
-        self.below(&inner, rest)
-    }
-
-    /// `mvhd` and `mdhd` begin alike: version and flags, two points in time, then the time scale.
-    fn time_scale(&mut self, header: &Found) -> Option<u32> {
-        let [version, ..] = self.bytes::<4>(header.body.start)?;
-        self.u32(header.body.start + if version == 1 { 20 } else { 12 })
-    }
-
-    fn track_id(&mut self, header: &Found) -> Option<u32> {
-        self.time_scale(header)
-    }
-
     /// Start (in the track's time) and duration (in the movie's) of the first edit that plays something, and whether others follow it.
     fn edit_list(&mut self, list: &Found) -> Option<(u64, u64, bool)> {
         let [version, ..] = self.bytes::<4>(list.body.start)?;

@@ -16,6 +16,9 @@ const MOST: usize = 1 << 16;
 /// What a FLAC stream begins with: its mark, and the head of the block that comes first, which has 34 bytes; it may also be the last.
 const FLAC: [&[u8; 8]; 2] = [b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22"];
 
+/// Bytes of an ID3v1 tag.
+const ID3V1: u64 = 128;
+
 /// Bytes that are searched at a time.
 const PIECE: usize = 1 << 16;
 
@@ -42,13 +45,18 @@ pub fn next(mut file: impl Read + Seek, format: FormatId) -> Option<u64> {
     (at > 0 && at < length).then_some(at)
 }
 
-/// Where a CAF or a file of MP4's family ends to which another was joined: its reader would stumble over that, or take fragments of the
-/// other for its own.
+/// Where a file ends behind which something else lies that its reader would stumble over, or take for its own: a second CAF or file of MP4's
+/// family, a tag behind FLAC.
 pub fn bound(mut file: impl Read + Seek) -> Option<u64> {
     let length = file.seek(SeekFrom::End(0)).ok()?;
     match bytes::<8>(&mut file, 0)? {
         [b'c', b'a', b'f', b'f', ..] => chunks(&mut file, length),
         [.., b'f', b't', b'y', b'p'] => boxes(&mut file, length),
+        // What old programs write behind the sound (ID3v1) would cost its last packet.
+        [b'f', b'L', b'a', b'C', ..] => {
+            let tag = length.checked_sub(ID3V1)?;
+            (bytes::<3>(&mut file, tag)? == *b"TAG").then_some(tag)
+        }
         _ => None,
     }
 }

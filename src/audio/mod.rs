@@ -15,10 +15,12 @@
 //! # }
 //! ```
 
+mod boxes;
 mod clip;
 pub(crate) mod decode;
 mod edits;
 mod ends;
+mod entries;
 mod ffmpeg;
 mod formats;
 mod input;

@@ -217,6 +217,28 @@ fn what_phones_and_films_hold_in_mp4_is_named() {
     }
 }
 
+/// Where a frame of MPEG audio seems to begin there is soon one to be found, in whatever bytes.
+#[test]
+fn what_begins_as_another_format_is_not_searched_for_packets() {
+    let mp3 = fs::read(fixture("lengths/untagged.mp3")).unwrap();
+    let stream: Vec<u8> = mp3.chunks(187).flat_map(|piece| [&[0x47], piece].concat()).collect();
+    let timed: Vec<u8> = mp3.chunks(187).flat_map(|piece| [&[0, 0, 1, 2, 0x47], piece].concat()).collect();
+    let behind = |head: &[u8]| [head, &mp3].concat();
+    for (bytes, name) in [
+        (stream, "an MPEG transport stream"),
+        (timed, "an MPEG transport stream"),
+        (behind(b"\x00\x00\x01\xba"), "an MPEG program stream"),
+        (behind(b"\x7f\xfe\x80\x01"), "a DTS file"),
+        (behind(b"FLV\x01\x05"), "a Flash video"),
+        (behind(b"PK\x03\x04"), "a zip archive"),
+    ] {
+        let error = Clip::open(Audio::bytes("x.mp3", bytes), 8_000).unwrap_err();
+        assert!(error.to_string().contains(name), "{name}: {error}");
+    }
+    // What is no format at all is: recorders leave such bytes before the first frame.
+    assert!(Clip::open(Audio::bytes("x.mp3", behind(&[0; 4_000])), 8_000).is_ok());
+}
+
 #[test]
 fn errors_list_what_is_built_in() {
     let error = Clip::open(Audio::bytes("x.wav", b"Just some words.\n".to_vec()), 8_000).unwrap_err().to_string();

@@ -74,6 +74,9 @@ impl From<Box<dyn FormatReader>> for Opened {
 pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Opened> {
     let mut start = Vec::new();
     (&mut source).take(START).read_to_end(&mut start).map_err(crate::Error::io("read", path))?;
+    if let Some(refusal) = unread::foreign(path, &start) {
+        return Err(refusal);
+    }
     let mut whole: Box<dyn MediaSource> = if source.is_seekable() {
         source.seek(std::io::SeekFrom::Start(0)).map_err(crate::Error::io("read", path))?;
         source

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::error::{Hint, Topic};
 
 /// How files begin that hold sound which is not read here.
-const SOUNDS: [(&[u8], &str); 31] = [
+const SOUNDS: [(&[u8], &str); 33] = [
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a WMA or WMV file (ASF)"),
     (b"#!AMR-WB\n", "an AMR-WB file"),
     (b"#!AMR\n", "an AMR file"),
@@ -40,7 +40,9 @@ const SOUNDS: [(&[u8], &str); 31] = [
     (b"\x64\xa3\x02\x00", "an IRCAM file"),
     (b"FLV\x01", "a Flash video"),
     (b"\x00\x00\x01\xba", "an MPEG program stream"),
-    (b"\x47\x40", "an MPEG transport stream"),
+    (b".SoX", "a SoX file"),
+    (b"XoS.", "a SoX file"),
+    (b"nut/multimedia", "a NUT file"),
     (b"2BIT", "an AVR file"),
     (b"Extended Module", "a tracker module"),
 ];
@@ -81,6 +83,24 @@ pub fn error(path: &Path, found: &str) -> Error {
     Error::input(path.display(), found, FORMATS).with_hint(hint)
 }
 
+/// The least bytes of a beginning that are no chance.
+const SURE: usize = 3;
+
+/// An error for a file that begins as one which is not read, and in which something that looks like a packet of sound would soon be found.
+pub fn foreign(path: &Path, start: &[u8]) -> Option<Error> {
+    let known =
+        |table: &[(&[u8], &str)]| table.iter().any(|(magic, _)| magic.len() >= SURE && start.starts_with(magic));
+    (known(&SOUNDS) || known(&OTHERS) || is_transport_stream(start)).then(|| file(path, start))
+}
+
+/// Whether packets of 188 bytes begin here, each by itself or behind a point in time of four bytes.
+fn is_transport_stream(start: &[u8]) -> bool {
+    [(0, 188), (4, 192)].into_iter().any(|(first, length)| {
+        let mut marks = start.iter().skip(first).step_by(length);
+        start.len() > 8 * length && marks.all(|mark| *mark == 0x47)
+    })
+}
+
 /// An error for a file in which no format was found; `start` are its first bytes.
 pub fn file(path: &Path, start: &[u8]) -> Error {
     if let Some(found) = damaged(start) {
@@ -107,14 +127,14 @@ fn damaged(start: &[u8]) -> Option<&'static str> {
         {
             Some("an Ogg file that breaks off before its sound, or whose header is damaged")
         }
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
-            Some("a file of MP4's family without a usable index (moov): it breaks off before it, or is damaged")
-        }
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(
+            "a file of MP4's family without a usable index (moov): it breaks off before it, is damaged, or of an odd kind",
+        ),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Some("a Matroska or WebM file that breaks off before its sound, or is damaged"),
-        [b'c', b'a', b'f', b'f', ..] => {
-            Some("a CAF file that breaks off before its sound or the table of its packets, or is damaged")
-        }
-        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', ..] => Some("an AIFF file that is damaged"),
+        [b'c', b'a', b'f', b'f', ..] => Some(
+            "a CAF file that breaks off before its sound or the table of its packets, is damaged, or of an odd kind",
+        ),
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F', ..] => Some("an AIFF file that is damaged"),
         [b'f', b'L', b'a', b'C', ..] => Some("a FLAC file that is damaged"),
         _ => None,
     }
@@ -128,6 +148,11 @@ fn sound(start: &[u8]) -> Option<String> {
         _ if start.starts_with(b"FORM") && start.get(8..12) == Some(b"8SVX") => Some("an 8SVX file"),
         [0x0b, 0x77, _, _, _, bsid, ..] => Some(if bsid >> 3 > 10 { "an E-AC-3 file" } else { "an AC-3 file" }),
         _ if start.starts_with(b"OggS") => Some(ogg(start)),
+        _ if is_transport_stream(start) => Some("an MPEG transport stream"),
+        [0x56, second, ..] if second & 0xe0 == 0xe0 => Some("AAC in LATM"),
+        _ if start.starts_with(b"FORM") && start.get(8..12) == Some(b"AIFC") => {
+            Some("an AIFF-C file of a compression that is not read")
+        }
         _ => SOUNDS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, name)| *name),
     };
     named.map(str::to_owned)
@@ -227,6 +252,8 @@ pub fn in_mp4(path: &Path, kinds: &[[u8; 4]]) -> Option<Error> {
         b"QDM2" | b"QDMC" => Some("QDesign Music"),
         b"MAC3" | b"MAC6" => Some("MACE"),
         b"agsm" => Some("GSM 6.10"),
+        b"ulaw" | b"alaw" => Some("A-law or µ-law"),
+        b"ima4" => Some("ADPCM (IMA4)"),
         b"enca" | b"drms" => Some("sound under copy protection"),
         _ => None,
     };
