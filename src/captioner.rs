@@ -40,6 +40,9 @@ pub struct Captioned {
     /// Row of the file, from 0, where the file holds several embeddings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<usize>,
+    /// Length of the sound in seconds; none for a window, which has its own, and for a precomputed embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     /// Where the window that was captioned begins, in seconds, where windows are kept apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
@@ -208,6 +211,14 @@ impl Captioner {
         &*self.store
     }
 
+    /// Loads the audio tower, which is otherwise loaded for the first sound: for callers that are about to caption on several threads.
+    ///
+    /// # Errors
+    /// As [`Clap::load_audio`]; [`Error::Input`] when there is no audio tower.
+    pub fn load_audio(&self) -> Result<()> {
+        self.towers()?.load_audio()
+    }
+
     /// Captions a sound: a file by its path, or what [`Audio`] has.
     ///
     /// # Errors
@@ -221,6 +232,7 @@ impl Captioner {
         let mut captioned = self.caption_embedding(&name, &embedded.embedding, options)?;
         captioned.timings.embed_ms = embed_ms;
         captioned.level = Some(embedded.level);
+        captioned.seconds = Some(embedded.seconds);
         Ok(captioned)
     }
 
@@ -260,6 +272,7 @@ impl Captioner {
         Ok(Captioned {
             path: name.to_owned(),
             row: None,
+            seconds: None,
             start: None,
             end: None,
             level: None,
@@ -294,7 +307,8 @@ impl Captioner {
         }
     }
 
-    fn parameters(&self, options: &CaptionOptions) -> Parameters {
+    /// What captions made with `options` depend on, as each of them tells.
+    pub fn parameters(&self, options: &CaptionOptions) -> Parameters {
         let CaptionOptions { strategy, retrieval, generate } = options;
         let origin = self.origin.clone().filter(|_| *strategy != Strategy::Text);
         let (decoder, decoder_sha256) = origin.unzip();

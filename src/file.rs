@@ -51,8 +51,12 @@ pub(crate) fn for_each_piece(from: &mut impl Read, mut take: impl FnMut(&[u8]) -
     }
 }
 
-/// Replaces `path` by `bytes`; a crash leaves the old content or the new. See [`Replacement`].
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Replaces the file at `path`, or creates it; a crash leaves the old content or the new. A link stays one, and a new file is readable for all
+/// whom the umask lets read.
+///
+/// # Errors
+/// [`Error::Io`]; the old content is then still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let new = Replacement::beside(path)?;
     let mut out = new.create()?;
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::io("write", path))?;

@@ -38,7 +38,7 @@
 //! | [`captioner`] | where all of them meet |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
-//! | [`embedding`], [`progress`], [`error`], [`clock`] | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time |
+//! | [`embedding`], [`progress`], [`error`], [`clock`], [`file`] | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time; files that are replaced whole |
 //!
 //! # Features
 //! | feature | brings |
@@ -82,7 +82,7 @@ mod digest;
 pub mod embedding;
 pub mod error;
 pub mod export;
-mod file;
+pub mod file;
 pub mod formats;
 pub mod ingest;
 #[cfg(feature = "internals")]

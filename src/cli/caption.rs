@@ -4,20 +4,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::bridge::Strategy;
-use echoic::captioner::{CaptionOptions, Captioned, Captioner};
+use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::decoder::GenerateOptions;
 use echoic::decoders;
 use echoic::retrieval::RetrievalOptions;
 use echoic::{Error, Result, Snapshot};
 
+use super::batch::{Answer, Batch, Kept, Making, Sidecars, Table};
 use super::context::Context;
-use super::folders::audio_files;
-use super::search::{Effort, at_least_one, describe, each_row, scope, span};
+use super::search::{Effort, at_least_one, each_row, scope};
+use super::sounds::{Sound, is_stdin, sounds};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Audio files (wav, flac, ogg, mp3, m4a) and folders of them
+    /// Audio files (wav, flac, ogg, mp3, m4a), folders of them, or `-` for standard input
     #[arg(value_name = "AUDIO", required_unless_present = "embedding")]
     audio: Vec<PathBuf>,
     /// Caption precomputed audio embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
@@ -49,6 +50,55 @@ pub struct Arguments {
     decoder: Option<String>,
     #[command(flatten)]
     writing: Writing,
+    #[command(flatten)]
+    outlets: Outlets,
+}
+
+/// Where captions go beside the screen, and how many are made at once.
+#[derive(Debug, Args)]
+struct Outlets {
+    /// Write a table with the columns file_name and caption_predicted, as scorers read it; `-` writes it to stdout in place of the captions
+    #[arg(long, value_name = "FILE", conflicts_with = "embedding")]
+    csv: Option<PathBuf>,
+    /// Write each caption into a text file beside its sound: rain.txt for rain.wav; or into the same place below DIR
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with = "embedding")]
+    sidecar: Option<Option<PathBuf>>,
+    /// Let sidecars take the place of text files that say something else
+    #[arg(long, requires = "sidecar")]
+    overwrite: bool,
+    /// Keep the captions in FILE as lines of JSON while they come, and pass over the sounds that it holds already
+    #[arg(long, value_name = "FILE", conflicts_with = "embedding")]
+    resume: Option<PathBuf>,
+    /// Sounds to work on at once; by default as many as there are processors, 8 at most
+    #[arg(short, long, value_name = "N", value_parser = at_least_one, conflicts_with = "embedding")]
+    jobs: Option<usize>,
+}
+
+impl Outlets {
+    /// Refuses what cannot be meant, before anything is written.
+    fn check(&self, context: &Context, sounds: &[Sound]) -> Result<()> {
+        let is_stdout = |file: &Option<PathBuf>| file.as_deref().is_some_and(is_stdin);
+        if is_stdout(&self.csv) && context.global.json {
+            return Err(Error::input("--csv -", "--json beside it", "one of them: both write to stdout"));
+        }
+        if is_stdout(&self.resume) {
+            return Err(Error::input("--resume", "-", "a file that can be read back"));
+        }
+        if (self.sidecar.is_some() || self.resume.is_some()) && sounds.iter().any(Sound::is_stdin) {
+            let expected = "sounds with names: --sidecar and --resume go by them";
+            return Err(Error::input("standard input", "a sound without a name", expected));
+        }
+        Ok(())
+    }
+
+    /// Opens what captions go to.
+    fn batch(&self, sounds: Vec<Sound>, making: &Making, windows: bool) -> Result<Batch> {
+        let kept = self.resume.as_deref().map(|path| Kept::open(path, making)).transpose()?;
+        let sidecars = self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.overwrite));
+        let table = self.csv.as_deref().map(|path| Table::create(path, windows)).transpose()?;
+        let unprinted = self.csv.as_deref().is_some_and(is_stdin);
+        Ok(Batch { sounds, jobs: self.jobs.unwrap_or_else(usual_jobs), kept, sidecars, table, unprinted })
+    }
 }
 
 /// How the decoder chooses words.
@@ -106,11 +156,23 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if let Some(file) = &arguments.embedding {
         return rows(context, &captioner, file, &options);
     }
-    let files = audio_files(context, &arguments.audio)?;
-    each_file(context, &files, |file| match arguments.windows {
-        true => captioner.caption_windows(context.global.audio(file), &options),
-        false => captioner.caption(context.global.audio(file), &options).map(|captioned| vec![captioned]),
+    let sounds = sounds(context, &arguments.audio)?;
+    arguments.outlets.check(context, &sounds)?;
+    let making = Making::new(strategy, &captioner.parameters(&options), arguments.windows)?;
+    let batch = arguments.outlets.batch(sounds, &making, arguments.windows)?;
+    if !batch.sounds.is_empty() {
+        // Two threads would load it twice.
+        captioner.load_audio()?;
+    }
+    batch.run(context, |audio| match arguments.windows {
+        true => captioner.caption_windows(audio, &options),
+        false => captioner.caption(audio, &options).map(|captioned| vec![captioned]),
     })
+}
+
+/// Each sound holds some 30 MB while it is worked on, and a tower keeps several processors busy itself.
+fn usual_jobs() -> usize {
+    rayon::current_num_threads().min(8)
 }
 
 fn usual_strategy(captioner: &Captioner) -> Strategy {
@@ -137,58 +199,9 @@ fn remark_on_domains(memory: &Snapshot, captioner: &Captioner, asked: &[String])
     }
 }
 
-/// Captions files one after another, with a bar where there are many; `caption` gives what is to be printed of a file.
-pub fn each_file(
-    context: &Context,
-    files: &[PathBuf],
-    caption: impl Fn(&Path) -> Result<Vec<Captioned>>,
-) -> Result<()> {
-    let _phase = context.control().begin("captioning", Some(files.len() as u64));
-    for file in files {
-        context.control().check()?;
-        context.control().note(&file.file_name().unwrap_or_default().to_string_lossy());
-        match caption(file) {
-            Ok(all) => context.bars.aside(|| all.iter().try_for_each(|captioned| print(context, captioned)))?,
-            Err(error) => context.bars.aside(|| context.out.failure(file, None, &error))?,
-        }
-        context.control().advance(1);
-    }
-    Ok(())
-}
-
 fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &CaptionOptions) -> Result<()> {
     each_row(context, file, captioner.store().space().dim, |row, embedding| {
-        let mut captioned = captioner.caption_embedding(&file.display().to_string(), embedding, options)?;
-        captioned.row = row;
-        print(context, &captioned)
+        let captioned = captioner.caption_embedding(&file.display().to_string(), embedding, options)?;
+        Answer::of_row(file, row, captioned).print(context)
     })
-}
-
-fn print(context: &Context, captioned: &Captioned) -> Result<()> {
-    context.out.item(captioned, |c| {
-        if context.global.quiet {
-            return c.caption.clone();
-        }
-        let row = c.row.map(|row| format!(" [{row}]")).unwrap_or_default();
-        let span = span(c.start, c.end);
-        let how = if context.global.verbose > 0 { format!("  {}\n", written_by(c)) } else { String::new() };
-        format!("{}{row}{span}\n  {}\n{how}{}", c.path, c.caption, describe(&c.neighbours, 5))
-    })
-}
-
-/// How a caption came about, in a line.
-fn written_by(captioned: &Captioned) -> String {
-    let p = &captioned.parameters;
-    let decoder = p.decoder.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
-    let projection = match captioned.strategy {
-        Strategy::Projection => format!(" at {}", p.temperature),
-        _ => String::new(),
-    };
-    let words = match (&p.decoder, p.sample > 0.0) {
-        (None, _) => String::new(),
-        (_, true) => format!(", words drawn at {} (top-p {}, seed {})", p.sample, p.top_p, p.seed),
-        (_, false) => format!(", {} beams", p.beam),
-    };
-    let commit = p.commit.map(|commit| format!(", commit {commit}")).unwrap_or_default();
-    format!("{}{projection}{decoder}{words}{commit}", captioned.strategy)
 }

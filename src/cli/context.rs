@@ -40,7 +40,11 @@ pub struct Global {
 impl Global {
     /// A file to listen to.
     pub fn audio<'a>(&self, path: &'a Path) -> Audio<'a> {
-        let audio = Audio::from(path);
+        self.decoded(Audio::from(path))
+    }
+
+    /// A sound that an installed ffmpeg decodes where that was asked for.
+    pub fn decoded<'a>(&self, audio: Audio<'a>) -> Audio<'a> {
         match self.ffmpeg() {
             Some(program) => audio.with_ffmpeg(program),
             None => audio,

@@ -14,10 +14,10 @@ use echoic::training::Training;
 use echoic::{Error, Result, Snapshot, Store};
 
 use super::advice::quoted;
-use super::caption::each_file;
+use super::batch::Batch;
 use super::context::Context;
-use super::folders::audio_files;
 use super::ingest::{describe, store};
+use super::sounds::{Sound, sounds};
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -41,8 +41,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let model = fetched(context, MODEL)?;
     // What is missing is said now, and not after minutes of training.
     let audio = match arguments.audio.is_empty() {
-        true => recordings(&fetched(context, SAMPLES)?)?,
-        false => audio_files(context, &arguments.audio)?,
+        true => recordings(&fetched(context, SAMPLES)?)?.iter().map(|path| Sound::named(path)).collect(),
+        false => sounds(context, &arguments.audio)?,
     };
     out.remark(&format!("1. The model: {}", model.display()))?;
     let memory = create(path)?;
@@ -53,8 +53,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     out.remark("5. Captions, each with the stored texts it came from (similarity, weight, text)")?;
     let captioner = Captioner::open(path, Some(DECODER))?;
     let options = CaptionOptions::default();
-    each_file(context, &audio, |file| Ok(vec![captioner.caption(context.global.audio(file), &options)?]))?;
-    out.remark(&next_steps(path, audio.first().map(PathBuf::as_path)))
+    let first = audio.first().map(|sound| sound.path.clone());
+    let batch = Batch { sounds: audio, jobs: 1, ..Batch::default() };
+    batch.run(context, |audio| Ok(vec![captioner.caption(audio, &options)?]))?;
+    out.remark(&next_steps(path, first.as_deref()))
 }
 
 fn fetched(context: &Context, model: &str) -> Result<PathBuf> {

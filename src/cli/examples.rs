@@ -37,7 +37,16 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("decoders", &["echoic decoders", "echoic decoders show mine", "echoic decoders remove mine"]),
-    ("caption", &["echoic caption bell.wav", "echoic --json caption recordings/ --domain street -k 20"]),
+    (
+        "caption",
+        &[
+            "echoic caption bell.wav",
+            "echoic --json caption recordings/ --domain street -k 20",
+            "echoic caption recordings/ --csv captions.csv --sidecar",
+            "echoic caption recordings/ --resume captions.jsonl # the same again after Ctrl-C",
+            "echoic caption - < bell.wav",
+        ],
+    ),
     (
         "search",
         &[

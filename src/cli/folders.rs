@@ -11,14 +11,24 @@ use walkdir::{DirEntry, WalkDir};
 use super::context::Context;
 use super::output::counted;
 
-/// Files as named, and of folders those audio files that did not come before, in order of their names. A folder that gives none, and what
-/// cannot be looked into, is a failure of its own and does not stop the others. What is passed over in a folder is counted in the log.
-pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+/// A file that was named, or was found in a folder that was named.
+#[derive(Debug)]
+pub struct Found {
+    /// Which of the names led to it.
+    pub argument: usize,
+    pub path: PathBuf,
+    /// Why it cannot be looked at.
+    pub error: Option<Error>,
+}
+
+/// Files as named, and of folders those audio files that did not come before, in order of their names. A folder that gives none is a failure
+/// of its own and does not stop the others. What is passed over in a folder is counted in the log.
+pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<Found>> {
     let (mut files, mut known) = (Vec::new(), HashSet::new());
-    for path in named {
+    for (argument, path) in named.iter().enumerate() {
         if !path.is_dir() {
             known.insert(real(path));
-            files.push(path.clone());
+            files.push(Found { argument, path: path.clone(), error: None });
             continue;
         }
         let (found, passed_over) = Walk::through(path);
@@ -29,19 +39,14 @@ pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<PathBuf>>
             let expected = format!("audio files ({})", EXTENSIONS.join(", "));
             context.out.failure(path, None, &Error::input(path.display(), "a folder without audio", expected))?;
         }
-        for (place, error) in found {
-            match error {
-                Some(error) => context.out.failure(&place, None, &error)?,
-                None if known.insert(real(&place)) => files.push(place),
-                None => {}
-            }
-        }
+        let new = found.into_iter().filter(|(place, error)| error.is_some() || known.insert(real(place)));
+        files.extend(new.map(|(path, error)| Found { argument, path, error }));
     }
     Ok(files)
 }
 
 /// An audio file, or a place that cannot be looked at, with the reason.
-type Found = (PathBuf, Option<Error>);
+type Place = (PathBuf, Option<Error>);
 
 /// A walk through a folder and all that links in it lead to.
 #[derive(Default)]
@@ -49,7 +54,7 @@ struct Walk {
     /// Folders and files that were met, by their paths without links: a link may lead to a folder that holds it, or to one that another
     /// name leads to.
     met: HashSet<PathBuf>,
-    found: Vec<Found>,
+    found: Vec<Place>,
     passed_over: PassedOver,
 }
 
@@ -85,7 +90,7 @@ impl PassedOver {
 
 impl Walk {
     /// What `folder` holds, in order of the names.
-    fn through(folder: &Path) -> (Vec<Found>, PassedOver) {
+    fn through(folder: &Path) -> (Vec<Place>, PassedOver) {
         let mut walk = Self::default();
         let mut links = walk.below(folder);
         // Links come last, so that what has a name without a link is found under that name.

@@ -7,6 +7,7 @@ mod advice;
 mod align;
 mod backup;
 mod bars;
+mod batch;
 mod caption;
 mod captions;
 mod check;
@@ -26,6 +27,7 @@ mod models;
 mod output;
 mod pace;
 mod search;
+mod sounds;
 mod stats;
 mod train;
 

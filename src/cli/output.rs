@@ -1,6 +1,6 @@
 //! Printing results on stdout and errors on stderr.
 
-use std::cell::Cell;
+use std::cell::{Cell, Ref, RefCell};
 use std::io::Write;
 use std::path::Path;
 
@@ -8,18 +8,50 @@ use echoic::{Error, Result};
 use serde::Serialize;
 
 use super::advice::{exit_code, hint};
+use super::sounds::{Sound, legible};
 
 /// Where results go: plain text for people, or JSON for programs.
 pub struct Output {
     json: bool,
     /// The exit code that the failures come to.
     code: Cell<u8>,
+    failures: RefCell<Failures>,
+}
+
+/// An item of a batch that failed, as programs are told.
+#[derive(Serialize)]
+struct Failure {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<usize>,
+    error: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(path: String, error: &Error) -> Self {
+        Self { path, root: None, row: None, error: error.to_string(), hint: hint(error) }
+    }
+}
+
+/// The items that failed: the first with what was wrong, and how many there were.
+#[derive(Default)]
+pub struct Failures {
+    pub first: Vec<(String, String)>,
+    pub count: u64,
+}
+
+impl Failures {
+    /// Items that are named.
+    const NAMED: usize = 10;
 }
 
 impl Output {
     /// Prints JSON where `json` is set.
     pub fn new(json: bool) -> Self {
-        Self { json, code: Cell::new(0) }
+        Self { json, code: Cell::new(0), failures: RefCell::default() }
     }
 
     /// Prints one result: `value` as one line of JSON, or else what `text` says of it.
@@ -48,20 +80,35 @@ impl Output {
     /// # Errors
     /// As [`Output::item`].
     pub fn failure(&self, path: &Path, row: Option<usize>, error: &Error) -> Result<()> {
+        self.report(&Failure { row, ..Failure::new(legible(path), error) }, error)
+    }
+
+    /// Reports a sound that failed.
+    ///
+    /// # Errors
+    /// As [`Output::item`].
+    pub fn failure_of(&self, sound: &Sound, error: &Error) -> Result<()> {
+        let root = sound.root.as_deref().map(legible);
+        self.report(&Failure { root, ..Failure::new(sound.name.clone(), error) }, error)
+    }
+
+    fn report(&self, failure: &Failure, error: &Error) -> Result<()> {
         self.code.set(self.code.get().max(exit_code(error)));
+        let mut failures = self.failures.borrow_mut();
+        failures.count += 1;
+        if failures.first.len() < Failures::NAMED {
+            failures.first.push((failure.path.clone(), failure.error.clone()));
+        }
         complain(error);
         if !self.json {
             return Ok(());
         }
-        let mut item = serde_json::json!({
-            "path": path.to_string_lossy(),
-            "error": error.to_string(),
-            "hint": hint(error),
-        });
-        if let Some(row) = row {
-            item["row"] = row.into();
-        }
-        self.line(&item.to_string())
+        self.item(failure, |_| String::new())
+    }
+
+    /// The items that failed so far.
+    pub fn failures(&self) -> Ref<'_, Failures> {
+        self.failures.borrow()
     }
 
     /// The exit code of a command that ended: that of the worst item.

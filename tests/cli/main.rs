@@ -8,6 +8,7 @@ mod common;
 
 mod bad_audio;
 mod bad_corpora;
+mod batch;
 mod captions_from_text;
 mod clap_store;
 mod decoders;

@@ -1,0 +1,71 @@
+//! A caption as it is told: with the name that its sound goes by here.
+
+use std::path::Path;
+
+use echoic::Result;
+use echoic::bridge::Strategy;
+use echoic::captioner::Captioned;
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::search::{describe, span};
+use crate::cli::sounds::{Sound, legible};
+
+/// A caption, and the folder that its `path` begins in.
+#[derive(Serialize)]
+pub struct Answer {
+    // First, so that every line of JSON begins with the name.
+    #[serde(flatten)]
+    pub captioned: Captioned,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+}
+
+impl Answer {
+    /// The caption of a sound, which is called by its name.
+    pub fn of(sound: &Sound, captioned: Captioned) -> Self {
+        let mut captioned = captioned;
+        captioned.path.clone_from(&sound.name);
+        Self { captioned, root: sound.root.as_deref().map(legible) }
+    }
+
+    /// The caption of a row of a file of embeddings.
+    pub fn of_row(file: &Path, row: Option<usize>, captioned: Captioned) -> Self {
+        let mut captioned = captioned;
+        captioned.row = row;
+        Self::of(&Sound::named(file), captioned)
+    }
+
+    /// Prints it.
+    ///
+    /// # Errors
+    /// Those of stdout.
+    pub fn print(&self, context: &Context) -> Result<()> {
+        context.out.item(self, |Self { captioned: c, .. }| {
+            if context.global.quiet {
+                return c.caption.clone();
+            }
+            let row = c.row.map(|row| format!(" [{row}]")).unwrap_or_default();
+            let span = span(c.start, c.end);
+            let how = if context.global.verbose > 0 { format!("  {}\n", written_by(c)) } else { String::new() };
+            format!("{}{row}{span}\n  {}\n{how}{}", c.path, c.caption, describe(&c.neighbours, 5))
+        })
+    }
+}
+
+/// How a caption came about, in a line.
+fn written_by(captioned: &Captioned) -> String {
+    let p = &captioned.parameters;
+    let decoder = p.decoder.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+    let projection = match captioned.strategy {
+        Strategy::Projection => format!(" at {}", p.temperature),
+        _ => String::new(),
+    };
+    let words = match (&p.decoder, p.sample > 0.0) {
+        (None, _) => String::new(),
+        (_, true) => format!(", words drawn at {} (top-p {}, seed {})", p.sample, p.top_p, p.seed),
+        (_, false) => format!(", {} beams", p.beam),
+    };
+    let commit = p.commit.map(|commit| format!(", commit {commit}")).unwrap_or_default();
+    format!("{}{projection}{decoder}{words}{commit}", captioned.strategy)
+}

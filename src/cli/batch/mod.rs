@@ -1,0 +1,173 @@
+//! Captions of many sounds: in their order, however many are worked on at once; to every place that was asked for; with a summary at the end.
+
+mod answer;
+mod in_order;
+mod kept;
+mod sidecars;
+mod table;
+
+use std::time::Instant;
+
+use echoic::audio::Audio;
+use echoic::captioner::Captioned;
+use echoic::{Error, Result};
+
+pub use self::answer::Answer;
+use self::in_order::in_order;
+pub use self::kept::{Kept, Making};
+pub use self::sidecars::Sidecars;
+use self::table::Row;
+pub use self::table::Table;
+use super::context::Context;
+use super::output::{counted, number};
+use super::sounds::Sound;
+
+/// Sounds to caption, and where the captions go.
+#[derive(Default)]
+pub struct Batch {
+    pub sounds: Vec<Sound>,
+    /// Sounds that are worked on at once.
+    pub jobs: usize,
+    /// The lines that the run goes on from.
+    pub kept: Option<Kept>,
+    pub sidecars: Option<Sidecars>,
+    pub table: Option<Table>,
+    /// Whether captions are not printed: the table is on stdout.
+    pub unprinted: bool,
+}
+
+/// What a run came to.
+struct Tally {
+    begun: Instant,
+    captioned: u64,
+    seconds: f64,
+    skipped: u64,
+}
+
+impl Batch {
+    /// Captions what is not captioned yet; `caption` gives what is to be said of a sound. One that fails does not stop the others.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], and those of the places that captions go to.
+    pub fn run(
+        mut self,
+        context: &Context,
+        caption: impl Fn(Audio<'_>) -> Result<Vec<Captioned>> + Sync,
+    ) -> Result<()> {
+        let (control, global) = (context.control(), &context.global);
+        let sounds = std::mem::take(&mut self.sounds);
+        let total = sounds.len() as u64;
+        let is_batch = total != 1 || sounds.iter().any(|sound| sound.root.is_some());
+        let left = self.left(context, sounds)?;
+        let skipped = total - left.len() as u64;
+        let mut tally = Tally { begun: Instant::now(), captioned: 0, seconds: 0.0, skipped };
+        if let (Some(table), Some(kept)) = (&mut self.table, &self.kept) {
+            table.put(kept.rows())?;
+        }
+        let phase = control.begin("captioning", Some(total));
+        control.skip(skipped);
+        let work = |sound: &Sound| {
+            control.check()?;
+            control.note(&sound.path.file_name().unwrap_or_default().to_string_lossy());
+            caption(sound.audio(global)?)
+        };
+        let ended = in_order(&left, self.jobs, work, |sound, captioned| {
+            match captioned {
+                Ok(all) => context.bars.aside(|| self.give(context, sound, all, &mut tally))?,
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,
+            }
+            control.advance(1);
+            Ok(())
+        });
+        phase.end();
+        if is_batch || skipped > 0 {
+            self.summarise(context, &tally, left.len() as u64);
+        }
+        ended
+    }
+
+    /// The sounds that have no captions yet. Those that have are given the sidecars that they may lack.
+    fn left(&self, context: &Context, sounds: Vec<Sound>) -> Result<Vec<Sound>> {
+        let Some(kept) = &self.kept else { return Ok(sounds) };
+        let held = sounds.iter().map(|sound| kept.holds(sound)).collect::<Result<Vec<bool>>>()?;
+        let (held, left): (Vec<_>, Vec<_>) = sounds.into_iter().zip(held).partition(|(_, is_held)| *is_held);
+        if let Some(sidecars) = &self.sidecars {
+            for (sound, _) in &held {
+                context.control().check()?;
+                if let Err(error) = sidecars.put(sound, kept.of(sound)) {
+                    context.out.failure_of(sound, &error)?;
+                }
+            }
+        }
+        Ok(left.into_iter().map(|(sound, _)| sound).collect())
+    }
+
+    /// Brings the captions of a sound to every place.
+    fn give(&mut self, context: &Context, sound: &Sound, all: Vec<Captioned>, tally: &mut Tally) -> Result<()> {
+        tally.captioned += 1;
+        tally.seconds += all.last().and_then(|last| last.seconds.or(last.end)).unwrap_or(0.0);
+        let answers: Vec<Answer> = all.into_iter().map(|captioned| Answer::of(sound, captioned)).collect();
+        // The sidecar comes before the line: what is kept has its sidecar, or is seen to it by the next run.
+        let beside = self.sidecars.as_ref().map_or(Ok(()), |sidecars| sidecars.put(sound, answers.iter().map(row)));
+        if let Some(kept) = &mut self.kept {
+            kept.put(&answers)?;
+        }
+        if let Some(table) = &mut self.table {
+            table.put(answers.iter().map(row))?;
+        }
+        if !self.unprinted {
+            answers.iter().try_for_each(|answer| answer.print(context))?;
+        }
+        beside.or_else(|error| context.out.failure_of(sound, &error))
+    }
+
+    /// Says on stderr what the run came to.
+    fn summarise(&self, context: &Context, tally: &Tally, left: u64) {
+        if context.global.quiet {
+            return;
+        }
+        let Tally { begun, captioned, seconds, skipped } = tally;
+        let took = begun.elapsed().as_secs_f64();
+        let sounds = counted(*captioned, "sound");
+        let mut lines = vec![format!("captioned {sounds} of {} in {}", length(*seconds), length(took))];
+        if *captioned > 0 && took > 0.0 {
+            let pace = *captioned as f64 / took;
+            lines[0] += &format!(" ({pace:.1}/s, {:.0} times as fast as they last)", seconds / took);
+        }
+        if let (Some(kept), 1..) = (&self.kept, *skipped) {
+            lines[0] += &format!("; {} stood in {}", counted(*skipped, "sound"), kept.path().display());
+        }
+        if context.control().is_stopped() {
+            lines[0] += &format!("; stopped with {} to go", number(left.saturating_sub(*captioned)));
+        }
+        let failures = context.out.failures();
+        if failures.count > 0 {
+            lines.push(format!("{} failed:", number(failures.count)));
+            lines.extend(failures.first.iter().map(|(name, reason)| format!("  {name}: {reason}")));
+            let unnamed = failures.count - failures.first.len() as u64;
+            lines.extend((unnamed > 0).then(|| format!("  and {} more", number(unnamed))));
+        }
+        eprintln_all(&lines);
+    }
+}
+
+fn row(answer: &Answer) -> Row<'_> {
+    let captioned = &answer.captioned;
+    Row { name: &captioned.path, caption: &captioned.caption, window: captioned.start.zip(captioned.end) }
+}
+
+/// A span of time for people.
+fn length(seconds: f64) -> String {
+    match seconds {
+        s if s < 600.0 => format!("{s:.1} s"),
+        s if s < 36_000.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+fn eprintln_all(lines: &[String]) {
+    use std::io::Write;
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+}
