@@ -10,11 +10,12 @@ use echoic::embedding::normalize;
 use echoic::formats::embeddings;
 use echoic::memory::{self, Scope};
 use echoic::retrieval::{Provenance, RetrievalOptions, retrieve};
-use echoic::towers::{Clap, WindowEmbedding};
+use echoic::towers::Clap;
 use echoic::{Error, Result, Snapshot};
 use serde::Serialize;
 
 use super::context::Context;
+use super::sounds::{Sound, legible, sounds};
 
 /// Arguments of `search`.
 #[derive(Debug, Args)]
@@ -73,8 +74,8 @@ struct Query {
     /// The same, by an option
     #[arg(long, value_name = "TEXT", value_parser = words)]
     text: Option<String>,
-    /// Search by an audio file
-    #[arg(long, value_name = "FILE")]
+    /// Search by an audio file, each one of a folder, or standard input (`-`)
+    #[arg(long, value_name = "FILE|DIR")]
     audio: Option<PathBuf>,
     /// Search by the embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
     #[arg(long, value_name = "FILE[:NAME]")]
@@ -94,6 +95,9 @@ fn words(text: &str) -> Result<String, &'static str> {
 #[derive(Serialize)]
 struct Found {
     path: Option<String>,
+    /// The folder that `path` begins in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +111,13 @@ struct Found {
     neighbours: Vec<Provenance>,
     lost_mass: f32,
     timings: Timings,
+}
+
+impl Found {
+    /// The same, with what the sound is called.
+    fn about(self, sound: &Sound) -> Self {
+        Self { path: Some(sound.name.clone()), root: sound.root.as_deref().map(legible), ..self }
+    }
 }
 
 /// Searches.
@@ -128,47 +139,89 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if memory.space().is_external() {
         return Err(no_tower(memory.space()));
     }
-    let phase = context.control().begin("embedding the query", None);
     let clap = Clap::for_store(&memory)?;
-    if let (Some(audio), true) = (audio, arguments.windows) {
-        let windows = clap.embed_windows(context.global.audio(audio))?;
-        phase.end();
-        return by_windows(context, &memory, audio, windows, &options);
+    match (text, audio) {
+        (Some(text), _) => by_text(context, &memory, &clap, text, &options),
+        (None, Some(audio)) => by_sounds(context, &memory, &clap, audio, arguments.windows, &options),
+        (None, None) => Ok(()), // clap requires one of the three
     }
+}
+
+fn by_text(context: &Context, memory: &Snapshot, clap: &Clap, text: &str, options: &RetrievalOptions) -> Result<()> {
+    let phase = context.control().begin("embedding the query", None);
     let start = Instant::now();
-    let (query, level) = match (text, audio) {
-        (Some(text), _) => (clap.embed_texts(&[text])?.into_vec(), None),
-        (None, Some(audio)) => {
-            let heard = clap.embed_audio(context.global.audio(audio))?;
-            (heard.embedding, Some(heard.level))
-        }
-        (None, None) => (Vec::new(), None), // clap requires one of the three
-    };
-    let embed_ms = start.elapsed().as_secs_f64() * 1e3;
+    let query = clap.embed_texts(&[text])?.into_vec();
+    let embed_ms = milliseconds(start);
     phase.end();
-    let mut found = answer(&memory, &query, &options)?;
+    let mut found = answer(memory, &query, options)?;
     found.timings.embed_ms = embed_ms;
-    found.level = level;
-    found.path = audio.as_ref().map(|path| path.display().to_string());
-    found.query = text.cloned();
+    found.query = Some(text.to_owned());
     print(context, &found)
+}
+
+/// Searches by a sound, or by all of a folder, of which one that fails does not stop the others.
+fn by_sounds(
+    context: &Context,
+    memory: &Snapshot,
+    clap: &Clap,
+    named: &Path,
+    windows: bool,
+    options: &RetrievalOptions,
+) -> Result<()> {
+    let control = context.control();
+    let sounds = sounds(context, &[named.to_path_buf()])?;
+    let _phase = control.begin("searching by sounds", Some(sounds.len() as u64));
+    for sound in &sounds {
+        control.check()?;
+        let found = match windows {
+            true => by_windows(context, memory, clap, sound, options),
+            false => by_whole(context, memory, clap, sound, options).map(|found| vec![found]),
+        };
+        match found {
+            Ok(all) => context.bars.aside(|| all.iter().try_for_each(|found| print(context, found)))?,
+            Err(error) if sound.root.is_none() => return Err(error),
+            Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,
+        }
+        control.advance(1);
+    }
+    Ok(())
+}
+
+fn by_whole(
+    context: &Context,
+    memory: &Snapshot,
+    clap: &Clap,
+    sound: &Sound,
+    options: &RetrievalOptions,
+) -> Result<Found> {
+    let start = Instant::now();
+    let heard = clap.embed_audio(sound.audio(&context.global)?)?;
+    let embed_ms = milliseconds(start);
+    let mut found = answer(memory, &heard.embedding, options)?.about(sound);
+    found.timings.embed_ms = embed_ms;
+    found.level = Some(heard.level);
+    Ok(found)
 }
 
 fn by_windows(
     context: &Context,
     memory: &Snapshot,
-    audio: &Path,
-    windows: Vec<WindowEmbedding>,
+    clap: &Clap,
+    sound: &Sound,
     options: &RetrievalOptions,
-) -> Result<()> {
-    for window in windows {
-        let mut found = answer(memory, &window.embedding, options)?;
-        found.path = Some(audio.display().to_string());
+) -> Result<Vec<Found>> {
+    let windows = clap.embed_windows(sound.audio(&context.global)?)?;
+    let found = windows.into_iter().map(|window| {
+        let mut found = answer(memory, &window.embedding, options)?.about(sound);
         (found.start, found.end) = (Some(window.start), Some(window.end));
         found.level = Some(window.level);
-        print(context, &found)?;
-    }
-    Ok(())
+        Ok(found)
+    });
+    found.collect()
+}
+
+fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
 }
 
 fn by_rows(context: &Context, memory: &Snapshot, file: &Path, options: &RetrievalOptions) -> Result<()> {
@@ -218,10 +271,11 @@ fn answer(memory: &Snapshot, query: &[f32], options: &RetrievalOptions) -> Resul
     let start = Instant::now();
     let retrieved = retrieve(memory, query, options)?;
     let mut timings = Timings::default();
-    timings.search_ms = start.elapsed().as_secs_f64() * 1e3;
+    timings.search_ms = milliseconds(start);
     let (neighbours, lost_mass) = (retrieved.neighbours, retrieved.lost_mass);
     Ok(Found {
         path: None,
+        root: None,
         query: None,
         row: None,
         start: None,

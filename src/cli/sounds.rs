@@ -90,7 +90,7 @@ fn check_stdin(named: &[PathBuf]) -> Result<()> {
     match named.iter().filter(|path| is_stdin(path)).count() {
         0 => Ok(()),
         1 if std::io::stdin().is_terminal() => Err(Error::input("standard input", "a terminal", "a sound")
-            .with_hint("send one through a pipe or from a file, such as `echoic caption - < rain.wav`")),
+            .with_hint("send one through a pipe, or from a file: `- < rain.wav`")),
         1 => Ok(()),
         _ => Err(Error::input("standard input", "it is named twice", "one sound: it can be read but once")),
     }

@@ -94,6 +94,12 @@ fn files_are_named_by_what_lies_below_the_folder() {
         [plain("a/1.wav"), plain("a/in/2.wav"), plain("b/1.wav"), below("c", "3.wav"), plain("d.wav")],
         "folders with a name in common keep theirs"
     );
+    bench.write("a/bad.wav", "These are words.");
+    let found = bench.run_json(&["search", "--audio", "a", "-k", "1"]);
+    let found: Vec<_> = found.fails(1, &["bad.wav"]).lines();
+    assert_eq!(found.iter().map(|f| f["path"].as_str().unwrap()).collect::<Vec<_>>(), ["1.wav", "bad.wav", "in/2.wav"]);
+    assert!(found.iter().all(|f| f["root"] == "a" && f["error"].is_string() != f["neighbours"].is_array()));
+    std::fs::remove_file(bench.path("a/bad.wav")).unwrap();
     let shown = bench.run(&["caption", "a"]);
     assert!(shown.succeeds().stdout.contains("\nin/2.wav\n  "), "{shown:?}");
     let quiet = bench.run(&["-q", "caption", "a"]);
@@ -297,6 +303,8 @@ fn a_sound_comes_through_a_pipe() {
         piped(&bench, &["-q", "caption", "-"], &bytes).stdout.trim_end(),
         from_file["caption"].as_str().unwrap()
     );
+    let found = piped(&bench, &["--json", "search", "--audio", "-"], &bytes).succeeds().json();
+    assert_eq!((&found["path"], &found["neighbours"][0]), (&"-".into(), &from_file["neighbours"][0]));
     piped(&bench, &["caption", "-"], b"").fails(1, &["standard input: found nothing", "pipe"]);
     piped(&bench, &["caption", "-"], b"words").fails(1, &["standard input"]);
     piped(&bench, &["caption", "-", "-"], &bytes).fails(1, &["standard input", "named twice"]);
