@@ -29,7 +29,9 @@ impl Chunks<'_> {
     }
 
     pub fn skip(&mut self, count: u64) -> Result<()> {
-        self.at = self.at.checked_add(count).ok_or(ErrorKind::UnexpectedEof)?;
+        // No file is longer than can be sought in.
+        let at = self.at.checked_add(count).filter(|at| i64::try_from(*at).is_ok());
+        self.at = at.ok_or(ErrorKind::UnexpectedEof)?;
         if count == 0 {
             return Ok(());
         }
