@@ -170,7 +170,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     })
 }
 
-/// Each sound holds some 30 MB while it is worked on, and a tower keeps several processors busy itself.
+/// Each sound of minutes holds some 45 MB while it is worked on, and a tower keeps several processors busy itself.
 fn usual_jobs() -> usize {
     rayon::current_num_threads().min(8)
 }

@@ -31,7 +31,7 @@ pub fn audio_files(context: &Context, named: &[PathBuf]) -> Result<Vec<Found>> {
             files.push(Found { argument, path: path.clone(), error: None });
             continue;
         }
-        let (found, passed_over) = Walk::through(path);
+        let (found, passed_over) = Walk::through(path, &context.global.store);
         if let Some(remark) = passed_over.remark() {
             tracing::warn!("{}: {remark}", path.display());
         }
@@ -90,8 +90,9 @@ impl PassedOver {
 
 impl Walk {
     /// What `folder` holds, in order of the names.
-    fn through(folder: &Path) -> (Vec<Place>, PassedOver) {
-        let mut walk = Self::default();
+    fn through(folder: &Path, store: &Path) -> (Vec<Place>, PassedOver) {
+        // The store that is worked on often lies in the folder of the sounds: its files are no news.
+        let mut walk = Self { met: HashSet::from([real(store)]), ..Self::default() };
         let mut links = walk.below(folder);
         // Links come last, so that what has a name without a link is found under that name.
         while !links.is_empty() {
@@ -190,7 +191,7 @@ mod tests {
 
     /// The audio files found, relative to `root`.
     fn audio(root: &Path, folder: &str) -> Vec<String> {
-        let (found, _) = Walk::through(&root.join(folder));
+        let (found, _) = Walk::through(&root.join(folder), Path::new("no store"));
         assert!(found.iter().all(|(_, error)| error.is_none()), "{found:?}");
         found.iter().map(|(path, _)| path.strip_prefix(root).unwrap().display().to_string()).collect()
     }
@@ -228,7 +229,7 @@ mod tests {
         symlink("gone.wav", root.join("a.wav")).unwrap();
         symlink("self", root.join("self")).unwrap();
         symlink(".", root.join("again")).unwrap();
-        let (found, _) = Walk::through(root);
+        let (found, _) = Walk::through(root, Path::new("no store"));
         let names: Vec<_> =
             found.iter().map(|(path, e)| (path.file_name().unwrap().to_str().unwrap(), e.is_some())).collect();
         assert_eq!(names, [("a.wav", true), ("b.wav", false), ("self", true)]);
@@ -243,7 +244,8 @@ mod tests {
             &["a.opus", "b.CAF", "c.aifc", "d.mka", "e.webm", "f.mp2", "g.mov", "h.3gp", "i.m4b", "j.w64", "k.oga"],
         );
         files(root, &["._a.wav", ".hidden/x.wav", "deep/._b.wav", "notes.txt", "more.txt", "old.wma", "README"]);
-        let (found, passed_over) = Walk::through(root);
+        files(root, &["store/1.captions", "store/lock"]);
+        let (found, passed_over) = Walk::through(root, &root.join("store"));
         assert_eq!(found.len(), 11, "{found:?}");
         let others =
             [("without an ending", 1), (".txt", 2), (".wma", 1)].map(|(ending, count)| (ending.to_owned(), count));
