@@ -279,6 +279,8 @@ pub enum Topic {
     PairColumns,
     /// Finding the program that decodes what is not read.
     Ffmpeg,
+    /// Naming several domains.
+    SeveralDomains,
     /// Converting a sound file into a format that is read.
     Convert {
         /// The file.
@@ -346,6 +348,9 @@ impl Error {
         match self {
             Self::Input { hint, .. } => hint.clone(),
             Self::ModelMissing { hint, .. } => Some(hint.clone()),
+            Self::NotFound { kind: Missing::Domain, name, known } if is_list(name, known) => {
+                about(Topic::SeveralDomains, "these are several domains: name each by itself")
+            }
             Self::Dimension { .. } => words("use embeddings of the model that the store was created for"),
             Self::NoStore { path } if path.is_file() => {
                 about(Topic::StoreFolder, "it is a file: name the folder of a store")
@@ -387,6 +392,11 @@ impl Error {
 /// The model that a space as it is displayed begins with.
 fn model_of(space: &str) -> &str {
     space.split_once(" (").map_or(space, |(model, _)| model)
+}
+
+/// Whether what was taken for one name is several of those that there are, with commas between.
+fn is_list(name: &str, known: &[String]) -> bool {
+    name.contains(',') && name.split(',').all(|part| known.iter().any(|known| known == part.trim()))
 }
 
 /// Where in a file, for messages.

@@ -1,6 +1,6 @@
 //! Export: what a store holds, in formats that other programs and [`crate::ingest`] read.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::Missing;
 use crate::file::{self, Replacement};
+use crate::formats::NpyWriter;
 #[cfg(feature = "parquet")]
 use crate::formats::parquet;
 use crate::memory::{ADAPTER, Caption, Scope, Snapshot};
@@ -142,38 +143,41 @@ impl<'a> Export<'a> {
         }
     }
 
+    /// Writes the captions as JSON lines to `out`, such as standard output, which `name` stands for in errors.
+    ///
+    /// # Errors
+    /// As [`Export::write`]; [`Error::Input`] for a format that a stream does not hold.
+    pub fn write_lines_to(self, name: &str, mut out: impl Write) -> Result<Exported> {
+        if self.format != Format::Jsonl {
+            let known = Format::NAMES.iter().find(|(_, format)| *format == self.format);
+            let found = format!("the format {}", known.map_or("", |(name, _)| name));
+            return Err(Error::input(name, found, "jsonl, the only one that a stream holds").with_hint(
+                "name a file: the others are more than one file, or are not written from beginning to end",
+            ));
+        }
+        let exported = self.write_each(&mut |caption, _| {
+            for_each_line(self.snapshot, caption, |line| {
+                serde_json::to_writer(&mut out, line).map_err(|error| Error::io("write", name)(error.into()))?;
+                out.write_all(b"\n").map_err(Error::io("write", name))
+            })
+        })?;
+        out.flush().map_err(Error::io("write", name))?;
+        Ok(exported)
+    }
+
     fn write_jsonl(self, path: &Path) -> Result<Exported> {
         let file = Replacement::beside(path)?;
-        let mut lines = file.create()?;
-        let mut exported = self.write_each(&mut |caption, _| self.write_lines(caption, &mut lines, path))?;
-        lines.flush().map_err(Error::io("write", path))?;
+        let mut exported = self.write_lines_to(&path.display().to_string(), file.create()?)?;
         file.keep()?;
         exported.files.push(path.to_path_buf());
         Ok(exported)
     }
 
     fn write_npy(self, path: &Path) -> Result<Exported> {
-        let lines_path = path.with_extension("jsonl");
-        if lines_path == path {
-            return Err(Error::input(path.display(), "the ending .jsonl", "a name for the vectors, such as all.npy"));
-        }
-        let (lines_file, vectors_file) = (Replacement::beside(&lines_path)?, Replacement::beside(path)?);
-        let (mut lines, mut vectors) = (lines_file.create()?, vectors_file.create()?);
-        let dim = self.snapshot.space().dim;
-        vectors.write_all(&npy_header(0, dim)).map_err(Error::io("write", path))?;
-        let mut exported = self.write_each(&mut |caption, vector| {
-            self.write_lines(caption, &mut lines, &lines_path)?;
-            let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-            (0..caption.multiplicity).try_for_each(|_| vectors.write_all(&bytes)).map_err(Error::io("write", path))
-        })?;
-        // Now that the number of rows is known.
-        let header = npy_header(exported.rows, dim);
-        let written = vectors.seek(SeekFrom::Start(0)).and_then(|_| vectors.write_all(&header));
-        written.and_then(|()| vectors.flush()).map_err(Error::io("write", path))?;
-        lines.flush().map_err(Error::io("write", &lines_path))?;
-        vectors_file.keep()?;
-        lines_file.keep()?;
-        exported.files.extend([path.to_path_buf(), lines_path]);
+        let mut rows = NpyWriter::create(path, self.snapshot.space().dim)?;
+        let mut exported = self
+            .write_each(&mut |caption, vector| for_each_line(self.snapshot, caption, |line| rows.push(vector, line)))?;
+        exported.files.extend(rows.finish()?);
         Ok(exported)
     }
 
@@ -242,18 +246,16 @@ impl<'a> Export<'a> {
         }
         Ok(exported)
     }
+}
 
-    /// One line for each row that carries the caption.
-    fn write_lines(&self, caption: &Caption, out: &mut impl Write, path: &Path) -> Result<()> {
-        let Caption { id, domain, text, multiplicity, .. } = caption;
-        for clip in clips_of_rows(self.snapshot, caption)? {
-            let clip = clip.as_deref();
-            let line = Line { caption_id: *id, domain, caption: text, multiplicity: *multiplicity, clip };
-            serde_json::to_writer(&mut *out, &line).map_err(|error| Error::io("write", path)(error.into()))?;
-            out.write_all(b"\n").map_err(Error::io("write", path))?;
-        }
-        Ok(())
+/// Calls `write` with a line for each row that carries the caption.
+fn for_each_line(memory: &Snapshot, caption: &Caption, mut write: impl FnMut(&Line<'_>) -> Result<()>) -> Result<()> {
+    let Caption { id, domain, text, multiplicity, .. } = caption;
+    for clip in clips_of_rows(memory, caption)? {
+        let clip = clip.as_deref();
+        write(&Line { caption_id: *id, domain, caption: text, multiplicity: *multiplicity, clip })?;
     }
+    Ok(())
 }
 
 /// The clip of each row that carries the caption: those with a clip, beginning with the first, then those without.
@@ -261,18 +263,6 @@ fn clips_of_rows(memory: &Snapshot, caption: &Caption) -> Result<impl Iterator<I
     let clips = memory.clips(caption.id)?;
     let without = (caption.multiplicity as usize).saturating_sub(clips.len());
     Ok(clips.into_iter().map(Some).chain(std::iter::repeat_n(None, without)))
-}
-
-/// A version 1.0 header of always the same length, so that it can be written again when the number of rows is known.
-fn npy_header(rows: u64, dim: usize) -> Vec<u8> {
-    const LENGTH: usize = 128;
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend_from_slice(&((LENGTH - 10) as u16).to_le_bytes());
-    let described = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
-    header.extend_from_slice(described.as_bytes());
-    header.resize(LENGTH - 1, b' ');
-    header.push(b'\n');
-    header
 }
 
 /// Why a store keeps nothing of its model, and what to do.

@@ -38,6 +38,12 @@ pub(crate) fn copy_hashed(from: &mut impl Read, to: &mut dyn Write) -> io::Resul
     Ok((hasher.finalize().into(), len))
 }
 
+/// Copies a file, sharing its blocks where the file system can. The copy is readable for all whom the umask lets read: `std::fs::copy` would hand on the
+/// rights of a file that was private for a while.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    io::copy(&mut File::open(from)?, &mut File::create(to)?)
+}
+
 /// Calls `take` with all that `from` gives, piece by piece.
 pub(crate) fn for_each_piece(from: &mut impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
@@ -152,6 +158,21 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         replace(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_copy_has_the_rights_that_any_new_file_has() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let folder = tempfile::tempdir().unwrap();
+        let [private, copied, plain] = ["private", "copied", "plain"].map(|name| folder.path().join(name));
+        std::fs::write(&private, "content").unwrap();
+        std::fs::set_permissions(&private, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(&plain, "").unwrap();
+        assert_eq!(copy(&private, &copied).unwrap(), 7);
+        assert_eq!(std::fs::read(&copied).unwrap(), b"content");
+        let mode = |path: &Path| path.metadata().unwrap().mode();
+        assert_eq!(mode(&copied), mode(&plain));
     }
 
     #[cfg(unix)]

@@ -14,6 +14,7 @@ use echoic::towers::pooling::Pooling;
 use super::advice::quoted;
 use super::context::Context;
 use super::output::{bytes, number};
+use super::pipes;
 
 /// Rows that are told one by one; the rest is counted, and listed with `--json`.
 const TOLD: usize = 20;
@@ -22,10 +23,10 @@ const TOLD: usize = 20;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A CSV file with the columns audio and caption, and any of split (train or val), group, concepts (separated by spaces) and weight
-    #[arg(value_name = "PAIRS.csv")]
+    #[arg(value_name = "PAIRS.csv", value_parser = pipes::file)]
     pairs: PathBuf,
     /// The adapter's file to write; a log goes beside it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = pipes::file)]
     out: PathBuf,
     /// The model whose towers it joins: a name of `echoic models list`, or a folder or file with a checkpoint
     #[arg(long, value_name = "NAME|DIR", default_value = "starter")]

@@ -8,12 +8,13 @@ use echoic::memory::BackupMode;
 
 use super::context::Context;
 use super::output::{bytes, counted, number};
+use super::pipes;
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A new or empty folder
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = pipes::file)]
     target: PathBuf,
     /// Copy files even where hard links would do, so that damage of the medium cannot hit both
     #[arg(long)]

@@ -12,8 +12,9 @@ use echoic::{Error, Result, Snapshot};
 
 use super::batch::{Answer, Batch, Kept, Making, Sidecars, Table};
 use super::context::Context;
+use super::pipes::is_pipe;
 use super::search::{Effort, at_least_one, each_row, scope};
-use super::sounds::{Sound, is_stdin, sounds};
+use super::sounds::{Sound, sounds};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
@@ -77,7 +78,7 @@ struct Outlets {
 impl Outlets {
     /// Refuses what cannot be meant, before anything is written.
     fn check(&self, context: &Context, sounds: &[Sound]) -> Result<()> {
-        let is_stdout = |file: &Option<PathBuf>| file.as_deref().is_some_and(is_stdin);
+        let is_stdout = |file: &Option<PathBuf>| file.as_deref().is_some_and(is_pipe);
         if is_stdout(&self.csv) && context.global.json {
             return Err(Error::input("--csv -", "--json beside it", "one of them: both write to stdout"));
         }
@@ -96,7 +97,7 @@ impl Outlets {
         let kept = self.resume.as_deref().map(|path| Kept::open(path, making)).transpose()?;
         let sidecars = self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.overwrite));
         let table = self.csv.as_deref().map(|path| Table::create(path, windows)).transpose()?;
-        let unprinted = self.csv.as_deref().is_some_and(is_stdin);
+        let unprinted = self.csv.as_deref().is_some_and(is_pipe);
         Ok(Batch { sounds, jobs: self.jobs.unwrap_or_else(usual_jobs), kept, sidecars, table, unprinted })
     }
 }

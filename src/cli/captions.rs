@@ -2,13 +2,14 @@
 
 use clap::{Args, Subcommand};
 use echoic::error::Missing;
-use echoic::memory::{Caption, Removed, Writer};
+use echoic::memory::{Caption, Removed, TextPattern, Writer};
 use echoic::{Error, Result};
 use serde::Serialize;
 
 use super::context::Context;
+use super::listing::{Page, list};
 use super::output::counted;
-use super::search::scope;
+use super::search::{scope, words};
 
 /// Arguments of `captions`.
 #[derive(Debug, Args)]
@@ -19,12 +20,19 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the captions in the order of their ids
-    List {
-        /// List this domain only (may be given several times)
-        #[arg(long, value_name = "NAME")]
-        domain: Vec<String>,
+    /// Find captions by their words, in capitals or not
+    Find {
+        /// Words, or parts of words, as they follow each other in the captions
+        #[arg(value_name = "TEXT", value_parser = words)]
+        text: String,
+        /// Find the caption that is this text as a whole, letter by letter
+        #[arg(long)]
+        exact: bool,
+        #[command(flatten)]
+        page: Page,
     },
+    /// List the captions in the order of their ids
+    List(Page),
     /// Show a caption and the clips that carry it
     Show {
         /// The caption's id, as search and caption print it
@@ -52,23 +60,16 @@ struct Shown {
     clips: Vec<String>,
 }
 
-/// Lists, shows or removes.
+/// Finds, lists, shows or removes.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     match &arguments.action {
-        Action::List { domain } => list(context, domain),
+        Action::Find { text, exact: true, page } => list(context, page, Some((text, TextPattern::whole(text)))),
+        Action::Find { text, page, .. } => list(context, page, Some((text, TextPattern::part(text)))),
+        Action::List(page) => list(context, page, None),
         Action::Show { id } => show(context, *id),
         Action::Remove { clip: Some(clip), domains, .. } => remove_clip(context, clip, domains),
         Action::Remove { ids, .. } => remove(context, ids),
     }
-}
-
-fn list(context: &Context, domains: &[String]) -> Result<()> {
-    let memory = context.snapshot()?;
-    for stored in memory.captions(&scope(domains))? {
-        let (caption, _) = stored?;
-        context.out.item(&caption, |c| format!("{} {}  {}", c.domain, c.id, c.text))?;
-    }
-    Ok(())
 }
 
 fn show(context: &Context, id: u64) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCompleter, CompletionCandidate, Shell};
 use echoic::{Error, Result, Snapshot, Store};
@@ -32,13 +32,28 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 
 /// The command line with what it takes to complete names of domains, decoders and models wherever they may stand.
 pub fn knowing(command: Command) -> Command {
-    let of_argument = |id: &str| match id {
+    command.mut_subcommands(|command| {
+        let about = match command.get_name() {
+            "domains" => Some(Names::Domains),
+            "decoders" => Some(Names::Decoders),
+            "models" => Some(Names::Models),
+            _ => None,
+        };
+        knowing_of(command, about)
+    })
+}
+
+/// The same for a command whose actions take a name of what it is about.
+fn knowing_of(command: Command, about: Option<Names>) -> Command {
+    let of_argument = |argument: &Arg| match argument.get_id().as_str() {
         "domain" | "domains" => Some(Names::Domains),
         "decoder" => Some(Names::Decoders),
         "model" => Some(Names::Models),
+        // Options of that name give a new one.
+        "name" if argument.is_positional() => about,
         _ => None,
     };
-    command.mut_subcommands(knowing).mut_args(|argument| match of_argument(argument.get_id().as_str()) {
+    command.mut_subcommands(|action| knowing_of(action, about)).mut_args(|argument| match of_argument(&argument) {
         Some(names) => argument.add(ArgValueCompleter::new(move |typed: &OsStr| names.beginning_with(typed))),
         None => argument,
     })

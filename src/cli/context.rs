@@ -10,6 +10,7 @@ use echoic::{Result, Snapshot, Store};
 
 use super::bars::Bars;
 use super::output::Output;
+use super::pipes;
 
 /// The heading under which help lists what every command takes, apart from its own options.
 const GLOBAL: &str = "Options of every command";
@@ -18,8 +19,11 @@ const GLOBAL: &str = "Options of every command";
 #[derive(Debug, Args)]
 pub struct Global {
     /// The folder of the store
-    #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_STORE", value_name = "DIR", default_value = "./echoic-store")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "ECHOIC_STORE", value_name = "DIR", default_value = "./echoic-store", value_parser = pipes::file)]
     pub store: PathBuf,
+    /// Whether that folder was named, and is not the one that is taken where none is
+    #[arg(skip)]
+    pub store_is_named: bool,
     /// Print JSON: one document, or one line an item where there are many
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,

@@ -1,4 +1,4 @@
-//! `echoic domains`: what domains there are, and removing one.
+//! `echoic domains`: what domains there are, renaming and removing one.
 
 use clap::{Args, Subcommand};
 use echoic::Result;
@@ -17,6 +17,15 @@ pub struct Arguments {
 enum Action {
     /// List the domains with their counts (the default)
     List,
+    /// Give a domain another name
+    Rename {
+        /// The domain
+        #[arg(value_name = "OLD")]
+        name: String,
+        /// A name that no domain has
+        #[arg(value_name = "NEW")]
+        new: String,
+    },
     /// Remove a domain and all its captions
     Remove {
         /// The domain
@@ -24,10 +33,15 @@ enum Action {
     },
 }
 
-/// Lists or removes.
+/// Lists, renames or removes.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         None | Some(Action::List) => list(context),
+        Some(Action::Rename { name, new }) => {
+            context.store()?.writer()?.rename_domain(name, new)?;
+            let result = serde_json::json!({ "domain": new, "renamed_from": name });
+            context.out.item(&result, |_| format!("renamed the domain {name} to {new}"))
+        }
         Some(Action::Remove { name }) => {
             let mut writer = context.store()?.writer()?;
             let removed = writer.remove_domain(name)?;

@@ -21,11 +21,26 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic ingest captions.csv --domain d --embeddings text.npy",
         ],
     ),
-    ("domains", &["echoic domains", "echoic domains remove clotho"]),
-    ("captions", &["echoic captions show 7402", "echoic captions remove 7402 7825"]),
+    ("domains", &["echoic domains", "echoic domains rename clotho clotho-2021", "echoic domains remove clotho"]),
+    (
+        "captions",
+        &[
+            "echoic captions find \"dog bark\" --limit 20",
+            "echoic captions list --csv --limit 1000 --after 7402 # the next thousand",
+            "echoic captions show 7402",
+            "echoic captions remove 7402 7825",
+        ],
+    ),
     ("check", &["echoic check", "echoic check --repair"]),
     ("backup", &["echoic backup /mnt/backup/sounds", "echoic backup /mnt/backup/sounds --copy # no hard links"]),
-    ("export", &["echoic export all.jsonl", "echoic export farm.parquet --format parquet --domain farm"]),
+    (
+        "export",
+        &[
+            "echoic export all.jsonl",
+            "echoic export farm.parquet --format parquet --domain farm",
+            "echoic export - # to standard output",
+        ],
+    ),
     ("compact", &["echoic compact"]),
     ("stats", &["echoic stats", "echoic --json stats"]),
     (
@@ -53,6 +68,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic search --text \"rain\" -k 5",
             "echoic search --audio bell.wav",
             "echoic search --embedding audio.npy",
+        ],
+    ),
+    (
+        "embed",
+        &[
+            "echoic embed --audio recordings/ --out sounds.npy",
+            "echoic embed --audio long.flac --windows --out windows.npy",
+            "echoic embed --text captions.csv --out captions.npy --model laion/clap-htsat-unfused",
         ],
     ),
     (

@@ -1,5 +1,6 @@
 //! `echoic export`: captions and vectors for other programs, and for `ingest`.
 
+use std::io::{BufWriter, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,12 +9,13 @@ use echoic::export::{Export, Format};
 
 use super::context::Context;
 use super::output::counted;
+use super::pipes::is_pipe;
 use super::search::scope;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The file to write; with npy, lines go beside it under the ending .jsonl
+    /// The file to write; with npy, lines go beside it under the ending .jsonl. `-` is standard output, for jsonl
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// jsonl: captions and clips. npy: vectors, too; ingest them again with --embeddings. parquet: all in one file. model: no captions but the adapter that the store keeps
@@ -28,7 +30,12 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let memory = context.snapshot()?;
     let export = Export::new(&memory).scope(scope(&arguments.domain)).format(arguments.format);
-    let exported = export.control(context.control()).write(&arguments.file)?;
+    let export = export.control(context.control());
+    if is_pipe(&arguments.file) {
+        // The captions are the result: nothing else goes where they go.
+        return export.write_lines_to("stdout", BufWriter::new(stdout().lock())).map(drop);
+    }
+    let exported = export.write(&arguments.file)?;
     let is_model = arguments.format == Format::Model;
     if is_model && !arguments.domain.is_empty() {
         tracing::warn!("the model is that of the whole store: --domain counts for nothing");

@@ -6,7 +6,6 @@ use clap::Args;
 use echoic::binding::keep_model;
 use echoic::corpus::{self, Corpus, Format, Rejected, Survey};
 use echoic::embedding::EmbeddingRows;
-use echoic::formats::embeddings;
 use echoic::formats::tables::TableRows;
 use echoic::ingest::{Ingest, IngestReport, Mode, Source};
 use echoic::towers::Clap;
@@ -16,6 +15,7 @@ use tempfile::NamedTempFile;
 
 use super::context::Context;
 use super::output::{counted, number};
+use super::pipes::{self, is_pipe};
 
 /// Arguments of `ingest`.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub struct Arguments {
 
 /// How corpora are read.
 #[derive(Debug, Args)]
-struct Reading {
+pub struct Reading {
     /// The layout: auto, clotho, audiocaps, wavcaps, csv, json, jsonl, yaml, text, parquet or arrow
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Auto)]
     format: Format,
@@ -56,10 +56,10 @@ struct Reading {
 
 impl Reading {
     /// Opens a corpus; standard input from the file that keeps it, where there is one.
-    fn open(&self, file: &Path, kept: Option<&NamedTempFile>) -> Result<Corpus> {
+    pub fn open(&self, file: &Path, kept: Option<&NamedTempFile>) -> Result<Corpus> {
         let options = corpus::Options::default().format(self.format);
         let options = options.column(self.column.clone()).clip_column(self.clip_column.clone());
-        match (is_stdin(file), kept) {
+        match (is_pipe(file), kept) {
             (true, Some(kept)) => {
                 corpus::parse("standard input", kept.reopen().map_err(Error::io("read", kept.path()))?, &options)
             }
@@ -68,8 +68,21 @@ impl Reading {
         }
     }
 
+    /// Refuses options of corpora beside `option`, which reads none.
+    pub fn refuse_for(&self, option: &str) -> Result<()> {
+        let given = [
+            ("--format", self.format != Format::Auto),
+            ("--column", self.column.is_some()),
+            ("--clip-column", self.clip_column.is_some()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => Err(Error::input(*name, option, "a corpus, which it says how to read")),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a corpus of which no row has the column of clips that was named.
-    fn check_clips(&self, file: &Path, survey: &Survey) -> Result<()> {
+    pub fn check_clips(&self, file: &Path, survey: &Survey) -> Result<()> {
         match &self.clip_column {
             Some(column) if survey.with_clip == 0 && survey.rejected < survey.rows => Err(Error::input(
                 file.display(),
@@ -80,10 +93,6 @@ impl Reading {
             _ => Ok(()),
         }
     }
-}
-
-fn is_stdin(file: &Path) -> bool {
-    file.as_os_str() == "-"
 }
 
 /// What is printed: the report, with where it came from and went.
@@ -107,6 +116,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         let found = format!("{} corpora", arguments.files.len());
         return Err(Error::input("--embeddings", found, "one corpus, whose captions the embeddings belong to"));
     }
+    let takes_stdin = |file: &PathBuf| is_pipe(file);
+    if arguments.embeddings.as_ref().is_some_and(takes_stdin) && arguments.files.iter().any(takes_stdin) {
+        return Err(Error::input("--embeddings", "standard input, which the corpus is read from, too", "a file"));
+    }
     // What cannot be read is found out before anything is stored.
     let kept = keep_stdin(arguments)?;
     let kept = kept.as_ref();
@@ -118,7 +131,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 /// Standard input as a file, where it must be read twice: what its clips are is to be known before anything is removed or stored.
 fn keep_stdin(arguments: &Arguments) -> Result<Option<NamedTempFile>> {
     let is_read_twice = arguments.replace_clips || arguments.reading.clip_column.is_some();
-    if !is_read_twice || !arguments.files.iter().any(|file| is_stdin(file)) {
+    if !is_read_twice || !arguments.files.iter().any(|file| is_pipe(file)) {
         return Ok(None);
     }
     let mut kept = NamedTempFile::new().map_err(Error::io("create", std::env::temp_dir()))?;
@@ -128,7 +141,7 @@ fn keep_stdin(arguments: &Arguments) -> Result<Option<NamedTempFile>> {
 
 /// Reads a corpus once before it is opened to be stored, so that it is held in memory once. A pipe can be read but once.
 fn survey(file: &Path, kept: Option<&NamedTempFile>, arguments: &Arguments) -> Result<Option<Survey>> {
-    let is_read_twice = match is_stdin(file) {
+    let is_read_twice = match is_pipe(file) {
         true => kept.is_some(),
         false => std::fs::metadata(file).map_err(Error::io("read", file))?.is_file(),
     };
@@ -185,7 +198,7 @@ fn ingest(
     // Embeddings of another space, or of none that the file names, are of no use to a store with a model.
     let carried = carried.filter(|rows| writer.space().is_external() || rows.space().as_ref() == Some(writer.space()));
     let source = match (&arguments.embeddings, carried) {
-        (Some(given), _) => Source::rows(matching(embeddings::open(given)?, captions)?),
+        (Some(given), _) => Source::rows(matching(pipes::embeddings(given)?, captions)?),
         (None, Some(rows)) => Source::rows(matching(rows, captions)?),
         (None, None) if writer.space().is_external() => {
             return Err(without_embeddings(file, corpus.format()));
@@ -216,7 +229,7 @@ fn ingest(
 }
 
 /// The error for a corpus of which no row can be used: the first reason is most likely that of all.
-fn nothing_usable(file: &Path, rows: u64, rejections: &[Rejected]) -> Error {
+pub fn nothing_usable(file: &Path, rows: u64, rejections: &[Rejected]) -> Error {
     let found = match rejections.first() {
         Some(Rejected { line, reason, .. }) => {
             format!("no usable caption in {}; line {line}: {reason}", counted(rows, "row"))

@@ -7,6 +7,7 @@ use echoic::towers::Clap;
 use echoic::{EmbeddingSpace, Error, Result, Store};
 
 use super::context::Context;
+use super::pipes;
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ pub struct Arguments {
     #[arg(long, value_name = "D")]
     dim: Option<usize>,
     /// An adapter from audio to text embeddings that you trained with `echoic align`
-    #[arg(long, value_name = "FILE", conflicts_with = "dim")]
+    #[arg(long, value_name = "FILE", conflicts_with = "dim", value_parser = pipes::file)]
     adapter: Option<PathBuf>,
 }
 

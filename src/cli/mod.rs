@@ -18,14 +18,17 @@ mod decoders;
 mod demo;
 mod doctor;
 mod domains;
+mod embed;
 mod examples;
 mod export;
 mod folders;
 mod ingest;
 mod init;
+mod listing;
 mod models;
 mod output;
 mod pace;
+mod pipes;
 mod search;
 mod sounds;
 mod stats;
@@ -35,7 +38,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use echoic::progress::Stop;
 use echoic::{Error, Result};
 
@@ -61,9 +65,9 @@ enum Command {
     Init(init::Arguments),
     /// Read a caption corpus into a domain
     Ingest(ingest::Arguments),
-    /// List the domains, or remove one
+    /// List the domains, rename or remove one
     Domains(domains::Arguments),
-    /// List, show or remove single captions
+    /// Find, list, show or remove captions
     Captions(captions::Arguments),
     /// Verify every checksum, count and link of the store, or mend what is derived
     Check(check::Arguments),
@@ -83,6 +87,8 @@ enum Command {
     Caption(caption::Arguments),
     /// Show the stored texts nearest to a text, a sound or an embedding
     Search(search::Arguments),
+    /// Write the vectors of sounds or captions for other programs
+    Embed(embed::Arguments),
     /// Learn an adapter from audio to text embeddings from pairs of your own
     Align(align::Arguments),
     /// List, fetch, find, verify and remove models
@@ -101,7 +107,7 @@ pub fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(|| completions::knowing(Cli::command())).complete();
     let begun = Instant::now();
     let whole = examples::shown_in(Cli::command());
-    let cli = match whole.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = match whole.try_get_matches().and_then(|matches| parsed(&matches)) {
         Ok(cli) => cli,
         Err(usage) => {
             // Help and version come as "errors" too, and are none.
@@ -129,6 +135,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn parsed(matches: &ArgMatches) -> clap::error::Result<Cli> {
+    let mut cli = Cli::from_arg_matches(matches)?;
+    cli.global.store_is_named = matches.value_source("store") != Some(ValueSource::DefaultValue);
+    Ok(cli)
+}
+
 fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Demo(arguments) => demo::run(context, &arguments),
@@ -145,6 +157,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Decoders(arguments) => decoders::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
+        Command::Embed(arguments) => embed::run(context, &arguments),
         Command::Align(arguments) => align::run(context, &arguments),
         Command::Models(arguments) => models::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),

@@ -7,7 +7,6 @@ use clap::Args;
 use echoic::audio::Level;
 use echoic::captioner::{Timings, no_tower};
 use echoic::embedding::normalize;
-use echoic::formats::embeddings;
 use echoic::memory::{self, Scope};
 use echoic::retrieval::{Provenance, RetrievalOptions, retrieve};
 use echoic::towers::Clap;
@@ -15,6 +14,7 @@ use echoic::{Error, Result, Snapshot};
 use serde::Serialize;
 
 use super::context::Context;
+use super::pipes;
 use super::sounds::{Sound, legible, sounds};
 
 /// Arguments of `search`.
@@ -87,7 +87,8 @@ pub fn at_least_one(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|number| *number > 0).ok_or("give a number of at least 1")
 }
 
-fn words(text: &str) -> Result<String, &'static str> {
+/// Words to look for.
+pub fn words(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("there are no words in it") } else { Ok(text.to_owned()) }
 }
 
@@ -241,7 +242,7 @@ pub fn each_row(
     dim: usize,
     mut answer: impl FnMut(Option<usize>, &[f32]) -> Result<()>,
 ) -> Result<()> {
-    let mut rows = embeddings::open(file)?;
+    let mut rows = pipes::embeddings(file)?;
     if rows.rows() == 0 {
         return Err(Error::input(rows.name(), "no rows", "one row or more"));
     }

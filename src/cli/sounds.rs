@@ -10,9 +10,7 @@ use echoic::{Error, Result};
 
 use super::context::{Context, Global};
 use super::folders::{Found, audio_files};
-
-/// What stands for standard input among files.
-const STDIN: &str = "-";
+use super::pipes::is_pipe;
 
 /// Bytes of a sound that standard input may bring: they are held in memory.
 const MOST_BYTES: u64 = 1 << 30;
@@ -36,7 +34,7 @@ impl Sound {
 
     /// Whether it comes from standard input.
     pub fn is_stdin(&self) -> bool {
-        is_stdin(&self.path)
+        is_pipe(&self.path)
     }
 
     /// What to listen to. Standard input is read here, to its end.
@@ -58,11 +56,6 @@ impl Sound {
                 .with_hint("write it to a file, and name that")),
         }
     }
-}
-
-/// Whether `-` was named, which stands for standard input.
-pub fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == STDIN
 }
 
 /// The sounds of all that was named: files as they are, and of folders all audio files that did not come before. What cannot be looked at is a
@@ -87,7 +80,7 @@ pub fn sounds(context: &Context, named: &[PathBuf]) -> Result<Vec<Sound>> {
 }
 
 fn check_stdin(named: &[PathBuf]) -> Result<()> {
-    match named.iter().filter(|path| is_stdin(path)).count() {
+    match named.iter().filter(|path| is_pipe(path)).count() {
         0 => Ok(()),
         1 if std::io::stdin().is_terminal() => Err(Error::input("standard input", "a terminal", "a sound")
             .with_hint("send one through a pipe, or from a file: `- < rain.wav`")),

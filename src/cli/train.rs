@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::output::number;
+use super::pipes;
 use super::search::scope;
 
 /// Arguments of `train`.
@@ -36,8 +37,9 @@ pub struct Arguments {
     /// default one that suits nearest and projection
     #[arg(long, value_name = "VARIANCE", allow_negative_numbers = true)]
     noise: Option<Noise>,
-    /// The shift from text to audio embeddings: a .npy file of one row
-    #[arg(long, value_name = "FILE.npy")]
+    /// The shift from text to audio embeddings: a file of one row (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind
+    /// a colon
+    #[arg(long, value_name = "FILE[:NAME]", value_parser = pipes::file)]
     shift: Option<PathBuf>,
     /// Passes over the captions
     #[arg(long, value_name = "N")]
@@ -173,8 +175,8 @@ fn bridge(arguments: &Arguments, memory: &Snapshot, scope: &Scope) -> Result<Tra
         (false, Some(_)) => return unused("--shift", "--bridge shift or --bridge both"),
         (true, Some(file)) => Some(one_row(file, memory.space().dim)?),
         (true, None) => {
-            return Err(Error::input("--bridge shift", "no --shift", "--shift FILE.npy")
-                .with_hint("give mean(audio embeddings) - mean(text embeddings) as a .npy file of one row"));
+            return Err(Error::input("--bridge shift", "no --shift", "--shift FILE")
+                .with_hint("give mean(audio embeddings) - mean(text embeddings) as one row, such as a .npy file"));
         }
     };
     Ok(TrainingBridge::default().noise_variance(noise_variance).shift(shift))

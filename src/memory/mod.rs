@@ -48,6 +48,7 @@ pub use catalogue::table::HistoryEntry;
 pub use format::limits::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, check_caption, check_clip, check_name};
 pub use format::manifest::FORMAT_VERSION;
 pub use read::decoders::DecoderEntry;
+pub use read::matching::TextPattern;
 pub use read::model::{ADAPTER, ModelEntry, ModelFile};
 pub use read::options::{Effort, Hit, Neighbour, Scope, SearchOptions};
 pub use read::search::Widening;

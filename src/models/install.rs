@@ -16,7 +16,7 @@ use super::registry::STARTER;
 use super::repository::{Snapshot, tokenizer_files};
 use super::transfer::{Client, Remote};
 use crate::error::{Hint, Topic};
-use crate::file::sha256;
+use crate::file::{copy, sha256};
 use crate::progress::Control;
 use crate::towers::{self, Family};
 use crate::{Error, Result};
@@ -355,7 +355,7 @@ impl<'a> Work<'a> {
     fn keep(&mut self, file: &Path, name: &str, sha256: String) -> Result<()> {
         let to = self.vacant(name)?;
         if std::fs::hard_link(file, &to).is_err() {
-            std::fs::copy(file, &to).map_err(Error::io("create", &to))?;
+            copy(file, &to).map_err(Error::io("create", &to))?;
         }
         self.entered(name, &to, sha256)
     }
@@ -365,7 +365,7 @@ impl<'a> Work<'a> {
         let name = file.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| Error::input(file.display(), "no file name in UTF-8", "one"))?;
         let to = self.vacant(name)?;
-        std::fs::copy(file, &to).map_err(Error::io("copy into the cache", file))?;
+        copy(file, &to).map_err(Error::io("copy into the cache", file))?;
         let sha256 = sha256(&to)?;
         self.entered(name, &to, sha256)
     }

@@ -179,3 +179,23 @@ fn who_uses_a_decoder_is_not_disturbed_by_its_removal() {
     decoders::remove(&store, "all").unwrap();
     assert!(decoders::load(&opened, None).is_ok(), "the one that is left");
 }
+
+#[test]
+fn a_decoder_is_understood_when_the_domain_that_it_learned_from_has_another_name() {
+    let bench = three_decoders();
+    let renamed = bench.run_json(&["domains", "rename", "even", "twos"]).succeeds().json();
+    assert_eq!(renamed, serde_json::json!({ "domain": "twos", "renamed_from": "even" }));
+    let half = bench.run_json(&["decoders", "show", "half"]).succeeds().json();
+    assert_eq!(half["domains"], serde_json::json!(["twos"]));
+    assert_eq!(bench.run_json(&["decoders", "show", "all"]).succeeds().json()["domains"], serde_json::Value::Null);
+    let query = bench.npy("q.npy", 1, DIM);
+    let remark = |domain: &str| {
+        bench
+            .run(&["caption", "--embedding", &query, "--decoder", "half", "--domain", domain])
+            .succeeds()
+            .stderr
+            .clone()
+    };
+    assert!(!remark("twos").contains("learned from"), "{}", remark("twos"));
+    assert!(remark("odd").contains("learned from twos alone, and texts of odd"), "{}", remark("odd"));
+}

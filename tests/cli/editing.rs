@@ -74,3 +74,56 @@ fn a_new_edition_takes_the_place_of_the_old_one() {
     let report = ingest(&bench, &new, &["--replace-clips"]).succeeds().json();
     assert_eq!((&report["duplicate"], &report["replaced"]), (&2.into(), &0.into()));
 }
+
+#[test]
+fn a_domain_gets_another_name_and_keeps_all_it_holds() {
+    let bench = Bench::external(DIM);
+    let rows = [("1.wav", "A dog barks."), ("2.wav", "A dog barks."), ("3.wav", "Rain.")];
+    ingest(&bench, &rows, &[]).succeeds();
+    let other = bench.write("o.txt", "Wind.\n");
+    bench.run(&["ingest", &other, "--domain", "other", "--embeddings", &bench.npy("o.npy", 1, DIM)]).succeeds();
+    let before = common::files(&bench.store().join("segments"));
+    assert!(bench.run(&["domains", "rename", "d", "dogs"]).succeeds().stdout.contains("renamed the domain d to dogs"));
+    assert_eq!(common::files(&bench.store().join("segments")), before, "the manifest alone is written");
+    let listed = bench.run_json(&["captions", "list", "--domain", "dogs"]).succeeds().lines();
+    assert_eq!(listed.iter().map(|c| c["id"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    bench.run(&["captions", "list", "--domain", "d"]).fails(1, &["no domain named 'd'", "dogs, other"]);
+    // The rows are known under the new name, and not under the old one.
+    let file = bench.path("c.jsonl").display().to_string();
+    let npy = bench.path("e.npy").display().to_string();
+    let again =
+        |domain: &str| bench.run_json(&["ingest", &file, "--domain", domain, "--embeddings", &npy]).succeeds().json();
+    assert_eq!(again("dogs")["duplicate"], 3);
+    assert_eq!(again("d")["new"], 2);
+    bench.run(&["check"]).succeeds();
+
+    bench.run(&["domains", "rename", "dogs", "other"]).fails(1, &["'other'", "has it", "not put together"]);
+    bench.run(&["domains", "rename", "dogs", "dogs"]).fails(1, &["'dogs'", "has it"]);
+    bench.run(&["domains", "rename", "cats", "x"]).fails(1, &["no domain named 'cats'"]);
+    bench.run(&["domains", "rename", "dogs", "a/b"]).fails(1, &["a/b"]);
+    assert_eq!(bench.run_json(&["domains"]).succeeds().json().as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn domains_with_a_comma_between_are_told_how_to_be_named() {
+    let bench = Bench::external(DIM);
+    ingest(&bench, &[("1.wav", "Rain.")], &[]).succeeds();
+    let other = bench.write("o.txt", "Wind.\n");
+    bench.run(&["ingest", &other, "--domain", "e", "--embeddings", &bench.npy("o.npy", 1, DIM)]).succeeds();
+    let query = bench.npy("q.npy", 1, DIM);
+    for arguments in [
+        &["search", "--embedding", &query][..],
+        &["caption", "--embedding", &query],
+        &["export", "x.jsonl"],
+        &["captions", "list"],
+        &["captions", "find", "rain"],
+        &["captions", "remove", "--clip", "1.wav"],
+        &["train"],
+    ] {
+        bench
+            .run(&[arguments, &["--domain", "d,e"]].concat())
+            .fails(1, &["no domain named 'd,e'", "--domain A --domain B"]);
+    }
+    let unknown = bench.run(&["captions", "list", "--domain", "d,z"]);
+    assert!(!unknown.fails(1, &["no domain named 'd,z'"]).stderr.contains("--domain A"), "{unknown:?}");
+}

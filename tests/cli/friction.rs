@@ -77,13 +77,19 @@ fn shells_are_told_the_names_of_domains() {
     assert!(script.contains("COMPLETE") && script.contains("echoic"), "{script}");
     let json = bench.run_json(&["completions", "zsh"]).succeeds().json();
     assert!(json["shell"] == "zsh" && json["script"].as_str().unwrap().contains("_echoic"), "{json}");
-    // As the script of bash asks.
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_echoic"));
-    command.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "6").env("_CLAP_IFS", "\n");
-    command.env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "true");
-    command.arg("--").args(["echoic", "--store"]).arg(bench.store()).args(["search", "rain", "--domain", "fa"]);
-    let run = finished(command.output().unwrap());
-    assert_eq!((run.code, run.stdout.trim()), (0, "farm"), "{run:?}");
+    for line in [
+        &["search", "rain", "--domain", "fa"][..],
+        &["domains", "rename", "fa"],
+        &["captions", "list", "--domain", "fa"],
+    ] {
+        // As the script of bash asks.
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_echoic"));
+        command.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", (line.len() + 2).to_string());
+        command.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "true");
+        command.arg("--").args(["echoic", "--store"]).arg(bench.store()).args(line);
+        let run = finished(command.output().unwrap());
+        assert_eq!((run.code, run.stdout.trim()), (0, "farm"), "{line:?}: {run:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a store is meant to be: a map of captions, and a brute-force search.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use echoic::embedding::normalize;
 use echoic::internals::{dot, index_above};
@@ -21,6 +21,10 @@ pub enum Step {
         rows: Vec<(u8, u8, u8)>,
     },
     RemoveDomain(usize),
+    RenameDomain {
+        from: usize,
+        to: usize,
+    },
     /// The captions at these places, in the order of ids.
     RemoveCaptions(Vec<usize>),
     /// Of the clip, only rows with this text stay.
@@ -49,6 +53,10 @@ impl Step {
                 Err(Error::NotFound { .. }) => Ok((0, 0, 0)),
                 removed => Ok((removed?, 0, 0)),
             },
+            Self::RenameDomain { from, to } => match writer.rename_domain(DOMAINS[*from], DOMAINS[*to]) {
+                Err(Error::NotFound { .. } | Error::Input { .. }) => Ok((0, 0, 0)),
+                renamed => renamed.map(|()| (1, 0, 0)),
+            },
             Self::RemoveCaptions(places) => {
                 let removed = writer.remove_captions(&model.ids(places))?;
                 Ok((removed.captions, removed.occurrences, 0))
@@ -68,6 +76,7 @@ impl Step {
         match self {
             Self::Append { domain, rows } => model.append(DOMAINS[*domain], &keys(rows)),
             Self::RemoveDomain(domain) => model.remove_domain(DOMAINS[*domain]),
+            Self::RenameDomain { from, to } => model.rename_domain(DOMAINS[*from], DOMAINS[*to]),
             Self::RemoveCaptions(places) => model.remove_captions(&model.ids(places)),
             Self::Retain { domain, clip, text } => model.retain(DOMAINS[*domain], keep(*clip, *text)),
             Self::Merge | Self::Compact | Self::Index => (0, 0, 0),
@@ -100,6 +109,8 @@ pub struct Stored {
 #[derive(Default, Clone)]
 pub struct Model {
     pub captions: BTreeMap<u64, Stored>,
+    /// Those that are empty, too.
+    domains: BTreeSet<&'static str>,
     last_id: u64,
 }
 
@@ -127,13 +138,27 @@ impl Model {
                 }
             }
         }
+        if counts.0 + counts.1 > 0 {
+            self.domains.insert(domain);
+        }
         counts
     }
 
     fn remove_domain(&mut self, domain: &str) -> Outcome {
+        self.domains.remove(domain);
         let before = self.captions.len();
         self.captions.retain(|_, stored| stored.domain != domain);
         ((before - self.captions.len()) as u64, 0, 0)
+    }
+
+    fn rename_domain(&mut self, from: &str, to: &'static str) -> Outcome {
+        if !self.domains.contains(from) || self.domains.contains(to) {
+            return (0, 0, 0);
+        }
+        self.domains.remove(from);
+        self.domains.insert(to);
+        self.captions.values_mut().filter(|stored| stored.domain == from).for_each(|stored| stored.domain = to);
+        (1, 0, 0)
     }
 
     fn remove_captions(&mut self, ids: &[u64]) -> Outcome {
@@ -192,6 +217,8 @@ impl Model {
     pub fn check(&self, memory: &Snapshot) {
         assert_eq!(contents(memory), self.contents());
         assert_eq!(memory.len(), self.captions.len() as u64);
+        let domains = memory.domains();
+        assert!(domains.iter().map(|stats| &*stats.name).collect::<BTreeSet<_>>().iter().eq(&self.domains));
         for stats in memory.domains() {
             let of_domain = || self.captions.values().filter(|stored| stored.domain == stats.name);
             assert_eq!(stats.captions, of_domain().count() as u64);

@@ -20,6 +20,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => (0..DOMAINS.len(), rows).prop_map(|(domain, rows)| Event::Done(Step::Append { domain, rows })),
         1 => (0..DOMAINS.len()).prop_map(|domain| Event::Done(Step::RemoveDomain(domain))),
+        1 => (0..DOMAINS.len(), 0..DOMAINS.len()).prop_map(|(from, to)| Event::Done(Step::RenameDomain { from, to })),
         3 => prop::collection::vec(0..30usize, 1..4).prop_map(|places| Event::Done(Step::RemoveCaptions(places))),
         2 => (0..DOMAINS.len(), 0..4u8, 0..12u8)
             .prop_map(|(domain, clip, text)| Event::Done(Step::Retain { domain, clip, text })),

@@ -232,3 +232,39 @@ fn history_lasts_from_writer_to_writer() {
     let kinds: Vec<String> = writer.history().unwrap().into_iter().map(|entry| entry.kind).collect();
     assert_eq!(kinds, ["audit", "decoder"]);
 }
+
+#[test]
+fn a_domain_that_is_renamed_is_the_same_to_new_readers_and_untouched_to_old_ones() {
+    let (_guard, dir) = empty_store();
+    let mut writer = writing(&dir);
+    ingest(&mut writer, "a", &numbered("sound", 5)).unwrap();
+    ingest(&mut writer, "b", &numbered("noise", 2)).unwrap();
+    writer.remove_captions(&[2]).unwrap();
+    let old = writer.snapshot().unwrap();
+    let before = contents(&old);
+    let plan = writer.plan("a", &numbered("late", 1)).unwrap();
+    writer.rename_domain("a", "c").unwrap();
+
+    assert_eq!(contents(&old), before);
+    let renamed: Vec<_> = before
+        .iter()
+        .cloned()
+        .map(|mut seen| {
+            if seen.1 == "a" {
+                seen.1 = "c".into();
+            }
+            seen
+        })
+        .collect();
+    assert_eq!(contents(&writer.snapshot().unwrap()), renamed);
+    assert_eq!(contents(&open(&dir)), renamed);
+    // A plan from before would make the old name again.
+    let late = Embeddings::from_vec(DIM, embed("late 0", DIM)).unwrap();
+    assert!(writer.append("a", plan, &late).unwrap_err().to_string().contains("renaming"));
+    for (from, to, words) in [("c", "b", "has it"), ("a", "d", "no domain named 'a'"), ("c", "", "domain")] {
+        let refused = writer.rename_domain(from, to).unwrap_err();
+        assert!(refused.to_string().contains(words), "{refused}");
+    }
+    assert_eq!(contents(&writer.snapshot().unwrap()), renamed, "a refusal commits nothing");
+    assert_eq!(ingest(&mut writer, "c", &numbered("sound", 5)).unwrap().new, 1, "the one that was removed");
+}

@@ -32,7 +32,7 @@ fn step(seed: u64, number: u64) -> Step {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);
     let domain = rng.random_range(0..DOMAINS.len());
-    match rng.random_range(0..24) {
+    match rng.random_range(0..25) {
         0..12 => {
             let rows = (0..rng.random_range(1..40))
                 .map(|_| (rng.random_range(0..200), rng.random_range(0..9), rng.random_range(0..2)));
@@ -43,6 +43,7 @@ fn step(seed: u64, number: u64) -> Step {
         18 => Step::RemoveDomain(domain),
         19 | 20 => Step::Merge,
         21 | 22 => Step::Compact,
+        23 => Step::RenameDomain { from: domain, to: rng.random_range(0..DOMAINS.len()) },
         _ => Step::Index,
     }
 }

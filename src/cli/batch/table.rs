@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use echoic::{Error, Result};
 
+use crate::cli::pipes::is_pipe;
+
 /// Rows that are written as they come.
 pub struct Table {
     path: PathBuf,
@@ -28,7 +30,7 @@ impl Table {
     /// # Errors
     /// [`Error::Io`].
     pub fn create(path: &Path, windows: bool) -> Result<Self> {
-        let (path, out): (_, Box<dyn Write>) = match path.as_os_str() == "-" {
+        let (path, out): (_, Box<dyn Write>) = match is_pipe(path) {
             true => ("stdout".into(), Box::new(std::io::stdout())),
             false => (path.to_path_buf(), Box::new(File::create(path).map_err(Error::io("create", path))?)),
         };

@@ -102,6 +102,11 @@ impl Captions {
         (row < self.rows && self.id(row) == id).then_some(row)
     }
 
+    /// How many rows have this id or a lower one.
+    pub(crate) fn rows_up_to(&self, id: u64) -> usize {
+        partition_point(self.rows, |row| self.id(row) <= id)
+    }
+
     /// The record of a row.
     pub(crate) fn caption(&self, row: usize) -> Result<Record<'_>> {
         let record = self.record(self.offset(row))?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 pub(crate) mod decoders;
+pub(crate) mod matching;
 pub(crate) mod model;
 pub(crate) mod options;
 pub(crate) mod planner;

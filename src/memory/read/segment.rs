@@ -46,12 +46,12 @@ impl Segment {
         })
     }
 
-    /// The same segment with these rows removed.
-    pub(crate) fn without(&self, removed: Option<&TombstoneEntry>) -> Result<Self> {
+    /// The same segment with these rows removed, of a domain of this name.
+    pub(crate) fn renewed(&self, domain: &DomainEntry, removed: Option<&TombstoneEntry>) -> Result<Self> {
         let removed = removed.map(|entry| Tombstones::open(&self.dir, entry, self.rows())).transpose()?;
         Ok(Self {
             entry: self.entry.clone(),
-            domain: self.domain.clone(),
+            domain: domain.name.clone(),
             captions: Arc::clone(&self.captions),
             vectors: Arc::clone(&self.vectors),
             removed,

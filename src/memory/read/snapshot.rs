@@ -85,17 +85,20 @@ impl Snapshot {
         let mut segments = Vec::with_capacity(manifest.segments.len());
         for entry in &manifest.segments {
             let removed = manifest.tombstones_of(entry.id);
+            let domain = manifest.domains.iter().find(|domain| domain.id == entry.domain);
+            let domain = domain.ok_or_else(|| Error::Internal("a segment without a domain".into()))?;
             let same = known.binary_search_by_key(&entry.id, |segment| segment.entry.id).ok();
             let open = same.and_then(|index| known.get(index)).filter(|segment| segment.entry == *entry);
-            if let Some(same) = open.filter(|open| open.removed.as_ref().map(|removed| &removed.entry) == removed) {
+            let is_same = |open: &&Arc<Segment>| {
+                open.domain == domain.name && open.removed.as_ref().map(|removed| &removed.entry) == removed
+            };
+            if let Some(same) = open.filter(is_same) {
                 segments.push(Arc::clone(same));
             } else if let Some(open) = open {
-                segments.push(Arc::new(open.without(removed)?));
+                segments.push(Arc::new(open.renewed(domain, removed)?));
             } else {
-                let domain = manifest.domains.iter().find(|domain| domain.id == entry.domain);
-                let domain = domain.ok_or_else(|| Error::Internal("a segment without a domain".into()))?;
                 let segment = Segment::open(dir, entry, domain, manifest.space.dim)?;
-                segments.push(Arc::new(if removed.is_some() { segment.without(removed)? } else { segment }));
+                segments.push(Arc::new(if removed.is_some() { segment.renewed(domain, removed)? } else { segment }));
             }
         }
         let decoders = manifest.decoders.iter().map(DecoderEntry::from_record).collect();
@@ -304,6 +307,18 @@ impl Live<'_> {
             self.row += 1;
         }
         (self.row < self.segment.rows()).then(|| self.segment.captions.id(self.row))
+    }
+}
+
+impl Captions<'_> {
+    /// Those of the captions that are to come whose ids are above `id`. So a list can be read in parts, each from the last id of the one before,
+    /// whatever is added or removed between.
+    #[must_use]
+    pub fn after(mut self, id: u64) -> Self {
+        for live in &mut self.segments {
+            live.row = live.row.max(live.segment.captions.rows_up_to(id));
+        }
+        self
     }
 }
 

@@ -13,7 +13,7 @@ use crate::memory::write::commit::{random_id, refuse_occupied, replace_manifest}
 use crate::memory::write::lock;
 use crate::memory::write::writer::leftovers;
 use crate::progress::Control;
-use crate::{Error, Result};
+use crate::{Error, Result, file};
 
 /// How often a backup begins anew because a writer unlinked a file that was not linked yet.
 const ATTEMPTS: usize = 16;
@@ -48,7 +48,8 @@ pub enum BackupMode {
 pub(crate) fn backup(dir: &Path, target: &Path, mode: BackupMode, control: &Control<'_>) -> Result<BackedUp> {
     Manifest::read(dir)?;
     refuse_inside(dir, target)?;
-    refuse_occupied(target)?;
+    refuse_occupied(target)
+        .map_err(|error| error.with_hint("choose another folder, or move this one away: a backup replaces nothing"))?;
     let is_new = !target.exists();
     let made = make(dir, target, mode, control);
     if made.is_err() {
@@ -160,10 +161,9 @@ fn take_files(
 
 fn copy_durably(from: &Path, to: &Path) -> Result<()> {
     let _ = std::fs::remove_file(to);
-    // Where the file system can share blocks until one of the files changes, this does.
-    std::fs::copy(from, to).map_err(Error::io("copy", from))?;
-    let file = std::fs::OpenOptions::new().write(true).open(to).map_err(Error::io("open", to))?;
-    file.sync_all().map_err(Error::io("flush", to))
+    file::copy(from, to).map_err(Error::io("copy", from))?;
+    let copied = std::fs::OpenOptions::new().write(true).open(to).map_err(Error::io("open", to))?;
+    copied.sync_all().map_err(Error::io("flush", to))
 }
 
 /// Makes a store of the files: the manifest comes last.

@@ -48,7 +48,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Dimension`] when the embeddings have another dimension than the store; [`Error::Input`] when they do not fit the plan, or hold
-    /// a row of length zero or not finite, or when the plan is from before a removal: then nothing has changed. [`Error::Io`] when writing
+    /// a row of length zero or not finite, or when the plan is from before a removal or a renaming: then nothing has changed. [`Error::Io`] when writing
     /// failed: then partial files are removed, nothing has changed, and the writer is poisoned.
     pub fn append(&mut self, domain: &str, mut plan: Plan, embeddings: &Embeddings) -> Result<Appended> {
         self.check_poison()?;
@@ -56,7 +56,7 @@ impl Writer {
             return Err(Error::input("the plan", format!("one for the domain {}", plan.domain), domain));
         }
         if plan.commit < self.last_removal {
-            return Err(Error::input("the plan", "one from before a removal", "a plan made anew"));
+            return Err(Error::input("the plan", "one from before a removal or a renaming", "a plan made anew"));
         }
         if plan.commit != self.memory.commit() {
             plan::renew(&mut plan, &mut self.in_domain(domain))?;

@@ -10,4 +10,5 @@ pub(crate) mod model;
 pub(crate) mod model_parts;
 pub(crate) mod plan;
 pub(crate) mod remove;
+pub(crate) mod rename;
 pub(crate) mod writer;

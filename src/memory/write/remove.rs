@@ -200,7 +200,7 @@ impl Writer {
     }
 
     /// Commits a manifest from which something is gone.
-    fn commit_removal(&mut self, manifest: Manifest) -> Result<()> {
+    pub(crate) fn commit_removal(&mut self, manifest: Manifest) -> Result<()> {
         self.commit(manifest)?;
         self.last_removal = self.memory.commit();
         Ok(())

@@ -27,7 +27,7 @@ pub struct Writer {
     pub(crate) storage: Arc<dyn Storage>,
     catalogue: Mutex<Catalogue>,
     poisoned: bool,
-    /// The last commit that removed something; a plan from before it may refer to what is gone.
+    /// The last commit that removed or renamed something; a plan from before it may refer to what is gone.
     pub(crate) last_removal: u64,
     // Last, so that the catalogue is closed before another writer may open it.
     _lock: Lock,
