@@ -55,6 +55,8 @@ struct Walk {
     /// name leads to.
     met: HashSet<PathBuf>,
     found: Vec<Place>,
+    /// Text files, which may be the captions of sounds beside them.
+    texts: Vec<PathBuf>,
     passed_over: PassedOver,
 }
 
@@ -99,6 +101,7 @@ impl Walk {
             links = links.iter().flat_map(|link| walk.follow(link)).collect();
         }
         walk.found.sort_by(|a, b| a.0.cmp(&b.0));
+        walk.count_texts();
         (walk.found, walk.passed_over)
     }
 
@@ -153,9 +156,25 @@ impl Walk {
         }
         if EXTENSIONS.contains(&extension.as_str()) {
             self.found.push((path, None));
+        } else if extension == "txt" {
+            self.texts.push(path);
         } else {
             let ending = if extension.is_empty() { "without an ending".into() } else { format!(".{extension}") };
             *self.passed_over.others.entry(ending).or_default() += 1;
+        }
+    }
+
+    /// Counts the text files that are no sidecars: `rain.txt` or `rain.wav.txt` beside `rain.wav` is no news.
+    fn count_texts(&mut self) {
+        let names = self.found.iter().flat_map(|(sound, _)| {
+            let mut whole = sound.clone().into_os_string();
+            whole.push(".txt");
+            [sound.with_extension("txt"), PathBuf::from(whole)]
+        });
+        let sidecars: HashSet<PathBuf> = names.collect();
+        let others = self.texts.iter().filter(|text| !sidecars.contains(*text)).count() as u64;
+        if others > 0 {
+            self.passed_over.others.insert(".txt".into(), others);
         }
     }
 
@@ -243,7 +262,20 @@ mod tests {
             root,
             &["a.opus", "b.CAF", "c.aifc", "d.mka", "e.webm", "f.mp2", "g.mov", "h.3gp", "i.m4b", "j.w64", "k.oga"],
         );
-        files(root, &["._a.wav", ".hidden/x.wav", "deep/._b.wav", "notes.txt", "more.txt", "old.wma", "README"]);
+        files(
+            root,
+            &[
+                "._a.wav",
+                ".hidden/x.wav",
+                "deep/._b.wav",
+                "notes.txt",
+                "more.txt",
+                "a.txt",
+                "b.CAF.txt",
+                "old.wma",
+                "README",
+            ],
+        );
         files(root, &["store/1.captions", "store/lock"]);
         let (found, passed_over) = Walk::through(root, &root.join("store"));
         assert_eq!(found.len(), 11, "{found:?}");

@@ -196,8 +196,15 @@ mod tests {
             let lines: Vec<&str> = examples::of(name).collect();
             assert!(!lines.is_empty(), "{name} has no example");
             for line in lines {
-                let words = line.split(" # ").next().unwrap_or_default().split_whitespace();
-                let words: Vec<&str> = words.map(|word| word.trim_matches('"')).collect();
+                let words = line.split(" # ").next().unwrap_or_default();
+                // What stands between quotation marks is one word.
+                let parts = words.split('"').enumerate();
+                let words: Vec<&str> = parts
+                    .flat_map(|(index, part)| match index % 2 {
+                        0 => part.split_whitespace().collect(),
+                        _ => vec![part],
+                    })
+                    .collect();
                 if let Err(error) = Cli::try_parse_from(&words) {
                     panic!("{line}: {error}");
                 }

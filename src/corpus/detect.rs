@@ -100,6 +100,33 @@ pub(super) fn refuse_headerless(name: &str, head: &[u8]) -> Result<()> {
     )))
 }
 
+/// Refuses texts with times, of which the times would become captions or their beginnings.
+pub(super) fn refuse_timed(name: &str, head: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(head);
+    let text = text.trim_start_matches('\u{feff}');
+    let is_time = |part: &str| {
+        let part = part.trim();
+        part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().all(|b| b.is_ascii_digit() || b":.,".contains(&b))
+    };
+    let is_span = |line: &str| line.split_once("-->").is_some_and(|(start, _)| is_time(start));
+    let is_label = |line: &str| {
+        let mut columns = line.split('\t');
+        columns.next().is_some_and(is_time) && columns.next().is_some_and(is_time) && columns.next().is_some()
+    };
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).take(FIRST_LINES).peekable();
+    let found = if text.starts_with("WEBVTT") || lines.clone().any(is_span) {
+        "subtitles"
+    } else if lines.peek().is_some() && lines.all(is_label) {
+        "a track of labels, with the times of each before its text"
+    } else {
+        return Ok(());
+    };
+    Err(Error::input(name, found, "captions without times").with_hint(Hint::about(
+        Topic::CorpusFormat,
+        "keep the texts alone, one a line; or name the layout text if each line is a caption",
+    )))
+}
+
 /// The layout of a table by the columns that its first line names.
 fn table(first_line: &str, second_line: Option<&str>, is_named: bool) -> Option<Format> {
     let header =
@@ -132,6 +159,20 @@ mod tests {
             ("\n", false),
         ] {
             assert_eq!(refuse_headerless("a.txt", head.as_bytes()).is_err(), is_refused, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_no_captions() {
+        for (head, is_refused) in [
+            ("1\n00:00:00,000 --> 00:00:05,000\nA dog barks\n", true),
+            ("WEBVTT\n\nNOTE x\n", true),
+            ("0.000\t5.000\tA dog barks\n5.000\t9.000\tRain\n", true),
+            ("A dog barks --> a cat hisses.\n", false),
+            ("3\tdogs bark\n", false),
+            ("At 10:30 a bell rings.\n", false),
+        ] {
+            assert_eq!(refuse_timed("a.txt", head.as_bytes()).is_err(), is_refused, "{head:?}");
         }
     }
 

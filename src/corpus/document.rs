@@ -96,6 +96,10 @@ impl Layout {
         while let Some(key) = key(&mut scanner)? {
             let at_value = scanner.peek()?;
             let name = key.to_ascii_lowercase();
+            if at_value == Some(b'{') && TABLES.contains(&&*name) {
+                has_table |= holds_lists(&mut scanner)?;
+                continue;
+            }
             let is_caption = CAPTION_NAMES.contains(&&*name) || name == "captions" || numbered(&name).is_some();
             let written = scanner.value()?;
             match at_value {
@@ -125,6 +129,18 @@ impl Layout {
             (false, _, false) => Self::ByClip,
         })
     }
+}
+
+/// Whether an object that comes next, such as `data`, has lists of entries of its own (`train`, `test`); it is passed over.
+fn holds_lists<R: BufRead>(scanner: &mut Scanner<R>) -> std::io::Result<bool> {
+    scanner.skip();
+    let mut has_list = false;
+    while let Some(key) = key(scanner)? {
+        has_list |= scanner.peek()? == Some(b'[') && TABLES.contains(&&*key.to_ascii_lowercase());
+        scanner.value()?;
+    }
+    scanner.skip_if(b'}')?;
+    Ok(has_list)
 }
 
 /// The byte with which the first item of a list begins.
@@ -178,6 +194,8 @@ pub(super) struct Document<R> {
     keys: Keys,
     place: Place,
     number: u64,
+    /// Objects within the object that reading is in.
+    depth: usize,
     /// The names of sounds by the id that entries refer to.
     names: HashMap<String, String>,
     /// Whether an entry referred to a sound before any was listed.
@@ -195,6 +213,7 @@ impl<R: BufRead> Document<R> {
             keys,
             place: Place::Top,
             number: 0,
+            depth: 0,
             names: HashMap::new(),
             is_early: false,
             ready: VecDeque::new(),
@@ -229,7 +248,10 @@ impl<R: BufRead> Document<R> {
             }
             (Place::Sounds, Some(b'{')) => self.sound()?,
             (Place::Object, Some(b'}')) => {
-                self.place = Place::Top;
+                match self.depth.checked_sub(1) {
+                    Some(depth) => self.depth = depth,
+                    None => self.place = Place::Top,
+                }
                 self.scanner.skip();
             }
             (Place::Object, Some(b'"')) => self.member()?,
@@ -263,6 +285,12 @@ impl<R: BufRead> Document<R> {
                      put '{key}' first to have the names"
                 );
             }
+            return Ok(());
+        }
+        // Lists by split in one object.
+        if at_value == Some(b'{') && TABLES.contains(&&*name) {
+            self.scanner.skip();
+            self.depth += 1;
             return Ok(());
         }
         // What is said about the document as a whole may be of any length.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 
 use super::format::Options;
-use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, PLACEHOLDERS, Rejected, numbered, row};
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, PLACEHOLDERS, Rejected, is_sound, numbered, row};
 
 /// What lists of captions are called.
 const LIST_NAMES: [&str; 5] = ["captions", "annotations", "sentences", "texts", "descriptions"];
@@ -44,6 +44,12 @@ impl Keys {
         let reject = |reason: String| Err(Rejected { line, reason });
         let (texts, named) = match entry {
             Value::Object(object) => (self.captions(object), self.clip(object)),
+            Value::Array(list) => match &list[..] {
+                [Value::String(sound), captions @ ..] if !captions.is_empty() && is_sound(sound) => {
+                    (list_of_texts(captions), Some(sound.clone()))
+                }
+                all => (list_of_texts(all), None),
+            },
             other => (texts(other), None),
         };
         let clip = match clip {
@@ -110,9 +116,13 @@ fn numbered_captions(object: &Map<String, Value>) -> Option<Vec<&str>> {
 fn texts(value: &Value) -> Option<Vec<&str>> {
     match value {
         Value::String(text) => Some(vec![text]),
-        Value::Array(list) => list.iter().filter(|one| !one.is_null()).map(single).collect(),
+        Value::Array(list) => list_of_texts(list),
         _ => None,
     }
+}
+
+fn list_of_texts(list: &[Value]) -> Option<Vec<&str>> {
+    list.iter().filter(|one| !one.is_null()).map(single).collect()
 }
 
 fn single(value: &Value) -> Option<&str> {
@@ -163,6 +173,7 @@ mod tests {
             (json!({"audio": "wav_path", "id": "12", "caption": "Rain."}), vec![ok("Rain.", "12")]),
             (json!(["Rain.", "Wind."]), vec![ok("Rain.", "given"), ok("Wind.", "given")]),
             (json!("Rain."), vec![ok("Rain.", "given")]),
+            (json!(["a.wav", "Rain.", "Wind."]), vec![ok("Rain.", "a.wav"), ok("Wind.", "a.wav")]),
         ];
         for (entry, expected) in cases {
             assert_eq!(read(&entry), expected, "{entry}");

@@ -152,6 +152,7 @@ fn read(name: &str, head: &[u8], whole: impl BufRead + 'static, options: &Option
             let found = detect::detect(name, head);
             if found == Format::Text {
                 detect::refuse_headerless(name, head)?;
+                detect::refuse_timed(name, head)?;
             }
             found
         }

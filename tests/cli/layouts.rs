@@ -35,7 +35,7 @@ fn known_data_sets_are_read_as_they_are_published() {
         {"title": "x", "caption": "Rain.", "id": "7", "audio": "wav_path", "duration": 2.5},
         {"title": "y", "caption": "Wind.", "id": "8", "audio": "wav_path", "duration": 1.0}]});
     let macs = "files:\n- filename: park.wav\n  annotations:\n  - annotator_id: 1\n    sentence: Birds sing.\n  - annotator_id: 2\n    sentence: People talk.\n";
-    let cases: [Published; 11] = [
+    let cases: [Published; 13] = [
         ("wavcaps.json", wavcaps.to_string(), &[("Rain.", "7"), ("Wind.", "8")]),
         ("MACS.yaml", macs.into(), &[("Birds sing.", "park.wav"), ("People talk.", "park.wav")]),
         ("fsd50k.json", json!({"64760": {"title": "take", "description": "A dog.", "tags": ["dog"]}}).to_string(), &[("A dog.", "64760")]),
@@ -46,6 +46,8 @@ fn known_data_sets_are_read_as_they_are_published() {
         ("numbered.csv", "fname,caption1,caption2\n9,Rain.,Wind.\n".into(), &[("Rain.", "9"), ("Wind.", "9")]),
         ("list.jsonl", "{\"captions\": [\"Rain.\", \"Wind.\"], \"video_id\": \"v\"}\n".into(), &[("Rain.", "v"), ("Wind.", "v")]),
         ("by-clip.json", json!({"a.wav": ["Rain.", "Wind."]}).to_string(), &[("Rain.", "a.wav"), ("Wind.", "a.wav")]),
+        ("by-split.json", r#"{"dataset": "x", "data": {"train": [{"audio": "a.wav", "caption": "Rain."}], "test": [{"audio": "b.wav", "caption": "Wind."}]}, "n": 2}"#.into(), &[("Rain.", "a.wav"), ("Wind.", "b.wav")]),
+        ("pairs.json", json!([["a.wav", "Rain."], ["b.flac", "Wind."]]).to_string(), &[("Rain.", "a.wav"), ("Wind.", "b.flac")]),
         ("array.json", json!([{"audio": "c0.wav", "caption": "Rain."}, {"audio": "c1.wav", "caption": "Wind."}]).to_string(), &[("Rain.", "c0.wav"), ("Wind.", "c1.wav")]),
     ];
     for (name, content, expected) in cases {
@@ -118,7 +120,7 @@ fn a_damaged_archive_is_blamed_and_no_disk() {
 fn what_is_no_corpus_is_refused_by_name() {
     let bench = Bench::new();
     let parquet = gzip("PAR1");
-    let cases: [(&[u8], &str); 12] = [
+    let cases: [(&[u8], &str); 15] = [
         (&parquet, "read from a file only"),
         (b"{\"error\": \"Invalid username.\"}", "Invalid username."),
         (b"a.wav,Rain falls.\nb.wav,Wind.\n", "none that names the columns"),
@@ -126,6 +128,9 @@ fn what_is_no_corpus_is_refused_by_name() {
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "an HTML page"),
         (b"<captions><caption>Rain.</caption></captions>", "an XML document"),
         (b"PK\x03\x04\x14\x00", "a zip archive"),
+        (b"1\n00:00:00,000 --> 00:00:05,000\nRain falls.\n", "subtitles"),
+        (b"WEBVTT\n\n00:00.000 --> 00:05.000\nRain falls.\n", "subtitles"),
+        (b"0.000\t5.000\tRain falls.\n5.000\t9.000\tWind.\n", "a track of labels"),
         (b"%PDF-1.7", "a PDF document"),
         (b"{\\rtf1 Rain.}", "an RTF document"),
         (b"SQLite format 3\x00", "an SQLite database"),

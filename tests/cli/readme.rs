@@ -28,6 +28,16 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
+/// What comes of a page's blocks, one after another.
+fn pasted(name: &str) -> Run {
+    let script = blocks(&page(name), "sh");
+    let trained = "echoic train --name mine ";
+    assert_eq!(script.matches(trained).count(), 1, "{script}");
+    let run = shell(&script.replace(trained, "echoic train --name mine --epochs 1 "));
+    run.succeeds();
+    run
+}
+
 /// Runs a script with the program on the PATH, in a folder that has of a checkout what the pages use.
 fn shell(script: &str) -> Run {
     let checkout = tempfile::tempdir().unwrap();
@@ -54,17 +64,29 @@ fn every_block_of_the_readme_runs_in_order() {
     if !models_are_installed() {
         return;
     }
-    let script = blocks(&page("README.md"), "sh");
-    let trained = "echoic train --name mine";
-    assert_eq!(script.matches(trained).count(), 1, "{script}");
-    let run = shell(&script.replace(trained, "echoic train --name mine --epochs 1"));
-    run.succeeds();
+    let run = pasted("README.md");
     let answers: Vec<&str> = run.stdout.lines().collect();
     // What the page is there to show: texts found by words and by sound, captions, and a caption's JSON.
     for words in ["Water drips", "subway train", "amazon-rainforest.ogg", "\"strategy\":\"projection\"", "rooster"] {
         assert!(run.stdout.contains(words), "'{words}' is not in {run:?}");
     }
     assert!(answers.contains(&"sound"), "{run:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn every_block_of_the_page_of_commands_runs_in_order() {
+    if !models_are_installed() {
+        return;
+    }
+    let run = pasted("docs/commands.md");
+    let told = format!("{}{}", run.stdout, run.stderr).to_lowercase();
+    // A dry run, what removing said, and a summary.
+    for words in ["hens.wav", "removed 2 captions", "captioned 2 sounds"] {
+        assert!(told.contains(words), "'{words}' is not in {run:?}");
+    }
+    // Tables went to files.
+    assert!(!run.stdout.contains("file_name,caption_predicted"), "{run:?}");
 }
 
 #[test]
