@@ -3,6 +3,8 @@
 use echoic::Error;
 use echoic::error::{Hint, Topic};
 
+use super::pipes::STDIN;
+
 /// What to do about an error, in commands and options.
 pub fn hint(error: &Error) -> Option<String> {
     error.hint().map(|hint| worded(&hint))
@@ -36,6 +38,7 @@ fn worded(hint: &Hint) -> String {
         Some(Topic::ModelName) => format!("{hint} (--as NAME)"),
         Some(Topic::PairColumns) => format!("{hint}; see `echoic align --help`"),
         Some(Topic::Convert { path }) => {
+            let path = if path == STDIN { "-" } else { path };
             format!("{hint}: ffmpeg -i {} out.flac; or let an installed ffmpeg decode it (--ffmpeg)", quoted(path))
         }
         Some(Topic::Ffmpeg) => format!("{hint} (--ffmpeg=PROGRAM, or ECHOIC_FFMPEG)"),

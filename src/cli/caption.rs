@@ -12,7 +12,7 @@ use echoic::{Error, Result, Snapshot};
 
 use super::batch::{Answer, Batch, Kept, Making, Sidecars, Table};
 use super::context::Context;
-use super::pipes::is_pipe;
+use super::pipes::{STDIN, is_pipe};
 use super::search::{Effort, at_least_one, each_row, scope};
 use super::sounds::{Sound, sounds};
 
@@ -87,7 +87,7 @@ impl Outlets {
         }
         if (self.sidecar.is_some() || self.resume.is_some()) && sounds.iter().any(Sound::is_stdin) {
             let expected = "sounds with names: --sidecar and --resume go by them";
-            return Err(Error::input("standard input", "a sound without a name", expected));
+            return Err(Error::input(STDIN, "a sound without a name", expected));
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 
 use super::context::Context;
 use super::output::{counted, number};
-use super::pipes::{self, is_pipe};
+use super::pipes::{self, STDIN, is_pipe};
 
 /// Arguments of `ingest`.
 #[derive(Debug, Args)]
@@ -61,9 +61,9 @@ impl Reading {
         let options = options.column(self.column.clone()).clip_column(self.clip_column.clone());
         match (is_pipe(file), kept) {
             (true, Some(kept)) => {
-                corpus::parse("standard input", kept.reopen().map_err(Error::io("read", kept.path()))?, &options)
+                corpus::parse(STDIN, kept.reopen().map_err(Error::io("read", kept.path()))?, &options)
             }
-            (true, None) => corpus::parse("standard input", std::io::stdin(), &options),
+            (true, None) => corpus::parse(STDIN, std::io::stdin(), &options),
             (false, _) => corpus::open(file, &options),
         }
     }

@@ -7,7 +7,7 @@ use echoic::memory::{Caption, TextPattern};
 use echoic::{Error, Result};
 
 use super::context::Context;
-use super::output::counted;
+use super::output::{counted, no_row};
 use super::search::{at_least_one, scope};
 
 /// Which captions, and how they are printed.
@@ -74,7 +74,9 @@ impl Out {
             (true, true) => Err(Error::input("--csv", "--json, too", "one of the two")),
             (true, false) => {
                 let mut table = csv::Writer::from_writer(stdout());
-                table.write_record(["id", "domain", "caption", "clip", "multiplicity"]).map_err(unwritten)?;
+                table
+                    .write_record(["id", "domain", "caption", "clip", "multiplicity"])
+                    .map_err(|error| no_row("stdout", error))?;
                 Ok(Self::Csv(Box::new(table)))
             }
             (false, _) => Ok(Self::Lines),
@@ -88,7 +90,7 @@ impl Out {
             Self::Csv(table) => {
                 let (id, multiplicity) = (id.to_string(), multiplicity.to_string());
                 let clip = clip.as_deref().unwrap_or_default();
-                table.write_record([&id, domain, text, clip, &multiplicity]).map_err(unwritten)
+                table.write_record([&id, domain, text, clip, &multiplicity]).map_err(|error| no_row("stdout", error))
             }
         }
     }
@@ -98,13 +100,5 @@ impl Out {
             Self::Lines => Ok(()),
             Self::Csv(mut table) => table.flush().map_err(Error::io("write", "stdout")),
         }
-    }
-}
-
-/// With the operating system's reason, which tells a pipe that was closed from a disk that is full.
-fn unwritten(error: csv::Error) -> Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(reason) => Error::io("write", "stdout")(reason),
-        other => Error::Internal(format!("a row that is no CSV: {other:?}")),
     }
 }

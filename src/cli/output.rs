@@ -18,6 +18,14 @@ pub struct Output {
     failures: RefCell<Failures>,
 }
 
+/// Why a row could not be written to `place`, with the operating system's reason, which tells a pipe that was closed from a disk that is full.
+pub fn no_row(place: impl AsRef<Path>, error: csv::Error) -> Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(reason) => Error::io("write", place)(reason),
+        other => Error::Internal(format!("a row that is no CSV: {other:?}")),
+    }
+}
+
 /// An item of a batch that failed, as programs are told.
 #[derive(Serialize)]
 struct Failure {
@@ -97,7 +105,12 @@ impl Output {
         let mut failures = self.failures.borrow_mut();
         failures.count += 1;
         if failures.first.len() < Failures::NAMED {
-            failures.first.push((failure.path.clone(), failure.error.clone()));
+            // What was expected, and the file's whole path, were told when it failed.
+            let reason = match error {
+                Error::Input { found, .. } => found.clone(),
+                other => other.to_string(),
+            };
+            failures.first.push((failure.path.clone(), reason));
         }
         complain(error);
         if !self.json {

@@ -37,13 +37,14 @@ pub fn embeddings(place: &Path) -> Result<Box<dyn EmbeddingRows>> {
 fn renamed(error: Error, kept: &Path) -> Error {
     match error {
         Error::Input { subject, found, expected, hint } => {
-            Error::Input { subject: subject.replace(&*kept.to_string_lossy(), NAME), found, expected, hint }
+            Error::Input { subject: subject.replace(&*kept.to_string_lossy(), STDIN), found, expected, hint }
         }
         error => error,
     }
 }
 
-const NAME: &str = "standard input";
+/// What errors call it.
+pub const STDIN: &str = "standard input";
 
 /// Embeddings that came by standard input.
 struct FromStdin {
@@ -66,6 +67,6 @@ impl EmbeddingRows for FromStdin {
     }
 
     fn name(&self) -> String {
-        NAME.into()
+        STDIN.into()
     }
 }

@@ -10,7 +10,7 @@ use echoic::{Error, Result};
 
 use super::context::{Context, Global};
 use super::folders::{Found, audio_files};
-use super::pipes::is_pipe;
+use super::pipes::{STDIN, is_pipe};
 
 /// Bytes of a sound that standard input may bring: they are held in memory.
 const MOST_BYTES: u64 = 1 << 30;
@@ -47,12 +47,12 @@ impl Sound {
         }
         let mut bytes = Vec::new();
         let read = std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes);
-        read.map_err(Error::io("read", "standard input"))?;
+        read.map_err(Error::io("read", STDIN))?;
         match bytes.len() as u64 {
-            0 => Err(Error::input("standard input", "nothing", "the bytes of an audio file")
+            0 => Err(Error::input(STDIN, "nothing", "the bytes of an audio file")
                 .with_hint("the program before the pipe may have failed")),
-            1..=MOST_BYTES => Ok(global.decoded(Audio::bytes("standard input", bytes))),
-            _ => Err(Error::input("standard input", "more than 1 GiB", "a sound that fits into memory")
+            1..=MOST_BYTES => Ok(global.decoded(Audio::bytes(STDIN, bytes))),
+            _ => Err(Error::input(STDIN, "more than 1 GiB", "a sound that fits into memory")
                 .with_hint("write it to a file, and name that")),
         }
     }
@@ -82,10 +82,10 @@ pub fn sounds(context: &Context, named: &[PathBuf]) -> Result<Vec<Sound>> {
 fn check_stdin(named: &[PathBuf]) -> Result<()> {
     match named.iter().filter(|path| is_pipe(path)).count() {
         0 => Ok(()),
-        1 if std::io::stdin().is_terminal() => Err(Error::input("standard input", "a terminal", "a sound")
+        1 if std::io::stdin().is_terminal() => Err(Error::input(STDIN, "a terminal", "a sound")
             .with_hint("send one through a pipe, or from a file: `- < rain.wav`")),
         1 => Ok(()),
-        _ => Err(Error::input("standard input", "it is named twice", "one sound: it can be read but once")),
+        _ => Err(Error::input(STDIN, "it is named twice", "one sound: it can be read but once")),
     }
 }
 

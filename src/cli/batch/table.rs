@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use echoic::{Error, Result};
 
+use crate::cli::output::no_row;
 use crate::cli::pipes::is_pipe;
 
 /// Rows that are written as they come.
 pub struct Table {
     path: PathBuf,
-    out: Box<dyn Write>,
+    out: csv::Writer<Box<dyn Write>>,
     windows: bool,
 }
 
@@ -34,7 +35,7 @@ impl Table {
             true => ("stdout".into(), Box::new(std::io::stdout())),
             false => (path.to_path_buf(), Box::new(File::create(path).map_err(Error::io("create", path))?)),
         };
-        let mut table = Self { path, out, windows };
+        let mut table = Self { path, out: csv::Writer::from_writer(out), windows };
         let names = ["file_name", "caption_predicted", "start", "end"];
         table.line(&names[..if windows { 4 } else { 2 }])?;
         Ok(table)
@@ -51,39 +52,28 @@ impl Table {
         })
     }
 
+    /// Adds a line, which is there at once.
     fn line(&mut self, fields: &[&str]) -> Result<()> {
-        let written = self.out.write_all(&record(fields)).and_then(|()| self.out.flush());
-        written.map_err(Error::io("write", &self.path))
+        self.out.write_record(fields).map_err(|error| no_row(&self.path, error))?;
+        self.out.flush().map_err(Error::io("write", &self.path))
     }
-}
-
-/// A line of CSV, quoted where it must be.
-fn record(fields: &[&str]) -> Vec<u8> {
-    let mut writer = csv_core::Writer::new();
-    // Room for quotes around each field, and for each of its characters to be one.
-    let mut out = vec![0; fields.iter().map(|field| 2 * field.len() + 3).sum::<usize>() + 1];
-    let mut len = 0;
-    for (place, field) in fields.iter().enumerate() {
-        if place > 0 {
-            len += writer.delimiter(&mut out[len..]).1;
-        }
-        len += writer.field(field.as_bytes(), &mut out[len..]).2;
-    }
-    len += writer.terminator(&mut out[len..]).1;
-    out.truncate(len);
-    out
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn fields_are_quoted_where_they_must_be() {
-        let line = |fields: &[&str]| String::from_utf8_lossy(&record(fields)).into_owned();
-        assert_eq!(line(&["a.wav", "Rain falls."]), "a.wav,Rain falls.\n");
-        assert_eq!(line(&["a,b.wav", "A man says \"no\"."]), "\"a,b.wav\",\"A man says \"\"no\"\".\"\n");
-        assert_eq!(line(&["\"\"\"", "two\nlines"]), "\"\"\"\"\"\"\"\",\"two\nlines\"\n");
-        assert_eq!(line(&["", "", "0", "10.5"]), ",,0,10.5\n");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("captions.csv");
+        let mut table = Table::create(&path, false).unwrap();
+        let rows = [("a.wav", "Rain falls."), ("a,b.wav", "A man says \"no\"."), ("\"\"\"", "two\nlines")];
+        table.put(rows.map(|(name, caption)| Row { name, caption, window: None })).unwrap();
+        // Before the table is dropped: whoever looks meanwhile finds whole rows.
+        let written = std::fs::read_to_string(&path).unwrap();
+        let expected = "file_name,caption_predicted\na.wav,Rain falls.\n\"a,b.wav\",\"A man says \"\"no\"\".\"\n\"\"\"\"\"\"\"\",\"two\nlines\"\n";
+        assert_eq!(written, expected);
     }
 }
