@@ -38,7 +38,7 @@
 //! | [`captioner`] | where all of them meet |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
-//! | [`embedding`], [`progress`], [`error`], [`clock`], [`file`] | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time; files that are replaced whole |
+//! | [`embedding`], [`progress`], [`error`], [`clock`], [`file`](mod@file) | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time; files that are replaced whole |
 //!
 //! # Features
 //! | feature | brings |
