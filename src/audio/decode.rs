@@ -23,7 +23,7 @@ use super::edits::edit;
 use super::ends::Ends;
 use super::entries;
 use super::formats::{self, FORMATS};
-use super::joined;
+use super::joined::{self, Extent};
 use super::mix::Mixer;
 use super::place::{Forwards, Place};
 use crate::quiet::quietly;
@@ -318,8 +318,7 @@ impl Source {
     fn close(&self) -> Result<()> {
         let path = self.path.display();
         if self.frames == 0 && self.broken_packets > 0 {
-            return Err(Error::input(path, "audio data of which nothing could be decoded", FORMATS)
-                .with_hint("the file is probably damaged: fetch or export it again"));
+            return Err(formats::damaged(&self.path, "audio data of which nothing could be decoded"));
         }
         if self.frames == 0 {
             return Err(Error::input(path, "a clip without samples (0 seconds)", "at least one sample of audio")
@@ -352,14 +351,14 @@ struct Part {
 impl Part {
     /// Opens what begins at byte `start` of `place`, whose bytes `source` gives.
     fn open(path: &Path, source: Box<dyn MediaSource>, place: &Place, start: u64) -> Result<Self> {
-        let source = match place.look(start, |file| joined::bound(file)) {
-            Some(end) => place.section(start, Some(start + end)).map_err(Error::io("open", path))?,
-            None => source,
-        };
-        let opened = if place.look(start, |file| joined::breaks_off(file).then_some(())).is_some() {
-            guard(path, || open_format(path, Box::new(Forwards(source))))
-        } else {
-            open(path, source, place, start)
+        let opened = match place.look(start, |file| joined::extent(file)) {
+            Some(Extent::BreaksOff) => guard(path, || open_format(path, Box::new(Forwards(source)))),
+            Some(Extent::Ends(end)) => {
+                let end = Some(start + end);
+                let bounded = place.section(start, end).map_err(Error::io("open", path))?;
+                open(path, bounded, place, start, end)
+            }
+            None => open(path, source, place, start, None),
         };
         let mut opened = opened.map_err(|error| {
             let kinds = place.look(start, |file| entries::kinds(file));
@@ -373,8 +372,11 @@ impl Part {
             opened = guard(path, || open_format(path, bounded))?;
         }
         let Opened { format, mut decoder, track, said } = opened;
-        if kind == FORMAT_ID_ISOMP4 && place.look(start, |file| entries::is_big_endian(file, track)) == Some(true) {
-            decoder = turned(decoder.as_ref()).unwrap_or(decoder);
+        if kind == FORMAT_ID_ISOMP4
+            && let Some(turned) = turned(decoder.as_ref())
+            && place.look(start, |file| entries::is_big_endian(file, track)) == Some(true)
+        {
+            decoder = turned;
         }
         let rate = decoder.codec_params().sample_rate.filter(|_| kind == FORMAT_ID_ISOMP4);
         let edit = rate.and_then(|rate| place.look(start, |file| edit(file, track, rate)));
@@ -425,10 +427,10 @@ struct Opened {
 }
 
 /// Opens a file that can be sought in; where that fails, from its beginning on: parts that it refers to may not be there, because it breaks off.
-fn open(path: &Path, source: Box<dyn MediaSource>, place: &Place, start: u64) -> Result<Opened> {
+fn open(path: &Path, source: Box<dyn MediaSource>, place: &Place, start: u64, end: Option<u64>) -> Result<Opened> {
     let first = guard(path, || open_format(path, source));
     let Err(Error::Input { .. }) = &first else { return first };
-    let Ok(again) = place.section(start, None) else { return first };
+    let Ok(again) = place.section(start, end) else { return first };
     guard(path, || open_format(path, Box::new(Forwards(again)))).or(first)
 }
 
@@ -453,7 +455,7 @@ fn make_decoder(format: &dyn FormatReader) -> Option<(Box<dyn AudioDecoder>, u32
     })
 }
 
-/// A decoder of the same samples with their highest byte first.
+/// A decoder of the same samples with their highest byte first, where they have several and are not packed.
 fn turned(decoder: &dyn AudioDecoder) -> Option<Box<dyn AudioDecoder>> {
     const TURNED: [(AudioCodecId, AudioCodecId); 4] = [
         (CODEC_ID_PCM_S24LE, CODEC_ID_PCM_S24BE),
@@ -470,10 +472,7 @@ fn turned(decoder: &dyn AudioDecoder) -> Option<Box<dyn AudioDecoder>> {
 /// Runs a call into symphonia; a panic in there, which damaged files can provoke, becomes an error about the file.
 fn guard<T>(path: &Path, call: impl FnOnce() -> Result<T>) -> Result<T> {
     // Nothing that the closure touched is used again after a panic: the source is dropped with the error.
-    quietly(call).unwrap_or_else(|_| {
-        Err(Error::input(path.display(), "data that make the decoder fail", FORMATS)
-            .with_hint("the file is probably damaged: fetch or export it again"))
-    })
+    quietly(call).unwrap_or_else(|_| Err(formats::damaged(path, "data that make the decoder fail")))
 }
 
 #[cfg(test)]

@@ -36,7 +36,10 @@ pub fn next(mut file: impl Read + Seek, format: FormatId) -> Option<u64> {
             let end = 8 + u64::from(size);
             [end, end + end % 2].into_iter().find(|at| begins(&mut file, *at, format))?
         }
-        FORMAT_ID_ISOMP4 => boxes(&mut file, length)?,
+        FORMAT_ID_ISOMP4 => match boxes(&mut file, length)? {
+            Extent::Ends(at) => at,
+            Extent::BreaksOff => return None,
+        },
         FORMAT_ID_CAF => chunks(&mut file, length)?,
         FORMAT_ID_MKV => elements(&mut file)?,
         FORMAT_ID_FLAC => marks(&mut file)?,
@@ -45,17 +48,26 @@ pub fn next(mut file: impl Read + Seek, format: FormatId) -> Option<u64> {
     (at > 0 && at < length).then_some(at)
 }
 
-/// Where a file ends behind which something else lies that its reader would stumble over, or take for its own: a second CAF or file of MP4's
-/// family, a tag behind FLAC.
-pub fn bound(mut file: impl Read + Seek) -> Option<u64> {
+/// A file whose reader must be told where to end, or that it must not look for all parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// It ends here. What lies behind it its reader would stumble over, or take for its own: a second CAF or file of MP4's family, a tag
+    /// behind FLAC.
+    Ends(u64),
+    /// It is of MP4's family and breaks off in the sound, behind the index that it began with.
+    BreaksOff,
+}
+
+/// What its reader must be told of a file.
+pub fn extent(mut file: impl Read + Seek) -> Option<Extent> {
     let length = file.seek(SeekFrom::End(0)).ok()?;
     match bytes::<8>(&mut file, 0)? {
-        [b'c', b'a', b'f', b'f', ..] => chunks(&mut file, length),
+        [b'c', b'a', b'f', b'f', ..] => chunks(&mut file, length).map(Extent::Ends),
         [.., b'f', b't', b'y', b'p'] => boxes(&mut file, length),
         // What old programs write behind the sound (ID3v1) would cost its last packet.
         [b'f', b'L', b'a', b'C', ..] => {
             let tag = length.checked_sub(ID3V1)?;
-            (bytes::<3>(&mut file, tag)? == *b"TAG").then_some(tag)
+            (bytes::<3>(&mut file, tag)? == *b"TAG").then_some(Extent::Ends(tag))
         }
         _ => None,
     }
@@ -77,32 +89,21 @@ fn begins(file: &mut (impl Read + Seek), at: u64, format: FormatId) -> bool {
     }
 }
 
-/// The second box that begins a file of MP4's family.
-fn boxes(file: &mut (impl Read + Seek), length: u64) -> Option<u64> {
-    let mut at = 0u64;
+/// Where the second box lies that begins a file of MP4's family, or whether the last box is not all there.
+fn boxes(file: &mut (impl Read + Seek), length: u64) -> Option<Extent> {
+    let (mut at, mut indexed) = (0u64, false);
     for _ in 0..MOST {
-        if at > 0 && bytes::<8>(file, at)?.ends_with(b"ftyp") {
-            return Some(at);
+        if at > length {
+            return indexed.then_some(Extent::BreaksOff);
         }
-        at = box_end(file, at).filter(|at| *at < length)?;
-    }
-    None
-}
-
-/// Whether a file of MP4's family breaks off in the sound, behind the index that it began with: its reader would look for what is not there.
-pub fn breaks_off(mut file: impl Read + Seek) -> bool {
-    let Ok(length) = file.seek(SeekFrom::End(0)) else { return false };
-    let (mut at, mut indexed) = (0, false);
-    for index in 0..MOST {
-        let Some(head) = bytes::<8>(&mut file, at) else { return indexed && at > length };
-        if index == 0 && !head.ends_with(b"ftyp") {
-            return false;
+        let head = bytes::<8>(file, at)?;
+        if at > 0 && head.ends_with(b"ftyp") {
+            return Some(Extent::Ends(at));
         }
         indexed |= head.ends_with(b"moov");
-        let Some(end) = box_end(&mut file, at) else { return false };
-        at = end;
+        at = box_end(file, at)?;
     }
-    false
+    None
 }
 
 /// Where the box that begins at `at` ends, if it is not the end of the file.
@@ -203,8 +204,8 @@ mod tests {
         assert_eq!(found(FORMAT_ID_ISOMP4, &[mp4, mp4]), Some(21));
         let caf = b"caff\0\x01\0\0data\0\0\0\0\0\0\0\x02ab";
         assert_eq!(found(FORMAT_ID_CAF, &[caf, caf]), Some(22));
-        assert_eq!(bound(Cursor::new([caf.as_slice(), caf].concat())), Some(22));
-        assert_eq!(bound(Cursor::new(caf)), None);
+        assert_eq!(extent(Cursor::new([caf.as_slice(), caf].concat())), Some(Extent::Ends(22)));
+        assert_eq!(extent(Cursor::new(caf)), None);
         let mkv = b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x40\x02ab";
         assert_eq!(found(FORMAT_ID_MKV, &[mkv, mkv]), Some(14));
         assert_eq!(found(FORMAT_ID_MKV, &[mkv]), None);

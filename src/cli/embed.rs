@@ -9,6 +9,7 @@ use clap::Args;
 use echoic::audio::Level;
 use echoic::corpus::{Item, Survey};
 use echoic::formats::NpyWriter;
+use echoic::models::STARTER;
 use echoic::towers::{AudioEmbedding, Clap, WindowEmbedding};
 use echoic::{EmbeddingSpace, Error, Result};
 use serde::Serialize;
@@ -158,7 +159,6 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 
 /// The model that embeds, and the store that it is of.
 fn model<'a>(context: &'a Context, arguments: &Arguments) -> Result<(Clap, Option<&'a Path>)> {
-    const STARTER: &str = "starter";
     let store = context.global.store.as_path();
     match (&arguments.model, &arguments.adapter) {
         (model, Some(adapter)) => Ok((Clap::load_with_adapter(model.as_deref().unwrap_or(STARTER), adapter)?, None)),
@@ -318,7 +318,7 @@ fn recordings(context: &Context, arguments: &Arguments, clap: &Clap, rows: &mut 
         context.control().note(&sound.name);
         match heard(context, clap, sound, arguments.windows) {
             Ok(heard) => heard.iter().try_for_each(|(embedding, heard)| {
-                let (path, root) = (sound.name.as_str(), sound.root.as_deref().map(legible));
+                let (path, root) = (sound.name.as_str(), sound.root_name());
                 rows.push(embedding, &Line { row: rows.rows(), path, root, heard })
             })?,
             Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,

@@ -164,14 +164,9 @@ impl Walk {
         }
     }
 
-    /// Counts the text files that are no sidecars: `rain.txt` or `rain.wav.txt` beside `rain.wav` is no news.
+    /// Counts the text files that are no sidecars: those beside their sounds are no news.
     fn count_texts(&mut self) {
-        let names = self.found.iter().flat_map(|(sound, _)| {
-            let mut whole = sound.clone().into_os_string();
-            whole.push(".txt");
-            [sound.with_extension("txt"), PathBuf::from(whole)]
-        });
-        let sidecars: HashSet<PathBuf> = names.collect();
+        let sidecars: HashSet<PathBuf> = self.found.iter().flat_map(|(sound, _)| text_names(sound)).collect();
         let others = self.texts.iter().filter(|text| !sidecars.contains(*text)).count() as u64;
         if others > 0 {
             self.passed_over.others.insert(".txt".into(), others);
@@ -182,6 +177,13 @@ impl Walk {
         let error = Error::io("read", &place)(reason);
         self.found.push((place, Some(error)));
     }
+}
+
+/// What the text file of a sound may be called: `rain.txt`, or `rain.wav.txt` where the first is that of another sound, too.
+pub fn text_names(sound: &Path) -> [PathBuf; 2] {
+    let mut whole = sound.to_path_buf().into_os_string();
+    whole.push(".txt");
+    [sound.with_extension("txt"), whole.into()]
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {

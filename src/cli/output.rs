@@ -96,8 +96,7 @@ impl Output {
     /// # Errors
     /// As [`Output::item`].
     pub fn failure_of(&self, sound: &Sound, error: &Error) -> Result<()> {
-        let root = sound.root.as_deref().map(legible);
-        self.report(&Failure { root, ..Failure::new(sound.name.clone(), error) }, error)
+        self.report(&Failure { root: sound.root_name(), ..Failure::new(sound.name.clone(), error) }, error)
     }
 
     fn report(&self, failure: &Failure, error: &Error) -> Result<()> {

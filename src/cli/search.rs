@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::pipes;
-use super::sounds::{Sound, legible, sounds};
+use super::sounds::{Sound, sounds};
 
 /// Arguments of `search`.
 #[derive(Debug, Args)]
@@ -117,7 +117,7 @@ struct Found {
 impl Found {
     /// The same, with what the sound is called.
     fn about(self, sound: &Sound) -> Self {
-        Self { path: Some(sound.name.clone()), root: sound.root.as_deref().map(legible), ..self }
+        Self { path: Some(sound.name.clone()), root: sound.root_name(), ..self }
     }
 }
 

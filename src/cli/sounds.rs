@@ -32,6 +32,11 @@ impl Sound {
         Self { path: path.to_path_buf(), name: legible(path), root: None }
     }
 
+    /// The folder that the name begins in, as answers call it.
+    pub fn root_name(&self) -> Option<String> {
+        self.root.as_deref().map(legible)
+    }
+
     /// Whether it comes from standard input.
     pub fn is_stdin(&self) -> bool {
         is_pipe(&self.path)

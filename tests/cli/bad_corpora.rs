@@ -168,11 +168,8 @@ fn a_named_pipe_is_read_once_and_whole() {
 fn a_corpus_may_come_from_standard_input() {
     let bench = Bench::external(DIM);
     let npy = bench.npy("e.npy", 2, DIM);
-    let mut command = bench.command(&["--json", "ingest", "-", "--domain", "d", "--embeddings", &npy]);
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Rain falls.\nWind.\n").unwrap();
-    let run = finished(child.wait_with_output().unwrap());
+    let arguments = ["--json", "ingest", "-", "--domain", "d", "--embeddings", &npy];
+    let run = bench.run_given(&arguments, b"Rain falls.\nWind.\n");
     assert_eq!(run.succeeds().json()["new"], 2);
 }
 

@@ -1,13 +1,12 @@
 //! Story: a librarian captions a folder of sounds overnight. Names are those below the folder, the table can be scored, text files stand beside
 //! the sounds, and a night that was cut short goes on where it ended.
 
-use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::bench::{Bench, Run, finished};
+use crate::common::bench::{Bench, finished};
 use crate::common::clap_models::variation;
 use crate::common::needs::starter_is_installed;
 use crate::common::sounds::wav_at;
@@ -62,15 +61,6 @@ fn without_timings(file: &str) -> Vec<Value> {
     let mut lines = lines(file);
     lines.iter_mut().for_each(|line| _ = line.as_object_mut().unwrap().remove("timings"));
     lines
-}
-
-/// Runs with bytes on standard input.
-fn piped(bench: &Bench, arguments: &[&str], bytes: &[u8]) -> Run {
-    let mut command = bench.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // What is refused at once closes the pipe.
-    let _ = child.stdin.take().unwrap().write_all(bytes);
-    finished(child.wait_with_output().unwrap())
 }
 
 #[test]
@@ -293,23 +283,23 @@ fn a_sound_comes_through_a_pipe() {
     sounds(&bench, &["a.wav", "in/b.wav"]);
     let bytes = std::fs::read(bench.path("a.wav")).unwrap();
     let from_file = bench.run_json(&["caption", "a.wav"]).succeeds().json();
-    let run = piped(&bench, &["--json", "caption", "-"], &bytes);
+    let run = bench.run_given(&["--json", "caption", "-"], &bytes);
     let through_pipe = run.succeeds().json();
     assert_eq!((&through_pipe["path"], &through_pipe["caption"]), (&"-".into(), &from_file["caption"]));
     assert_eq!(through_pipe["neighbours"], from_file["neighbours"]);
-    let both = piped(&bench, &["--json", "caption", "in", "-"], &bytes);
+    let both = bench.run_given(&["--json", "caption", "in", "-"], &bytes);
     assert_eq!(captions(&both.succeeds().lines()).iter().map(|c| c.0.as_str()).collect::<Vec<_>>(), ["b.wav", "-"]);
     assert_eq!(
-        piped(&bench, &["-q", "caption", "-"], &bytes).stdout.trim_end(),
+        bench.run_given(&["-q", "caption", "-"], &bytes).stdout.trim_end(),
         from_file["caption"].as_str().unwrap()
     );
-    let found = piped(&bench, &["--json", "search", "--audio", "-"], &bytes).succeeds().json();
+    let found = bench.run_given(&["--json", "search", "--audio", "-"], &bytes).succeeds().json();
     let by_file = bench.run_json(&["search", "--audio", "a.wav"]).succeeds().json();
     assert_eq!((&found["path"], &found["neighbours"]), (&"-".into(), &by_file["neighbours"]));
-    piped(&bench, &["caption", "-"], b"").fails(1, &["standard input: found nothing", "pipe"]);
-    piped(&bench, &["caption", "-"], b"words").fails(1, &["standard input"]);
-    piped(&bench, &["caption", "-", "-"], &bytes).fails(1, &["standard input", "named twice"]);
-    piped(&bench, &["caption", "-", "--sidecar"], &bytes).fails(1, &["standard input", "--sidecar"]);
-    piped(&bench, &["caption", "-", "--resume", "x.jsonl"], &bytes).fails(1, &["standard input", "--resume"]);
+    bench.run_given(&["caption", "-"], b"").fails(1, &["standard input: found nothing", "pipe"]);
+    bench.run_given(&["caption", "-"], b"words").fails(1, &["standard input"]);
+    bench.run_given(&["caption", "-", "-"], &bytes).fails(1, &["standard input", "named twice"]);
+    bench.run_given(&["caption", "-", "--sidecar"], &bytes).fails(1, &["standard input", "--sidecar"]);
+    bench.run_given(&["caption", "-", "--resume", "x.jsonl"], &bytes).fails(1, &["standard input", "--resume"]);
     assert!(!bench.path("x.jsonl").exists());
 }

@@ -1,11 +1,10 @@
 //! Corpora as data sets are published and as programs write them: read as what they are, or refused by name.
 
 use std::io::Write;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::common::bench::{Bench, Run, finished};
+use crate::common::bench::{Bench, Run};
 
 fn dry_run(bench: &Bench, file: &str) -> Run {
     bench.run_json(&["ingest", file, "--dry-run"])
@@ -233,11 +232,7 @@ fn standard_input_without_clips_replaces_nothing_and_stores_nothing() {
     let embeddings = bench.npy("e.npy", 2, 4);
     let ingest = |text: &str, more: &[&str]| {
         let arguments = [&["--json", "ingest", "-", "--domain", "d", "--embeddings", &embeddings], more].concat();
-        let mut command = bench.command(&arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        finished(child.wait_with_output().unwrap())
+        bench.run_given(&arguments, text.as_bytes())
     };
     ingest("Rain.\nWind.\n", &["--replace-clips"]).fails(1, &["names no clip"]);
     let lines = "{\"file\": \"a\", \"caption\": \"Rain.\"}\n{\"file\": \"b\", \"caption\": \"Wind.\"}\n";

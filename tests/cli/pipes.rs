@@ -1,10 +1,9 @@
 //! Story: commands are put together with pipes. `-` is standard input or output, and never a file of that name.
 
-use std::io::Write;
 use std::process::Stdio;
 
 use crate::common;
-use crate::common::bench::{Bench, Run, finished};
+use crate::common::bench::{Bench, finished};
 use crate::common::scattered;
 
 const DIM: usize = 4;
@@ -15,15 +14,6 @@ fn filled() -> (Bench, String, String) {
     let npy = bench.npy("e.npy", 3, DIM);
     bench.run(&["ingest", &csv, "--domain", "d", "--embeddings", &npy]).succeeds();
     (bench, csv, npy)
-}
-
-/// Runs with this on standard input.
-fn given(bench: &Bench, arguments: &[&str], input: &[u8]) -> Run {
-    let mut command = bench.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // One that refuses does not read it.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    finished(child.wait_with_output().unwrap())
 }
 
 #[test]
@@ -62,21 +52,21 @@ fn embeddings_of_any_kind_come_by_standard_input() {
     let query = common::npy(&scattered(3, DIM)[..DIM], 1, DIM);
     let file = bench.write("q.npy", &query);
     let expected = bench.run_json(&["search", "--embedding", &file]).succeeds().json();
-    let found = given(&bench, &["--json", "search", "--embedding", "-"], &query).succeeds().json();
+    let found = bench.run_given(&["--json", "search", "--embedding", "-"], &query).succeeds().json();
     assert_eq!((&found["neighbours"], &found["path"]), (&expected["neighbours"], &"-".into()));
 
     // One that must be read from its end.
     let parquet = std::fs::read(common::fixture("tables/half.parquet")).unwrap();
-    let wrong = given(&bench, &["search", "--embedding", "-"], &parquet);
+    let wrong = bench.run_given(&["search", "--embedding", "-"], &parquet);
     wrong.fails(1, &["standard input", "rows of 3"]);
 
     let rows = common::npy(&scattered(3, DIM), 3, DIM);
-    let report = given(&bench, &["--json", "ingest", &csv, "--domain", "e", "--embeddings", "-"], &rows);
+    let report = bench.run_given(&["--json", "ingest", &csv, "--domain", "e", "--embeddings", "-"], &rows);
     assert_eq!(report.succeeds().json()["new"], 2);
-    let both = given(&bench, &["ingest", "-", "--domain", "f", "--embeddings", "-"], &rows);
+    let both = bench.run_given(&["ingest", "-", "--domain", "f", "--embeddings", "-"], &rows);
     both.fails(1, &["--embeddings", "standard input"]);
     for (bytes, words) in [(&b""[..], "an empty file"), (b"Rain falls.\n", "begins with")] {
-        given(&bench, &["search", "--embedding", "-"], bytes).fails(1, &["standard input", words]);
+        bench.run_given(&["search", "--embedding", "-"], bytes).fails(1, &["standard input", words]);
     }
 }
 

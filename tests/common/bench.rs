@@ -1,7 +1,8 @@
 //! A folder with a store in it, and the program to work on it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -113,6 +114,14 @@ impl Bench {
 
     pub fn run(&self, arguments: &[&str]) -> Run {
         finished(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs with this on standard input. A run that refuses may close it at once.
+    pub fn run_given(&self, arguments: &[&str], input: &[u8]) -> Run {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input);
+        finished(child.wait_with_output().unwrap())
     }
 
     pub fn run_json(&self, arguments: &[&str]) -> Run {

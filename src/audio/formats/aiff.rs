@@ -8,9 +8,9 @@ use std::path::Path;
 
 use symphonia::core::io::MediaSource;
 
-use super::chunks::{Chunks, Size, bytes_behind, sound_size};
+use super::chunks::{Chunks, Size, bytes_behind, sound_size, truncated};
 use super::spliced::Spliced;
-use super::{FORMATS, Shown};
+use super::{Shown, damaged};
 use crate::{Error, Result};
 
 /// The most bytes of a description that are of use.
@@ -35,11 +35,10 @@ struct Header {
 
 /// The same sound behind a header that symphonia reads; `source` stands at its beginning.
 pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Shown> {
-    let damage = |found: &str| {
-        Error::input(path.display(), found, FORMATS).with_hint("the file is probably damaged: fetch or export it again")
-    };
     let header = read(&mut source).map_err(|cause| match cause.kind() {
-        ErrorKind::UnexpectedEof => damage("an AIFF file that ends before its sound, or lacks the description of it"),
+        ErrorKind::UnexpectedEof => {
+            damaged(path, "an AIFF file that ends before its sound, or lacks the description of it")
+        }
         _ => Error::io("read", path)(cause),
     })?;
     shown(source, &header).map_err(Error::io("read", path))
@@ -83,9 +82,7 @@ fn shown(mut source: Box<dyn MediaSource>, header: &Header) -> std::io::Result<S
     }
     let size = told.zip(there).map(|(told, there)| told.min(there)).or(told).or(there);
     let remark = match (told, there) {
-        (Some(told), Some(there)) if told > there => {
-            Some(format!("truncated; it announces {told} bytes of sound and holds {there}"))
-        }
+        (Some(told), Some(there)) if told > there => Some(truncated(told, there)),
         _ if left_out > 0 => Some(format!("{left_out} bytes behind the sound were left out")),
         _ => None,
     };

@@ -13,8 +13,8 @@ use symphonia::core::meta::{Metadata, MetadataLog};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
-use super::{FORMATS, unread};
-use crate::{Error, Result};
+use super::{damaged, unread};
+use crate::Result;
 
 /// What it is called.
 pub const NAME: &str = "au";
@@ -51,18 +51,18 @@ impl AuReader {
     /// [`Error::Input`] for damage, and for an encoding that is not read.
     pub fn open(path: &Path, mut stream: MediaSourceStream<'static>) -> Result<Self> {
         let mut header = [0; 24];
-        stream.read_buf_exact(&mut header).map_err(|_| damage(path, "an AU file that ends within its header"))?;
+        stream.read_buf_exact(&mut header).map_err(|_| damaged(path, "an AU file that ends within its header"))?;
         let field = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let (start, size, encoding, rate, channels) = (field(4), field(8), field(12), field(16), field(20));
         let Some((codec, width)) = codec(encoding) else {
             return Err(unread::error(path, &format!("an AU file of encoding {encoding}")));
         };
         if start < 24 || rate == 0 || !(1..=MOST_CHANNELS).contains(&channels) {
-            return Err(damage(path, format!("an AU file of {channels} channels at {rate} Hz, from byte {start} on")));
+            return Err(damaged(path, format!("an AU file of {channels} channels at {rate} Hz, from byte {start} on")));
         }
         stream
             .ignore_bytes(u64::from(start) - 24)
-            .map_err(|_| damage(path, "an AU file that ends within its header"))?;
+            .map_err(|_| damaged(path, "an AU file that ends within its header"))?;
         let frame = u64::from(channels) * width;
         // Programs that write to a pipe leave the size at 2³²-1; then, and at 0, all that follows is sound.
         let left = Some(u64::from(size)).filter(|size| !matches!(*size, 0 | 0xFFFF_FFFF));
@@ -81,10 +81,6 @@ impl AuReader {
         let media = MediaInfo::from_track(&track);
         Ok(Self { stream, tracks: [track], media, metadata: MetadataLog::default(), frame, left, at: 0 })
     }
-}
-
-fn damage(path: &Path, found: impl ToString) -> Error {
-    Error::input(path.display(), found, FORMATS).with_hint("the file is probably damaged: fetch or export it again")
 }
 
 /// The codec of an encoding, and its bytes a sample.

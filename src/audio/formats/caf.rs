@@ -7,7 +7,7 @@ use std::path::Path;
 use symphonia::core::io::MediaSource;
 
 use super::Shown;
-use super::chunks::Chunks;
+use super::chunks::{Chunks, truncated};
 use super::spliced::Spliced;
 use crate::{Error, Result};
 
@@ -33,7 +33,7 @@ pub fn open(path: &Path, mut source: Box<dyn MediaSource>) -> Result<Shown> {
     let there = length - start;
     let remark = match u64::try_from(said) {
         Ok(said) if said <= there => return Ok(Shown { source, remark: None }),
-        Ok(said) => Some(format!("truncated; it announces {said} bytes of sound and holds {there}")),
+        Ok(said) => Some(truncated(said, there)),
         Err(_) => None, // -1: up to the end
     };
     let mut head = Vec::new();

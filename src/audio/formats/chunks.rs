@@ -63,6 +63,11 @@ pub fn bytes_behind(source: &dyn MediaSource, start: u64) -> Option<u64> {
     source.byte_len().filter(|_| source.is_seekable()).map(|len| len.saturating_sub(start))
 }
 
+/// What is said of a sound of which less is there than its header announces, in bytes.
+pub fn truncated(told: u64, there: u64) -> String {
+    format!("truncated; it announces {told} bytes of sound and holds {there}")
+}
+
 /// What can be said of the size of a sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {

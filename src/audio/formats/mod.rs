@@ -44,6 +44,12 @@ impl Display for Formats {
     }
 }
 
+/// An error for a file of a format that is read, which all the same cannot be.
+pub fn damaged(path: &Path, found: impl ToString) -> crate::Error {
+    crate::Error::input(path.display(), found, FORMATS)
+        .with_hint("the file is probably damaged: fetch or export it again")
+}
+
 /// The decoders that are built in.
 pub fn decoders() -> &'static CodecRegistry {
     &BUILT_IN.registry

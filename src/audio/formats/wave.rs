@@ -8,9 +8,9 @@ use std::path::Path;
 
 use symphonia::core::io::MediaSource;
 
-use super::chunks::{Chunks, Size, bytes_behind, sound_size};
+use super::chunks::{Chunks, Size, bytes_behind, sound_size, truncated};
 use super::spliced::Spliced;
-use super::{FORMATS, Shown, unread};
+use super::{Shown, damaged, unread};
 use crate::{Error, Result};
 
 /// How a file of this kin begins, and what it is called.
@@ -64,15 +64,13 @@ pub fn open(path: &Path, mut source: Box<dyn MediaSource>, kind: Kind) -> Result
         Kind::Wave64 => wave64(&mut chunks),
     };
     let header = read.map_err(|cause| match cause.kind() {
-        ErrorKind::UnexpectedEof => Error::input(path.display(), "a wav file without a data chunk", FORMATS)
-            .with_hint("the file is probably damaged: fetch or export it again"),
+        ErrorKind::UnexpectedEof => damaged(path, "a wav file without a data chunk"),
         _ => Error::io("read", path)(cause),
     })?;
     shown(source, header).map_err(|refusal| match refusal {
         Refusal::Io(cause) => Error::io("read", path)(cause),
         Refusal::Format(found) => unread::error(path, &found),
-        Refusal::Damage(found) => Error::input(path.display(), found, FORMATS)
-            .with_hint("the file is probably damaged: fetch or export it again"),
+        Refusal::Damage(found) => damaged(path, found),
     })
 }
 
@@ -164,7 +162,7 @@ fn shown(mut source: Box<dyn MediaSource>, header: Header) -> Result<Shown, Refu
         && let (Some(told), Some(there)) = (told, there)
         && told > there
     {
-        remark = Some(format!("truncated; it announces {told} bytes of sound and holds {there}"));
+        remark = Some(truncated(told, there));
     }
     let fact = header.fact.filter(|_| format.has_fact);
     let source = Box::new(Spliced::new(plain_header(&format.bytes, fact, told_32), source, header.start, told));

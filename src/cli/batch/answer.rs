@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::search::{describe, span};
-use crate::cli::sounds::{Sound, legible};
+use crate::cli::sounds::Sound;
 
 /// A caption, and the folder that its `path` begins in.
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ impl Answer {
     pub fn of(sound: &Sound, captioned: Captioned) -> Self {
         let mut captioned = captioned;
         captioned.path.clone_from(&sound.name);
-        Self { captioned, root: sound.root.as_deref().map(legible) }
+        Self { captioned, root: sound.root_name() }
     }
 
     /// The caption of a row of a file of embeddings.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::answer::Answer;
 use super::table::Row;
-use crate::cli::sounds::{Sound, legible};
+use crate::cli::sounds::Sound;
 
 /// Bytes of a line: one has kilobytes.
 const LONGEST: u64 = 1 << 24;
@@ -77,7 +77,7 @@ impl Caption {
 
     /// Whether it is that of a sound of its name: a folder may have been moved since, but two that are both there are two.
     fn is_of(&self, sound: &Sound) -> bool {
-        if self.root == sound.root.as_deref().map(legible) {
+        if self.root == sound.root_name() {
             return true;
         }
         let place = self.place();

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use echoic::{Error, Result, file};
 
 use super::table::Row;
+use crate::cli::folders::text_names;
 use crate::cli::sounds::{Sound, legible};
 
 /// Where captions go, sound by sound.
@@ -64,12 +65,8 @@ impl Sidecars {
     /// `rain.txt` for `rain.wav`; `rain.wav.txt` where there is a `rain.mp3`, too.
     fn place(&self, sound: &Sound) -> PathBuf {
         let base = self.base(sound);
-        if !self.shared.contains(&stem(&base)) {
-            return base.with_extension("txt");
-        }
-        let mut whole = base.into_os_string();
-        whole.push(".txt");
-        whole.into()
+        let [short, whole] = text_names(&base);
+        if self.shared.contains(&stem(&base)) { whole } else { short }
     }
 
     /// The sound's own place, or the one that its name has in the folder of sidecars.

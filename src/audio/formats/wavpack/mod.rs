@@ -25,8 +25,8 @@ use symphonia::core::meta::{Metadata, MetadataLog};
 use symphonia::core::packet::{Packet, PacketRef};
 use symphonia::core::units::{Duration, Timestamp};
 
-use super::{FORMATS, unread};
-use crate::{Error, Result};
+use super::{damaged, unread};
+use crate::Result;
 use block::{HEADER, Header};
 
 /// What it is called.
@@ -62,11 +62,7 @@ impl WavPackReader {
     /// # Errors
     /// [`Error::Input`] where there is none, or of a kind that is not read.
     pub fn open(path: &Path, mut stream: MediaSourceStream<'static>) -> Result<Self> {
-        let damage = |found: &str| {
-            Error::input(path.display(), found, FORMATS)
-                .with_hint("the file is probably damaged: fetch or export it again")
-        };
-        let Some(first) = next_block(&mut stream) else { return Err(damage("a WavPack file without sound")) };
+        let Some(first) = next_block(&mut stream) else { return Err(damaged(path, "a WavPack file without sound")) };
         let header = first.header;
         if header.is_dsd() {
             return Err(unread::error(path, "a WavPack file that holds DSD"));
@@ -74,13 +70,13 @@ impl WavPackReader {
         let part = |wanted| block::parts(&first.bytes).find(|(id, _)| *id == wanted).map(|(_, part)| part);
         let sent_rate =
             part(block::RATE).and_then(|rate| rate.first_chunk()).map(|[a, b, c]| u32::from_le_bytes([*a, *b, *c, 0]));
-        let rate = header.rate().or(sent_rate).ok_or_else(|| damage("a WavPack file without a sample rate"))?;
+        let rate = header.rate().or(sent_rate).ok_or_else(|| damaged(path, "a WavPack file without a sample rate"))?;
         let (count, mask) = match part(block::CHANNELS).and_then(block::channels) {
             Some(channels) => channels,
             None => (header.channels() as u32, 0),
         };
         if !(1..=MOST_CHANNELS as u32).contains(&count) {
-            return Err(damage(&format!("a WavPack file of {count} channels")));
+            return Err(damaged(path, format!("a WavPack file of {count} channels")));
         }
         let placed = (mask.count_ones() == count).then(|| Position::from_bits_truncate(u64::from(mask)));
         let placed =
