@@ -35,7 +35,7 @@
 //! | [`towers`], [`audio`] | the frozen models, and the sounds that they embed |
 //! | [`retrieval`], [`bridge`] | the stored texts near a sound, and the modality gap between them |
 //! | [`decoder`], [`training`], [`decoders`] | the language model: its training, and the trained ones of a store |
-//! | [`captioner`] | where all of them meet |
+//! | [`captioner`], [`audit`] | where all of them meet; why a sound got its caption, and whether the memory can be trusted |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
 //! | [`embedding`], [`progress`], [`error`], [`clock`], [`file`](mod@file) | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time; files that are replaced whole |
@@ -67,6 +67,8 @@
 pub mod align;
 #[cfg(feature = "audio")]
 pub mod audio;
+#[cfg(all(feature = "audio", feature = "decoder"))]
+pub mod audit;
 #[cfg(feature = "audio")]
 pub mod binding;
 pub mod bridge;

@@ -31,6 +31,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic captions remove 7402 7825",
         ],
     ),
+    ("audit", &["echoic audit memory"]),
     ("check", &["echoic check", "echoic check --repair"]),
     ("backup", &["echoic backup /mnt/backup/sounds", "echoic backup /mnt/backup/sounds --copy # no hard links"]),
     (

@@ -5,6 +5,7 @@
 
 mod advice;
 mod align;
+mod audit;
 mod backup;
 mod bars;
 mod batch;
@@ -87,6 +88,8 @@ enum Command {
     Caption(caption::Arguments),
     /// Show the stored texts nearest to a text, a sound or an embedding
     Search(search::Arguments),
+    /// Take captions apart, examine the memory, compare, and look back at what was logged
+    Audit(audit::Arguments),
     /// Write the vectors of sounds or captions for other programs
     Embed(embed::Arguments),
     /// Learn an adapter from audio to text embeddings from pairs of your own
@@ -157,6 +160,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Decoders(arguments) => decoders::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
+        Command::Audit(arguments) => audit::run(context, &arguments),
         Command::Embed(arguments) => embed::run(context, &arguments),
         Command::Align(arguments) => align::run(context, &arguments),
         Command::Models(arguments) => models::run(context, &arguments),

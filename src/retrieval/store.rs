@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 use crate::bridge::ExactProjection;
 use crate::memory::{Caption, Effort, Scope};
 use crate::{EmbeddingSpace, Embeddings, Error, Result};
@@ -68,7 +70,7 @@ pub trait Widening<'a> {
 }
 
 /// How many texts take part in a search.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Counts {
     /// Distinct texts.
