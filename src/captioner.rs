@@ -261,15 +261,23 @@ impl Captioner {
     /// # Errors
     /// As [`retrieve`]; [`Error::Input`] when there is no decoder and the strategy needs one.
     pub fn caption_embedding(&self, name: &str, embedding: &[f32], options: &CaptionOptions) -> Result<Captioned> {
+        self.caption_and_prefix(name, embedding, options).map(|(captioned, _)| captioned)
+    }
+
+    /// The caption of an embedding, and what the decoder was given for it.
+    pub(crate) fn caption_and_prefix(
+        &self,
+        name: &str,
+        embedding: &[f32],
+        options: &CaptionOptions,
+    ) -> Result<(Captioned, Vec<f32>)> {
         let start = Instant::now();
-        let Bridged { prefix, neighbours, lost_mass } = self.bridge(embedding, options)?;
+        let bridged = bridge(self.store(), embedding, options)?;
         let search_ms = milliseconds(start);
         let start = Instant::now();
-        let caption = match (options.strategy, neighbours.first()) {
-            (Strategy::Text, Some(nearest)) => nearest.caption.clone(),
-            _ => self.decoder()?.generate(&prefix, &options.generate)?.text,
-        };
-        Ok(Captioned {
+        let caption = self.write(&bridged, options)?;
+        let Bridged { prefix, neighbours, lost_mass } = bridged;
+        let captioned = Captioned {
             path: name.to_owned(),
             row: None,
             seconds: None,
@@ -282,28 +290,15 @@ impl Captioner {
             lost_mass,
             timings: Timings { embed_ms: 0.0, search_ms, decode_ms: milliseconds(start) },
             parameters: self.parameters(options),
-        })
+        };
+        Ok((captioned, prefix))
     }
 
-    /// What the decoder is given for an audio embedding. Only the projection looks at more texts than are reported.
-    fn bridge(&self, embedding: &[f32], options: &CaptionOptions) -> Result<Bridged> {
-        let store = self.store();
-        match options.strategy {
-            Strategy::Projection => {
-                let found = retrieve(store, embedding, &options.retrieval)?;
-                Ok(Bridged { prefix: found.projection, neighbours: found.neighbours, lost_mass: found.lost_mass })
-            }
-            Strategy::Nearest | Strategy::Text => {
-                let (mut neighbours, prefix) = nearest(store, embedding, &options.retrieval)?;
-                neighbours.iter_mut().take(1).for_each(|first| first.weight = 1.0);
-                Ok(Bridged { prefix, neighbours, lost_mass: 0.0 })
-            }
-            Strategy::Direct => {
-                let (neighbours, _) = nearest(store, embedding, &options.retrieval)?;
-                let mut prefix = embedding.to_vec();
-                normalize(&mut prefix);
-                Ok(Bridged { prefix, neighbours, lost_mass: 0.0 })
-            }
+    /// The caption of what was bridged.
+    pub(crate) fn write(&self, bridged: &Bridged, options: &CaptionOptions) -> Result<String> {
+        match (options.strategy, bridged.neighbours.first()) {
+            (Strategy::Text, Some(nearest)) => Ok(nearest.caption.clone()),
+            _ => Ok(self.decoder()?.generate(&bridged.prefix, &options.generate)?.text),
         }
     }
 
@@ -329,23 +324,44 @@ impl Captioner {
         }
     }
 
-    fn decoder(&self) -> Result<&Decoder> {
+    pub(crate) fn decoder(&self) -> Result<&Decoder> {
         self.decoder.as_ref().ok_or_else(|| {
             Error::input("the store", "no decoder", "a store with a trained decoder")
                 .with_hint(Hint::about(Topic::Train, "train one from the stored texts"))
         })
     }
 
-    fn towers(&self) -> Result<&Clap> {
+    pub(crate) fn towers(&self) -> Result<&Clap> {
         self.clap.as_ref().ok_or_else(|| no_tower(self.store.space()))
     }
 }
 
 /// An audio embedding on the texts' side of the gap.
-struct Bridged {
-    prefix: Vec<f32>,
-    neighbours: Vec<Provenance>,
-    lost_mass: f32,
+pub(crate) struct Bridged {
+    pub prefix: Vec<f32>,
+    pub neighbours: Vec<Provenance>,
+    pub lost_mass: f32,
+}
+
+/// What the decoder is given for an audio embedding. Only the projection looks at more texts than are reported.
+pub(crate) fn bridge(store: &dyn TextStore, embedding: &[f32], options: &CaptionOptions) -> Result<Bridged> {
+    match options.strategy {
+        Strategy::Projection => {
+            let found = retrieve(store, embedding, &options.retrieval)?;
+            Ok(Bridged { prefix: found.projection, neighbours: found.neighbours, lost_mass: found.lost_mass })
+        }
+        Strategy::Nearest | Strategy::Text => {
+            let (mut neighbours, prefix) = nearest(store, embedding, &options.retrieval)?;
+            neighbours.iter_mut().take(1).for_each(|first| first.weight = 1.0);
+            Ok(Bridged { prefix, neighbours, lost_mass: 0.0 })
+        }
+        Strategy::Direct => {
+            let (neighbours, _) = nearest(store, embedding, &options.retrieval)?;
+            let mut prefix = embedding.to_vec();
+            normalize(&mut prefix);
+            Ok(Bridged { prefix, neighbours, lost_mass: 0.0 })
+        }
+    }
 }
 
 /// The error of a store whose embeddings come from outside, asked to embed something itself.

@@ -1,5 +1,9 @@
 //! Audits: why a sound got its caption, and whether the memory behind it can be trusted.
 
 mod caption;
+mod compare;
 
-pub use caption::{AgreementAudit, AuditedNeighbour, CaptionAudit, Influence, SearchAudit, TokenAudit, WindowAudit};
+pub use caption::{
+    AgreementAudit, AuditedNeighbour, Auditor, CaptionAudit, Influence, Parts, SearchAudit, TokenAudit, WindowAudit,
+};
+pub use compare::{CompareAudit, Compared, Comparison, Interval, Scores, Standing, Way};

@@ -31,6 +31,8 @@ pub struct ExactProjector {
     tau: f64,
     max: f64,
     total: f64,
+    /// `Σ t ln t` over the terms t that `total` sums: what the entropy of the softmax is had from.
+    spread: f64,
     sum: Vec<f64>,
     occurrences: u64,
 }
@@ -43,6 +45,8 @@ pub struct ExactProjection {
     pub embedding: Vec<f32>,
     /// `ln Σ m_i exp(s_i/τ)` over the whole memory.
     pub log_sum_exp: f64,
+    /// How many texts spoke: the exponential of the entropy of their weights, at least 1 and at most their number.
+    pub effective_texts: f64,
     /// Occurrences summed: the sum of multiplicities.
     pub occurrences: u64,
     /// The temperature used.
@@ -67,7 +71,7 @@ impl ExactProjector {
         if dim == 0 {
             return Err(Error::Internal("a projector of 0 dimensions".into()));
         }
-        Ok(Self { tau, max: f64::NEG_INFINITY, total: 0.0, sum: vec![0.0; dim], occurrences: 0 })
+        Ok(Self { tau, max: f64::NEG_INFINITY, total: 0.0, spread: 0.0, sum: vec![0.0; dim], occurrences: 0 })
     }
 
     /// Adds a block of row-major vectors `[rows, dim]` of unit length. `multiplicity` is given the row's index in the
@@ -110,7 +114,7 @@ impl ExactProjector {
 
     /// An empty sum for the same vectors and temperature.
     pub(super) fn emptied(&self) -> Self {
-        Self { max: f64::NEG_INFINITY, total: 0.0, sum: vec![0.0; self.dim()], occurrences: 0, ..*self }
+        Self { max: f64::NEG_INFINITY, total: 0.0, spread: 0.0, sum: vec![0.0; self.dim()], occurrences: 0, ..*self }
     }
 
     /// Counts occurrences that weigh nothing.
@@ -135,6 +139,9 @@ impl ExactProjector {
         }
         let term = f64::from(copies) * (logit - self.max).exp();
         self.total += term;
+        // Most texts occur once, and the logarithm of 1 is not worth taking.
+        let log_copies = if copies == 1 { 0.0 } else { f64::from(copies).ln() };
+        self.spread += term * (log_copies + logit - self.max);
         if term > self.total * FAINT {
             Kernels::get().add_scaled(&mut self.sum, term, row);
         }
@@ -144,6 +151,9 @@ impl ExactProjector {
     fn rescale_to(&mut self, max: f64) {
         // The first maximum comes with empty sums: exp(-inf) = 0 leaves them empty.
         let factor = (self.max - max).exp();
+        if self.total > 0.0 {
+            self.spread = factor * (self.spread + (self.max - max) * self.total);
+        }
         self.total *= factor;
         self.sum.iter_mut().for_each(|x| *x *= factor);
         self.max = max;
@@ -165,6 +175,9 @@ impl ExactProjector {
         }
         // Both may have counted only what weighs nothing.
         let factor = if later.total > 0.0 { (later.max - self.max).exp() } else { 0.0 };
+        if later.total > 0.0 {
+            self.spread += factor * (later.spread + (later.max - self.max) * later.total);
+        }
         self.total += later.total * factor;
         for (sum, x) in self.sum.iter_mut().zip(&later.sum) {
             *sum += x * factor;
@@ -185,6 +198,7 @@ impl ExactProjector {
         Ok(ExactProjection {
             embedding: unit(&self.sum)?,
             log_sum_exp: self.max + self.total.ln(),
+            effective_texts: (self.total.ln() - self.spread / self.total).exp().max(1.0),
             occurrences: self.occurrences,
             temperature: self.tau as f32,
         })

@@ -25,6 +25,8 @@ pub struct Projection {
     pub weights: Vec<f32>,
     /// The softmax mass that the texts left out can have held, at most; in [0, 1).
     pub lost_mass: f32,
+    /// How many of the texts given spoke: the exponential of the entropy of their weights, at least 1.
+    pub effective_texts: f64,
 }
 
 /// Projects an audio embedding onto its nearest texts (WSAC eq. 4-5): `Σ w_i z_i`, L2-normalised, with
@@ -51,16 +53,19 @@ pub fn project(neighbours: &[Scored<'_>], rest: u64, temperature: f32) -> Result
     }
     let mut sum = vec![0f64; dim];
     let mut weights = Vec::with_capacity(neighbours.len());
+    let mut entropy = 0f64;
     for neighbour in neighbours {
         let weight = softmax.term(neighbour) / softmax.total;
         weights.push(weight as f32);
         if weight > 0.0 {
+            entropy -= weight * weight.ln();
             for (sum, x) in sum.iter_mut().zip(neighbour.embedding) {
                 *sum += weight * f64::from(*x);
             }
         }
     }
-    Ok(Projection { embedding: unit(&sum)?, weights, lost_mass: softmax.lost_mass(neighbours, rest) })
+    let lost_mass = softmax.lost_mass(neighbours, rest);
+    Ok(Projection { embedding: unit(&sum)?, weights, lost_mass, effective_texts: entropy.exp().max(1.0) })
 }
 
 /// What [`project`] would report as [`Projection::lost_mass`], without projecting.

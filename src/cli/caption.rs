@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use echoic::bridge::Strategy;
 use echoic::captioner::{CaptionOptions, Captioner};
-use echoic::decoder::GenerateOptions;
-use echoic::decoders;
-use echoic::retrieval::RetrievalOptions;
-use echoic::{Error, Result, Snapshot};
+use echoic::{Error, Result};
 
 use super::batch::{Answer, Batch, Kept, Making, Sidecars, Table};
 use super::context::Context;
+use super::how::How;
 use super::pipes::{STDIN, is_pipe};
-use super::search::{Effort, at_least_one, each_row, scope};
+use super::search::{at_least_one, each_row};
 use super::sounds::{Sound, sounds};
 
 /// Arguments of `caption`.
@@ -28,29 +25,8 @@ pub struct Arguments {
     /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
     #[arg(long, conflicts_with = "embedding")]
     windows: bool,
-    /// How the gap between audio and text is bridged: direct, nearest or projection (the default); or text, the nearest stored text itself, which
-    /// needs no decoder and is the default where there is none
-    #[arg(long, value_name = "STRATEGY")]
-    strategy: Option<Strategy>,
-    /// Neighbours to retrieve; by default as many as cover `--mass` of the projection's weight
-    #[arg(short, value_name = "K", conflicts_with = "exact")]
-    k: Option<usize>,
-    /// The share of the projection's weight to cover, below 1: the search widens until what it left out can hold no more than the rest
-    #[arg(long, value_name = "M", allow_negative_numbers = true, default_value_t = 0.99, conflicts_with_all = ["exact", "k"])]
-    mass: f32,
     #[command(flatten)]
-    effort: Effort,
-    /// Temperature of the projection's softmax
-    #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = echoic::bridge::PAPER_TEMPERATURE)]
-    temperature: f32,
-    /// Retrieve from this domain only (may be given several times)
-    #[arg(long = "domain", value_name = "NAME")]
-    domains: Vec<String>,
-    /// The decoder to write with; by default the one that `decoders` lists as in use
-    #[arg(long, value_name = "NAME")]
-    decoder: Option<String>,
-    #[command(flatten)]
-    writing: Writing,
+    how: How,
     #[command(flatten)]
     outlets: Outlets,
 }
@@ -102,64 +78,15 @@ impl Outlets {
     }
 }
 
-/// How the decoder chooses words.
-#[derive(Debug, Args)]
-struct Writing {
-    /// Captions that the decoder keeps in parallel; 1 is greedy, as in the paper
-    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().beam, conflicts_with = "sample")]
-    beam: usize,
-    /// Draw words at this temperature instead of taking the likeliest: near 0 they stay the likeliest, above 1 they grow bold
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    sample: Option<f32>,
-    /// Draw from the likeliest words only, those that together hold this probability
-    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = 1.0, requires = "sample")]
-    top_p: f32,
-    /// Where drawing begins: another number draws other words
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
-    seed: u64,
-    /// Tokens of a caption at most; by default as many as the decoder learned
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    max_tokens: Option<usize>,
-}
-
-impl Writing {
-    fn options(&self) -> Result<GenerateOptions> {
-        let Self { beam, sample, top_p, seed, max_tokens } = *self;
-        if let Some(temperature) = sample.filter(|temperature| *temperature <= 0.0) {
-            return Err(Error::input(
-                "--sample",
-                temperature,
-                "a temperature above 0; without it the likeliest words are taken",
-            ));
-        }
-        let temperature = sample.unwrap_or(0.0);
-        let options = GenerateOptions::default().beam(beam).temperature(temperature).top_p(top_p).seed(seed);
-        Ok(options.max_tokens(max_tokens))
-    }
-}
-
 /// Captions everything that was named; a file that fails does not stop the others.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let retrieval = RetrievalOptions::default()
-        .k(arguments.k)
-        .mass(arguments.mass)
-        .temperature(arguments.temperature)
-        .scope(scope(&arguments.domains))
-        .effort(arguments.effort.chosen());
-    let generate = arguments.writing.options()?;
-    let memory = context.snapshot()?;
-    let captioner = Captioner::of(memory.clone(), arguments.decoder.as_deref())?;
-    let strategy = arguments.strategy.unwrap_or_else(|| usual_strategy(&captioner));
-    let options = CaptionOptions::default().strategy(strategy).retrieval(retrieval).generate(generate);
-    if strategy != Strategy::Text {
-        remark_on_domains(&memory, &captioner, &arguments.domains);
-    }
+    let (captioner, options) = arguments.how.captioner(context)?;
     if let Some(file) = &arguments.embedding {
         return rows(context, &captioner, file, &options);
     }
     let sounds = sounds(context, &arguments.audio)?;
     arguments.outlets.check(context, &sounds)?;
-    let making = Making::new(strategy, &captioner.parameters(&options), arguments.windows)?;
+    let making = Making::new(options.strategy, &captioner.parameters(&options), arguments.windows)?;
     let batch = arguments.outlets.batch(sounds, &making, arguments.windows)?;
     if !batch.sounds.is_empty() {
         // Two threads would load it twice.
@@ -172,32 +99,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
 }
 
 /// Each sound of minutes holds some 45 MB while it is worked on, and a tower keeps several processors busy itself.
-fn usual_jobs() -> usize {
+pub fn usual_jobs() -> usize {
     rayon::current_num_threads().min(8)
-}
-
-fn usual_strategy(captioner: &Captioner) -> Strategy {
-    if captioner.has_decoder() {
-        return Strategy::Projection;
-    }
-    tracing::warn!("there is no decoder: each caption is the nearest stored text itself; `echoic train` makes one");
-    Strategy::Text
-}
-
-/// A decoder writes in the words that it learned: texts of other domains guide it badly.
-fn remark_on_domains(memory: &Snapshot, captioner: &Captioner, asked: &[String]) {
-    let summaries = decoders::summaries(memory);
-    let used = summaries.iter().find(|summary| Some(summary.name.as_str()) == captioner.decoder_name());
-    let Some((name, learned)) = used.and_then(|used| Some((&used.name, used.domains.as_ref()?))) else {
-        return;
-    };
-    let stored = memory.domains().into_iter().map(|domain| domain.name);
-    let answering = stored.filter(|domain| asked.is_empty() || asked.contains(domain));
-    let strange: Vec<String> = answering.filter(|domain| !learned.contains(domain)).collect();
-    if !strange.is_empty() {
-        let (learned, strange) = (learned.join(", "), strange.join(", "));
-        tracing::warn!("the decoder {name} learned from {learned} alone, and texts of {strange} guide it, too");
-    }
 }
 
 fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &CaptionOptions) -> Result<()> {

@@ -31,7 +31,16 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic captions remove 7402 7825",
         ],
     ),
-    ("audit", &["echoic audit memory"]),
+    (
+        "audit",
+        &[
+            "echoic audit caption bell.wav",
+            "echoic --json audit caption recordings/ --only neighbours,words",
+            "echoic audit compare nearest projection recordings/",
+            "echoic audit compare store=old,k=5 decoder=mine recordings/ --references captions.csv",
+            "echoic audit memory",
+        ],
+    ),
     ("check", &["echoic check", "echoic check --repair"]),
     ("backup", &["echoic backup /mnt/backup/sounds", "echoic backup /mnt/backup/sounds --copy # no hard links"]),
     (

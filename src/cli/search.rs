@@ -39,7 +39,7 @@ pub struct Arguments {
 }
 
 /// How hard an index is searched.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[group(multiple = false)]
 pub struct Effort {
     /// Compare with, and sum over, every stored text
@@ -54,6 +54,9 @@ pub struct Effort {
 }
 
 impl Effort {
+    /// Comparing with every vector.
+    pub const EXACT: Self = Self { exact: true, recall: None, ef: None };
+
     /// As the library takes it.
     pub fn chosen(&self) -> memory::Effort {
         match *self {

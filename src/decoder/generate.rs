@@ -121,12 +121,12 @@ pub struct Generated {
 
 /// A caption under way.
 #[derive(Clone)]
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     session: Session<'a>,
-    tokens: Vec<u32>,
+    pub(super) tokens: Vec<u32>,
     log_prob: f64,
     /// Log probabilities of the next token.
-    next: Vec<f32>,
+    pub(super) next: Vec<f32>,
     ended: bool,
 }
 
@@ -171,7 +171,30 @@ impl Decoder {
     }
 
     fn generate_nth(&self, prefix: &[f32], options: &GenerateOptions, index: usize) -> Result<Generated> {
+        let best = self.write(prefix, options, index)?;
+        Ok(Generated {
+            text: self.vocabulary.text(&best.tokens),
+            tokens: best.tokens.len(),
+            log_prob: best.log_prob as f32,
+        })
+    }
+
+    /// The caption that `options` prefer.
+    pub(super) fn write(&self, prefix: &[f32], options: &GenerateOptions, index: usize) -> Result<Draft<'_>> {
         options.check()?;
+        let draft = self.begin(prefix)?;
+        let limit = self.limit(options);
+        if options.temperature > 0.0 { sample(draft, limit, options, index) } else { Ok(search(draft, limit, options)) }
+    }
+
+    /// Tokens of a caption at most.
+    pub(super) fn limit(&self, options: &GenerateOptions) -> usize {
+        let room = self.info.config.max_tokens - 1;
+        options.max_tokens.unwrap_or(room).clamp(1, room)
+    }
+
+    /// A caption of no token yet.
+    pub(super) fn begin(&self, prefix: &[f32]) -> Result<Draft<'_>> {
         if prefix.len() != self.info.config.dim {
             let (found, expected) = (prefix.len(), self.info.config.dim);
             return Err(Error::Dimension { subject: "the prefix embedding".into(), found, expected });
@@ -183,19 +206,12 @@ impl Decoder {
         let mut session = self.weights.begin(&prefix);
         let next = session.next(START).map(log_softmax);
         let next = next.ok_or_else(|| Error::Internal("the decoder has no room for a caption".into()))?;
-        let draft = Draft { session, tokens: Vec::new(), log_prob: 0.0, next, ended: false };
-        let room = self.info.config.max_tokens - 1;
-        let limit = options.max_tokens.unwrap_or(room).clamp(1, room);
-        let best = if options.temperature > 0.0 {
-            sample(draft, limit, options, index)?
-        } else {
-            search(draft, limit, options)
-        };
-        Ok(Generated {
-            text: self.vocabulary.text(&best.tokens),
-            tokens: best.tokens.len(),
-            log_prob: best.log_prob as f32,
-        })
+        Ok(Draft { session, tokens: Vec::new(), log_prob: 0.0, next, ended: false })
+    }
+
+    /// The tokens that it knows.
+    pub(super) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 }
 
@@ -216,7 +232,7 @@ impl GenerateOptions {
 
 impl Draft<'_> {
     /// True where `token` may come next.
-    fn allows(&self, token: u32, no_repeat: usize) -> bool {
+    pub(super) fn allows(&self, token: u32, no_repeat: usize) -> bool {
         if token == START || token == UNKNOWN {
             return false;
         }
@@ -238,7 +254,7 @@ impl Draft<'_> {
     }
 
     /// Takes `token`; reads it unless it ends the caption or the limit is reached.
-    fn take(&mut self, token: u32, limit: usize) {
+    pub(super) fn take(&mut self, token: u32, limit: usize) {
         self.log_prob += self.next.get(token as usize).copied().map_or(0.0, f64::from);
         if token == END {
             self.ended = true;
@@ -257,7 +273,7 @@ impl Draft<'_> {
     }
 
     /// The `count` likeliest tokens allowed next, likeliest first, the lower number first among equals.
-    fn likeliest(&self, count: usize, no_repeat: usize) -> Vec<u32> {
+    pub(super) fn likeliest(&self, count: usize, no_repeat: usize) -> Vec<u32> {
         let mut best: Vec<u32> = Vec::with_capacity(count + 1);
         for (token, value) in self.next.iter().enumerate() {
             let full = best.len() == count;

@@ -12,6 +12,7 @@
 
 mod config;
 mod decoder_file;
+mod explain;
 mod generate;
 mod inference;
 mod model;
@@ -27,6 +28,7 @@ mod vocabulary;
 mod work;
 
 pub use crate::decoder::config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
+pub use crate::decoder::explain::Explained;
 pub use crate::decoder::generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
 pub use crate::decoder::options::{
     Rows, TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText,

@@ -135,22 +135,41 @@ impl Vocabulary {
     /// Writes tokens as English: pieces joined, spaces as in the texts, a capital letter and a full stop where most
     /// texts have them. Markers and unknown numbers are left out.
     pub fn text(&self, tokens: &[u32]) -> String {
-        let known = tokens.iter().filter(|t| **t > UNKNOWN).filter_map(|t| self.tokens.get(*t as usize));
-        let mut text = match self.joining {
-            Joining::Bytes => joined_bytes(known.map(|t| t.piece.as_str())),
-            Joining::Wordpiece => joined_words(known),
-        };
+        let mut text = self.joined(tokens);
         text.truncate(text.trim_end_matches([',', ';', ':', '-', ' ']).len());
-        if self.capital {
-            let mut letters = text.chars();
-            if let Some(first) = letters.next() {
-                text = first.to_uppercase().chain(letters).collect();
-            }
-        }
         if self.full_stop && !text.is_empty() && !text.ends_with(['.', '!', '?']) {
             text.push('.');
         }
         text
+    }
+
+    /// What each of `tokens` adds to the text, with the space before it; joined they are the text as it stands without its full stop.
+    pub(super) fn pieces(&self, tokens: &[u32]) -> Vec<String> {
+        let mut before = String::new();
+        let mut pieces = Vec::with_capacity(tokens.len());
+        for end in 1..=tokens.len() {
+            let text = self.joined(&tokens[..end]);
+            // Bytes of one letter may lie in two tokens: then the letter is told with the second.
+            let known = text.char_indices().zip(before.chars()).take_while(|((_, a), b)| a == b);
+            let from = known.last().map_or(0, |((at, letter), _)| at + letter.len_utf8());
+            pieces.push(text[from..].to_owned());
+            before = text;
+        }
+        pieces
+    }
+
+    /// Pieces joined, with a capital letter where most texts have one.
+    fn joined(&self, tokens: &[u32]) -> String {
+        let known = tokens.iter().filter(|t| **t > UNKNOWN).filter_map(|t| self.tokens.get(*t as usize));
+        let text = match self.joining {
+            Joining::Bytes => joined_bytes(known.map(|t| t.piece.as_str())),
+            Joining::Wordpiece => joined_words(known),
+        };
+        let mut letters = text.chars();
+        match letters.next() {
+            Some(first) if self.capital => first.to_uppercase().chain(letters).collect(),
+            _ => text,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::options::RetrievalOptions;
 use super::store::{Counts, Match, TextStore};
-use crate::bridge::{self, Scored};
+use crate::bridge::{self, Projection, Scored};
 use crate::embedding::normalize;
 use crate::error::{Hint, Topic};
 use crate::{Embeddings, Error, Result};
@@ -40,6 +40,8 @@ pub struct Retrieval {
     pub neighbours: Vec<Provenance>,
     /// An upper bound of the softmax weight that texts outside the sum could have held; 0 for an exact sum.
     pub lost_mass: f32,
+    /// How many texts spoke: the exponential of the entropy of the weights of all that were summed, at least 1.
+    pub effective_texts: f64,
     /// The projected embedding (WSAC eq. 4-5), unit length.
     pub projection: Vec<f32>,
 }
@@ -66,7 +68,8 @@ pub fn retrieve(store: &dyn TextStore, query: &[f32], options: &RetrievalOptions
     let projection = bridge::project(&scored(&found), rest, options.temperature)?;
     let reported = &found[..found.len().min(options.reported())];
     let neighbours = provenances(store, reported, projection.weights.iter().copied())?;
-    Ok(Retrieval { neighbours, lost_mass: projection.lost_mass, projection: projection.embedding })
+    let Projection { embedding, lost_mass, effective_texts, .. } = projection;
+    Ok(Retrieval { neighbours, lost_mass, effective_texts, projection: embedding })
 }
 
 /// As many of the nearest texts as it takes for the projection to cover its share of the weight.
@@ -114,11 +117,13 @@ fn retrieve_exact(store: &dyn TextStore, query: &[f32], options: &RetrievalOptio
         let all = search(store, query, rows, options)?;
         let projection = bridge::project(&scored(&all), 0, options.temperature)?;
         let neighbours = provenances(store, &all[..all.len().min(found.len())], projection.weights.iter().copied())?;
-        return Ok(Retrieval { neighbours, lost_mass: 0.0, projection: projection.embedding });
+        let Projection { embedding, effective_texts, .. } = projection;
+        return Ok(Retrieval { neighbours, lost_mass: 0.0, effective_texts, projection: embedding });
     };
     let weights: Vec<f32> = found.iter().map(|found| sum.weight(found.similarity, found.multiplicity)).collect();
     let neighbours = provenances(store, &found, weights.into_iter())?;
-    Ok(Retrieval { neighbours, lost_mass: 0.0, projection: sum.embedding })
+    let effective_texts = sum.effective_texts;
+    Ok(Retrieval { neighbours, lost_mass: 0.0, effective_texts, projection: sum.embedding })
 }
 
 /// The `k` nearest texts.

@@ -36,4 +36,5 @@ pub(crate) mod windows;
 pub(crate) use detect::other_kind;
 pub use detect::{Detected, WEIGHTS, detect, from_config, weights};
 pub use families::spec::Family;
+pub(crate) use model::WindowMean;
 pub use model::{AudioEmbedding, Clap, WindowEmbedding};

@@ -64,6 +64,34 @@ pub struct WindowEmbedding {
     pub embedding: Vec<f32>,
 }
 
+/// The mean of windows' embeddings, each by its weight: what the embedding of a whole sound is.
+pub(crate) struct WindowMean {
+    sum: Vec<f64>,
+    weights: f64,
+    count: usize,
+}
+
+impl WindowMean {
+    pub(crate) fn new(dim: usize) -> Self {
+        Self { sum: vec![0.0; dim], weights: 0.0, count: 0 }
+    }
+
+    /// Adds a window, if it counts.
+    pub(crate) fn add(&mut self, window: &WindowEmbedding) {
+        if window.weight > 0.0 {
+            self.sum.iter_mut().zip(&window.embedding).for_each(|(sum, x)| *sum += window.weight * f64::from(*x));
+            self.weights += window.weight;
+            self.count += 1;
+        }
+    }
+
+    /// Of unit length; `None` where nothing counted, or all cancelled out.
+    pub(crate) fn embedding(&self) -> Option<Vec<f32>> {
+        let mut mean: Vec<f32> = self.sum.iter().map(|sum| (sum / self.weights) as f32).collect();
+        (embedding::normalize(&mut mean) > 0.0).then_some(mean)
+    }
+}
+
 /// A model before an adapter is put to it.
 pub(crate) struct Parts {
     /// The name that a store keeps of it.
@@ -161,28 +189,41 @@ impl Clap {
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] about the file, [`Error::ModelMissing`] when this build has no adapter.
     pub fn embed_audio<'a>(&self, audio: impl Into<Audio<'a>>) -> Result<AudioEmbedding> {
-        let audio = audio.into();
+        self.embed_whole(audio.into(), true, |_| ())
+    }
+
+    /// [`Clap::embed_audio`] and [`Clap::embed_windows`] of a sound that is listened to once.
+    ///
+    /// # Errors
+    /// As [`Clap::embed_audio`].
+    pub fn embed_audio_and_windows<'a>(
+        &self,
+        audio: impl Into<Audio<'a>>,
+    ) -> Result<(AudioEmbedding, Vec<WindowEmbedding>)> {
+        let mut windows = Vec::new();
+        let whole = self.embed_whole(audio.into(), false, |window| windows.push(window))?;
+        Ok((whole, windows))
+    }
+
+    /// The embedding of the whole; gives `take` each window in turn, of those only that count if `counted`.
+    fn embed_whole(
+        &self,
+        audio: Audio<'_>,
+        counted: bool,
+        mut take: impl FnMut(WindowEmbedding),
+    ) -> Result<AudioEmbedding> {
         let name = audio.name();
-        let mut sum = vec![0f64; self.space.dim];
-        let (mut count, mut weights) = (0, 0f64);
-        let facts = self.for_each_window(audio, true, |window| {
-            sum.iter_mut().zip(&window.embedding).for_each(|(sum, x)| *sum += window.weight * f64::from(*x));
-            weights += window.weight;
-            count += 1;
+        let mut mean = WindowMean::new(self.space.dim);
+        let facts = self.for_each_window(audio, counted, |window| {
+            mean.add(&window);
+            take(window);
             Ok(())
         })?;
-        let mut mean: Vec<f32> = sum.iter().map(|sum| (sum / weights) as f32).collect();
-        if embedding::normalize(&mut mean) == 0.0 {
-            return Err(Error::Internal(format!("{name}: an embedding without direction")));
-        }
-        Ok(AudioEmbedding {
-            embedding: mean,
-            seconds: facts.seconds,
-            sample_rate: facts.sample_rate,
-            channels: facts.channels,
-            windows: count,
-            level: facts.level,
-        })
+        let windows = mean.count;
+        let embedding =
+            mean.embedding().ok_or_else(|| Error::Internal(format!("{name}: an embedding without direction")))?;
+        let (seconds, sample_rate, channels, level) = (facts.seconds, facts.sample_rate, facts.channels, facts.level);
+        Ok(AudioEmbedding { embedding, seconds, sample_rate, channels, windows, level })
     }
 
     /// Embeds a sound window by window: what [`Clap::embed_audio`] averages, kept apart, and the windows of long silence.

@@ -29,7 +29,7 @@ pub struct CaptionAudit {
     pub search: SearchAudit,
     /// The caption under each strategy.
     pub strategies: Vec<AgreementAudit>,
-    /// The words as they were written, token by token.
+    /// The words as they were written, token by token; empty where the caption is a stored text.
     pub tokens: Vec<TokenAudit>,
     /// The windows of a sound of several.
     pub windows: Vec<WindowAudit>,
@@ -44,7 +44,7 @@ pub struct AuditedNeighbour {
     /// The text; its weight is what it weighs in the projection onto the whole memory, in 0..1, whatever the caption's strategy.
     #[serde(flatten)]
     pub text: Provenance,
-    /// Whether the approximate search found it, too.
+    /// Whether the search that the caption came from found it, too.
     pub found: bool,
     /// What becomes of the caption without it; `None` where that was not asked for.
     pub influence: Option<Influence>,
@@ -62,7 +62,7 @@ pub struct Influence {
     pub shift: f32,
 }
 
-/// The approximate search beside the exact one, for one query.
+/// The search that the caption came from beside the exact one. Where that was exact itself, nothing is missed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SearchAudit {
@@ -70,11 +70,11 @@ pub struct SearchAudit {
     pub k: usize,
     /// The share of the truly nearest `k` that the approximate search found, in 0..1.
     pub recall: f64,
-    /// The ranks, from 1, that it missed.
+    /// The ranks, from 1, that it missed; a text as near as the last that was found is not missed.
     pub missed_ranks: Vec<usize>,
-    /// Milliseconds of the approximate search.
+    /// Milliseconds of the search that the caption came from, with its projection.
     pub approximate_ms: f64,
-    /// Milliseconds of the exact one.
+    /// Milliseconds of the exact one, with the projection onto every text.
     pub exact_ms: f64,
 }
 
@@ -127,8 +127,8 @@ pub struct WindowAudit {
     pub support: f32,
     /// The window's own caption.
     pub caption: String,
-    /// The stored text nearest to it.
+    /// The stored text nearest to it, as the search found it; its weight is what it has in the window's own caption.
     pub nearest: Provenance,
-    /// What becomes of the caption without this window; `None` where nothing else is left to hear.
+    /// What becomes of the caption without this window; `None` where it has no share, or nothing else is left to hear.
     pub influence: Option<Influence>,
 }

@@ -2,8 +2,10 @@
 
 mod caption;
 mod compare;
+mod describe;
 mod history;
 mod memory;
+mod way;
 
 use clap::{Args, Subcommand};
 use echoic::Result;

@@ -54,7 +54,7 @@ impl Answer {
 }
 
 /// How a caption came about, in a line.
-fn written_by(captioned: &Captioned) -> String {
+pub fn written_by(captioned: &Captioned) -> String {
     let p = &captioned.parameters;
     let decoder = p.decoder.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
     let projection = match captioned.strategy {

@@ -12,8 +12,8 @@ use echoic::audio::Audio;
 use echoic::captioner::Captioned;
 use echoic::{Error, Result};
 
-pub use self::answer::Answer;
-use self::in_order::in_order;
+pub use self::answer::{Answer, written_by};
+pub use self::in_order::in_order;
 pub use self::kept::{Kept, Making};
 pub use self::sidecars::Sidecars;
 use self::table::Row;
