@@ -14,7 +14,7 @@ use crate::common::sounds::wav_at;
 const RATE: u32 = 16_000;
 
 /// A store of a few captions, without a decoder: the nearest text is the caption.
-fn listening() -> Option<Bench> {
+pub fn listening() -> Option<Bench> {
     if !starter_is_installed() {
         return None;
     }

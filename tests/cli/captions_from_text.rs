@@ -8,13 +8,13 @@ use crate::common::bench::{Bench, Run, finished};
 use crate::common::needs::starter_is_installed;
 use crate::common::{scattered, stores};
 
-const DIM: usize = 24;
+pub const DIM: usize = 24;
 const SUBJECTS: [&str; 6] = ["A dog", "A cat", "A train", "Heavy rain", "An engine", "A child"];
 const ACTIONS: [&str; 5] =
     ["passes by", "makes a loud noise", "is heard far away", "starts and stops", "goes on and on"];
 
 /// A store of two domains with a decoder of one epoch, and the captions of the first domain in order.
-fn trained() -> Option<(Bench, Vec<String>)> {
+pub fn trained() -> Option<(Bench, Vec<String>)> {
     if !starter_is_installed() {
         return None; // its tokenizer cuts the texts
     }

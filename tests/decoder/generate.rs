@@ -107,6 +107,32 @@ fn the_guard_lets_no_pair_of_words_occur_twice() {
 }
 
 #[test]
+fn what_each_token_was_worth_comes_to_what_the_caption_was_worth() {
+    let (_, decoder) = trained();
+    let embeddings = set().embeddings;
+    let (neutral, mut called_for) = (embeddings.row(35).unwrap(), 0);
+    for options in [with(|o| o.beam = 1), GenerateOptions::default(), with(|o| o.max_tokens = Some(2))] {
+        for row in embeddings.rows() {
+            let caption = decoder.generate(row, &options).unwrap();
+            let explained = decoder.explain(row, neutral, &options).unwrap();
+            let total: f32 = explained.iter().map(|token| token.log_prob).sum();
+            assert!((total - caption.log_prob).abs() < 1e-4, "{total} and {}", caption.log_prob);
+            let text: String = explained.iter().map(|token| token.text.as_str()).collect();
+            assert_eq!(text.trim_end_matches([',', ' ']), caption.text.trim_end_matches('.'));
+            assert_eq!(explained.iter().filter(|token| !token.is_end).count(), caption.tokens);
+            called_for += usize::from(explained.iter().any(|token| token.log_prob - token.habit > 1.0));
+            assert!(explained.iter().all(|token| token.log_prob <= 0.0 && token.habit <= 0.0));
+        }
+    }
+    assert!(called_for > 50, "{called_for} captions with a word that only their embedding calls for");
+    // Where both embeddings are the same, nothing was called for, and a greedy caption is what habit writes.
+    let greedy = with(|o| o.beam = 1);
+    for token in decoder.explain(neutral, neutral, &greedy).unwrap() {
+        assert_eq!((token.log_prob, token.instead), (token.habit, None));
+    }
+}
+
+#[test]
 fn tokens_come_back_as_the_texts_were_written() {
     let texts: Vec<String> = set().texts.into_iter().map(|t| t.text).collect();
     let (vocabulary, tokens) = Vocabulary::build(&tokenizer(), texts.iter().map(String::as_str), 1).unwrap();

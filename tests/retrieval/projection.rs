@@ -79,6 +79,12 @@ impl Memory {
     }
 }
 
+/// The exponential of the entropy of weights.
+fn effective(weights: &[f64]) -> f64 {
+    let spoken = weights.iter().filter(|weight| **weight > 0.0);
+    spoken.map(|weight| -weight * weight.ln()).sum::<f64>().exp()
+}
+
 fn close(a: &[f32], b: &[f64], tolerance: f64) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (f64::from(*a) - b).abs() < tolerance)
 }
@@ -101,6 +107,7 @@ proptest! {
         prop_assert!(close(&projection.weights, &expected, 1e-6));
         prop_assert!((projection.weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         prop_assert_eq!(projection.lost_mass, 0.0);
+        prop_assert!((projection.effective_texts / effective(&weights) - 1.0).abs() < 1e-6);
     }
 
     #[test]
@@ -133,6 +140,8 @@ proptest! {
             let found = f64::from(exact.weight(memory.similarity(i), memory.copies[i]));
             prop_assert!((found - weight).abs() < tolerance);
         }
+        let expected = effective(&weights);
+        prop_assert!((exact.effective_texts / expected - 1.0).abs() < tolerance * 60.0);
         let parallel = project_all(&memory.vectors, |i| memory.copies[i], &memory.query, tau).unwrap();
         prop_assert!(close(&parallel.embedding, &embedding, tolerance));
         // Bounds that exceed the similarities by nothing, by little or by so much that they are of no use.
@@ -144,6 +153,7 @@ proptest! {
             let bounded = bounded.finish().unwrap();
             prop_assert!(close(&bounded.embedding, &embedding, tolerance));
             prop_assert_eq!(bounded.occurrences, exact.occurrences);
+            prop_assert!((bounded.effective_texts / expected - 1.0).abs() < tolerance * 60.0);
             prop_assert!((bounded.log_sum_exp - exact.log_sum_exp).abs() < 1e-7 + 4.0 * f64::from(f32::EPSILON / tau));
         }
     }
