@@ -2,6 +2,7 @@
 
 mod caption;
 mod compare;
+pub mod memory;
 
 pub use caption::{
     AgreementAudit, AuditedNeighbour, Auditor, CaptionAudit, Influence, Parts, SearchAudit, TokenAudit, WindowAudit,
