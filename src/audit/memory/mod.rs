@@ -1,9 +1,24 @@
 //! The memory itself examined: what is stored twice, what is found too often or never, what does not belong, and what searches miss.
 
+mod duplicates;
+mod examine;
+mod findings;
+mod gap;
+mod histogram;
+mod hubs;
+mod neighbours;
+mod oddities;
 mod options;
+mod outliers;
+mod overlap;
+mod recall;
 mod remedy;
 mod report;
+mod rows;
+mod sets;
+mod texts;
 
+pub use examine::audit_memory;
 pub use options::{AudioQueries, MemoryAuditOptions, Part};
 pub use remedy::{Finding, FindingKind, Remedy, Severity};
 pub use report::{

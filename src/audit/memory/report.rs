@@ -302,8 +302,8 @@ pub struct Suspect {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AnomalyKind {
-    /// It holds control characters, or others that cannot be seen.
-    ControlCharacters,
+    /// It holds characters that cannot be seen, such as spaces without width or marks of direction.
+    InvisibleCharacters,
     /// Its letters were decoded wrongly, such as `Ã©` for `é`.
     Mojibake,
     /// It holds tags, such as `<br>`.
@@ -374,7 +374,7 @@ pub struct GapAudit {
     pub sounds: Option<CloudAudit>,
     /// The modality gap: the distance of the mean of the sounds from the mean of the texts.
     pub distance: Option<f64>,
-    /// Mean cosine of a sound and a text, drawn by chance.
+    /// Mean cosine of a sound and a text, of all pairs.
     pub across: Option<f64>,
     /// Cosines of sounds and texts, drawn by chance.
     pub across_cosines: Option<Histogram>,
@@ -392,7 +392,7 @@ pub struct CloudAudit {
     pub count: u64,
     /// Length of their mean, in 0..1: 1 where all point the same way.
     pub mean_length: f64,
-    /// Mean cosine of two of them; `None` where there is but one.
+    /// Mean cosine of two of them, of all pairs; `None` where there is but one.
     pub within: Option<f64>,
     /// Cosines of pairs, drawn by chance.
     pub cosines: Histogram,

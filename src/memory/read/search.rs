@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::options::{Hit, Neighbour, SearchOptions};
+use super::options::{Effort, Hit, Neighbour, SearchOptions};
 use super::planner::{self, Method};
 use super::segment::Segment;
-use super::snapshot::{Snapshot, unit_query};
+use super::snapshot::{Block, Snapshot, unit_query};
 use crate::memory::nearest::scan::{Ranking, Rows, rank_all, scan};
 use crate::memory::nearest::top::Scored;
 use crate::memory::nearest::walk;
@@ -88,12 +88,7 @@ impl Snapshot {
     }
 
     fn prepare(&self, options: &SearchOptions) -> Result<Vec<&Segment>> {
-        if options.k == 0 {
-            return Err(Error::input("the number of neighbours", 0, "at least 1"));
-        }
-        if let Some(recall) = options.effort.recall.filter(|recall| !(*recall > 0.0 && *recall <= 1.0)) {
-            return Err(Error::input("the recall", recall, "a share above 0 and at most 1, such as 0.99"));
-        }
+        check(options)?;
         self.0.selected(&options.scope)
     }
 
@@ -113,6 +108,27 @@ impl Snapshot {
         let multiplicity = self.0.multiplicity(segment, row);
         let similarity = cosine(similarity);
         Ok(Neighbour { id, domain: segment.domain.clone(), caption, similarity, multiplicity, clip })
+    }
+}
+
+impl Block<'_> {
+    /// The `k` rows of this block that are nearest to each of `queries`, with their similarities, best first; rows of removed captions are not
+    /// among them.
+    ///
+    /// # Errors
+    /// As [`Snapshot::nearest`].
+    pub fn nearest(&self, queries: &Embeddings, k: usize, effort: Effort) -> Result<Vec<Vec<(usize, f32)>>> {
+        let options = SearchOptions::default().k(k).effort(effort);
+        check(&options)?;
+        let (segment, dim) = (self.segment(), self.segment().vectors.dim());
+        let queries: Vec<Vec<f32>> = queries.rows().map(|query| unit_query(query, dim)).collect::<Result<_>>()?;
+        let mut answers = Vec::with_capacity(queries.len());
+        for queries in queries.chunks(BATCH) {
+            let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
+            let found = nearest(segment, dim, &queries, &options).into_iter();
+            answers.extend(found.map(|found| found.iter().map(|s| (s.row as usize, cosine(s.similarity))).collect()));
+        }
+        Ok(answers)
     }
 }
 
@@ -164,6 +180,17 @@ impl Scanned<'_> {
             _ => nearest(segment, query.len(), &[query], options).concat(),
         }
     }
+}
+
+/// Refuses what cannot be searched for.
+fn check(options: &SearchOptions) -> Result<()> {
+    if options.k == 0 {
+        return Err(Error::input("the number of neighbours", 0, "at least 1"));
+    }
+    if let Some(recall) = options.effort.recall.filter(|recall| !(*recall > 0.0 && *recall <= 1.0)) {
+        return Err(Error::input("the recall", recall, "a share above 0 and at most 1, such as 0.99"));
+    }
+    Ok(())
 }
 
 /// The best of what was found in each segment.

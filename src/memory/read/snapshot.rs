@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::decoders::DecoderEntry;
 use super::model::ModelEntry;
 use super::options::Scope;
+use super::planner::GRAPH_ROWS;
 use super::segment::Segment;
 use crate::memory::format::manifest::{DomainEntry, Manifest};
 use crate::memory::format::named::missing_is_damage;
@@ -374,6 +375,36 @@ impl<'a> Block<'a> {
     /// The segment whose rows these are.
     pub(crate) fn segment(&self) -> &'a Segment {
         self.segment
+    }
+
+    /// The number of the segment whose rows these are.
+    pub fn number(&self) -> u64 {
+        self.segment.entry.id
+    }
+
+    /// Whether an index is walked to find the nearest of its rows; without one they are scanned.
+    pub fn has_index(&self) -> bool {
+        self.segment.graph().is_some()
+    }
+
+    /// Whether it has as many rows as get an index, and none.
+    pub fn lacks_index(&self) -> bool {
+        self.len() >= GRAPH_ROWS && !self.has_index()
+    }
+
+    /// Whether the caption of a row is not removed.
+    pub fn is_live(&self, row: usize) -> bool {
+        self.segment.is_live(row)
+    }
+
+    /// The caption of a row.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when its record is.
+    pub fn caption(&self, row: usize) -> Result<Caption> {
+        let (text, clip) = self.segment.text(row)?;
+        let (id, domain) = (self.id(row), self.segment.domain.clone());
+        Ok(Caption { id, domain, text, clip, multiplicity: self.multiplicity(row) })
     }
 
     /// The unit vectors, row after row.
