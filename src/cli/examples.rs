@@ -39,6 +39,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic audit compare nearest projection recordings/",
             "echoic audit compare store=old,k=5 decoder=mine recordings/ --references captions.csv",
             "echoic audit memory",
+            "echoic audit memory --queries recordings/ --only hubs,gap # asked with sounds, too",
         ],
     ),
     ("check", &["echoic check", "echoic check --repair"]),

@@ -21,6 +21,7 @@ mod friction;
 mod interrupted_ingest;
 mod keeping;
 mod layouts;
+mod memory_audit;
 mod models_local;
 mod one_folder;
 mod pipes;

@@ -14,10 +14,10 @@ use super::report::{Examined, HubAudit, MemoryAudit};
 use super::rows::Rows;
 use super::texts::texts;
 use crate::progress::Control;
-use crate::{Error, Result, Snapshot};
+use crate::{Result, Snapshot};
 
 /// Comparisons of two vectors that asking with stored texts may take where nobody says how many texts shall ask: about a minute on two cores.
-const COMPARISONS: f64 = 6e9;
+const COMPARISONS: f64 = 4e9;
 /// Rows that a walk through an index compares, about.
 const OF_A_WALK: usize = 4000;
 
@@ -51,7 +51,7 @@ pub fn audit_memory(
     options: &MemoryAuditOptions,
     control: &Control<'_>,
 ) -> Result<MemoryAudit> {
-    check(options)?;
+    options.check(memory)?;
     let rows = Rows::of(memory, &options.scope)?;
     let wants = |parts: &[Part]| parts.iter().any(|part| options.examines(*part));
     let mut pairs = Pairs::new(options.near);
@@ -132,22 +132,9 @@ pub fn audit_memory(
     Ok(audit)
 }
 
-/// The worst first; of equals those about the most texts.
+/// The worst first; of equals in the order of their kinds, and those about the most texts.
 fn sort(findings: &mut [Finding]) {
-    findings.sort_by_key(|finding| (finding.severity, u64::MAX - finding.count));
-}
-
-fn check(options: &MemoryAuditOptions) -> Result<()> {
-    if options.k == 0 {
-        return Err(Error::input("the number of neighbours", 0, "at least 1"));
-    }
-    if options.sample == Some(0) {
-        return Err(Error::input("the sample", 0, "at least one text"));
-    }
-    if !(options.near > 0.0 && options.near <= 1.0) {
-        return Err(Error::input("the similarity of near-duplicates", options.near, "a cosine above 0 and at most 1"));
-    }
-    Ok(())
+    findings.sort_by_key(|finding| (finding.severity, finding.kind, u64::MAX - finding.count));
 }
 
 /// How many texts can ask in about a minute.

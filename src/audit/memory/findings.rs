@@ -142,7 +142,7 @@ pub(super) fn of_hubs(hubs: &HubAudit) -> Vec<Finding> {
             let ids = orphans.texts.iter().map(|text| text.id).collect();
             let verb = if orphans.count == 1 { "is" } else { "are" };
             let summary = format!(
-                "{} {verb} among the nearest of none of {} {asked}; by chance it would be {:.0}",
+                "{} {verb} among the nearest of none of {} {asked}, where chance would leave {:.0}: such searches lose nothing without",
                 texts(orphans.count as usize),
                 counts.queries,
                 orphans.by_chance

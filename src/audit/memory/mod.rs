@@ -18,6 +18,10 @@ mod rows;
 mod sets;
 mod texts;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 pub use examine::audit_memory;
 pub use options::{AudioQueries, MemoryAuditOptions, Part};
 pub use remedy::{Finding, FindingKind, Remedy, Severity};

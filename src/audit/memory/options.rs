@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::Embeddings;
 use crate::memory::Scope;
+use crate::{Embeddings, Error, Result, Snapshot};
 
 /// What an audit of a memory examines, and how closely.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,23 @@ impl Default for MemoryAuditOptions {
 }
 
 impl MemoryAuditOptions {
+    /// Refuses what cannot be meant, before anything is done.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a number that is of no use; [`Error::NotFound`] for a domain that the memory does not have.
+    pub fn check(&self, memory: &Snapshot) -> Result<()> {
+        if self.k == 0 {
+            return Err(Error::input("the number of neighbours", 0, "at least 1"));
+        }
+        if self.sample == Some(0) {
+            return Err(Error::input("the sample", 0, "at least one text"));
+        }
+        if !(self.near > 0.0 && self.near <= 1.0) {
+            return Err(Error::input("the similarity of near-duplicates", self.near, "a cosine above 0 and at most 1"));
+        }
+        memory.counts(&self.scope).map(|_| ())
+    }
+
     /// Whether a part is examined.
     pub fn examines(&self, part: Part) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)

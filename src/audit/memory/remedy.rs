@@ -31,8 +31,8 @@ pub enum Severity {
     Low,
 }
 
-/// What kind of thing was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// What kind of thing was found; of equally severe ones those first which answers suffer most from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
@@ -40,8 +40,10 @@ pub enum FindingKind {
     LowRecall,
     /// A segment that is large enough for an index has none.
     NoIndex,
-    /// Removed captions or small segments that take up time and space.
-    Uncompacted,
+    /// Texts that far too many queries find.
+    Hubs,
+    /// Texts that are odd as they are written.
+    OddTexts,
     /// The same text in several domains.
     IdenticalTexts,
     /// Texts that differ in case, punctuation or white space alone.
@@ -50,16 +52,14 @@ pub enum FindingKind {
     NearDuplicates,
     /// A domain of which most texts lie in another, too.
     DomainOverlap,
-    /// Texts that far too many queries find.
-    Hubs,
-    /// Texts that no query finds.
-    Orphans,
-    /// Texts far from all others.
-    Outliers,
-    /// Texts that are odd as they are written.
-    OddTexts,
     /// Sounds that no text is near to.
     UnmatchedSounds,
+    /// Texts far from all others.
+    Outliers,
+    /// Removed captions or small segments that take up time and space.
+    Uncompacted,
+    /// Texts that no query finds.
+    Orphans,
 }
 
 /// What mends a finding; a program words it as it does it.

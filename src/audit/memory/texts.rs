@@ -1,6 +1,6 @@
 //! The texts as they are written: their lengths, their languages, and what is odd about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use whatlang::Lang;
@@ -63,7 +63,7 @@ pub(super) fn texts(rows: &Rows<'_>, listed: usize, control: &Control<'_>) -> Re
         }
         control.advance(batch.len() as u64);
     }
-    all.foreign(rows, listed);
+    all.foreign(rows, listed)?;
     all.long(rows, listed);
     Ok(all)
 }
@@ -74,6 +74,11 @@ fn language(text: &str) -> Option<Lang> {
     let is_latin = guess.script() == whatlang::Script::Latin;
     let enough = words(text) >= if is_latin { WORDS_TO_TELL } else { 2 };
     (enough && guess.is_reliable() && guess.confidence() >= CONFIDENCE).then(|| guess.lang())
+}
+
+/// The words of a text, in small letters.
+fn single_words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
 impl Texts {
@@ -99,19 +104,42 @@ impl Texts {
         sorted.collect()
     }
 
-    /// Texts in another language than most of their domain.
-    fn foreign(&mut self, rows: &Rows<'_>, listed: usize) {
+    /// Texts in another language than most of their domain. Names and lists of short words are taken for other languages at times; so a text
+    /// is none of these whose words mostly stand in texts of the main language, too.
+    fn foreign(&mut self, rows: &Rows<'_>, listed: usize) -> Result<()> {
         let main = |spoken: &Vec<(Lang, u64)>| {
             let told: u64 = spoken.iter().map(|(_, count)| count).sum();
             spoken.first().filter(|(_, count)| *count as f64 >= MAIN * told as f64).map(|(language, _)| *language)
         };
         let mains: Vec<Option<Lang>> = self.spoken(rows).iter().map(main).collect();
-        let is_foreign =
-            |(row, language): &&(usize, Lang)| mains[rows.domain(*row)].is_some_and(|main| main != *language);
-        let foreign: Vec<(usize, Lang)> = self.languages.iter().filter(is_foreign).copied().collect();
-        for (row, language) in foreign {
-            self.add(AnomalyKind::OtherLanguage, row, listed, language.eng_name().to_owned());
+        let (usual, other): (Vec<_>, Vec<_>) = self
+            .languages
+            .iter()
+            .filter(|(row, _)| mains[rows.domain(*row)].is_some())
+            .partition(|(row, language)| mains[rows.domain(*row)] == Some(*language));
+        let other: Vec<(usize, Lang, Vec<(usize, String)>)> = other
+            .into_iter()
+            .map(|(row, language)| {
+                let domain = rows.domain(row);
+                let words = single_words(&rows.caption(row)?.text).map(|word| (domain, word)).collect();
+                Ok((row, language, words))
+            })
+            .collect::<Result<_>>()?;
+        let mut seen: HashMap<(usize, String), bool> =
+            other.iter().flat_map(|(.., words)| words.iter().cloned()).map(|word| (word, false)).collect();
+        for (row, _) in usual.into_iter().filter(|_| !other.is_empty()) {
+            let domain = rows.domain(row);
+            for word in single_words(&rows.caption(row)?.text) {
+                seen.entry((domain, word)).and_modify(|seen| *seen = true);
+            }
         }
+        for (row, language, words) in other {
+            let known = words.iter().filter(|word| seen.get(word).copied().unwrap_or(false)).count();
+            if 2 * known < words.len() {
+                self.add(AnomalyKind::OtherLanguage, row, listed, language.eng_name().to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Texts far longer than others of their domain: beyond the outer fence, and twice as long as three quarters of them.

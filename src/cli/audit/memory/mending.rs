@@ -1,0 +1,61 @@
+//! The commands that mend what an audit found.
+
+use std::path::Path;
+
+use echoic::audit::memory::{MemoryAudit, Remedy};
+use serde_json::Value;
+
+use super::super::super::advice::quoted;
+use super::super::super::context::Context;
+use super::queries::is_embeddings;
+
+/// What commands depend on.
+pub struct Mending<'a> {
+    pub context: &'a Context,
+    /// The sounds that asked.
+    pub queries: Option<&'a Path>,
+}
+
+impl Mending<'_> {
+    /// The command line that does what is advised. Capitals stand for what only the user knows.
+    pub fn command(&self, remedy: &Remedy) -> String {
+        let store = &self.context.global.store;
+        let program = match self.context.global.store_is_named {
+            true => format!("echoic --store {}", quoted(&store.display().to_string())),
+            false => "echoic".to_owned(),
+        };
+        let action = match remedy {
+            Remedy::RemoveCaptions { ids } => {
+                let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
+                format!("captions remove {}", ids.join(" "))
+            }
+            Remedy::RemoveDomain { domain } => format!("domains remove {}", quoted(domain)),
+            Remedy::IngestAnew { domain } => format!("ingest FILE --domain {} --replace-clips", quoted(domain)),
+            Remedy::IngestMore => "ingest FILE --domain NAME".into(),
+            // It builds the indexes that are missing, too.
+            Remedy::Compact | Remedy::BuildIndexes => "compact".into(),
+            Remedy::SearchHarder { recall } => format!("caption {} --recall {recall}", self.sounds()),
+            _ => return String::new(),
+        };
+        format!("{program} {action}")
+    }
+
+    /// The sounds, as `caption` takes them.
+    fn sounds(&self) -> String {
+        match self.queries {
+            Some(place) if is_embeddings(place) => format!("--embedding {}", quoted(&place.display().to_string())),
+            Some(place) if place.extension().is_none_or(|end| end != "csv") => quoted(&place.display().to_string()),
+            _ => "AUDIO".into(),
+        }
+    }
+
+    /// The report for programs: each finding with its commands.
+    pub fn document(&self, audit: &MemoryAudit) -> serde_json::Result<Value> {
+        let mut document = serde_json::to_value(audit)?;
+        let told = document["findings"].as_array_mut().into_iter().flatten();
+        for (told, finding) in told.zip(&audit.findings) {
+            told["commands"] = finding.remedies.iter().map(|remedy| self.command(remedy)).collect();
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,106 @@
+//! `echoic audit memory`: the corpus examined, with the commands that mend what is found.
+
+mod bars;
+mod mending;
+mod queries;
+mod text;
+
+use clap::{Args, ValueEnum};
+use echoic::audit::memory::{MemoryAuditOptions, Part, audit_memory};
+use echoic::{Error, Result};
+
+use super::super::context::Context;
+use super::super::search::{at_least_one, scope};
+use mending::Mending;
+
+/// Arguments of `audit memory`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Ask with sounds, too: a folder of them, an audio file, a CSV with a column of files (file_name, path or audio), or their embeddings
+    /// (.npy, .npz, safetensors, Parquet, Arrow; an array or column is named behind a colon; `-` for standard input)
+    #[arg(long, value_name = "DIR|FILE")]
+    queries: Option<std::path::PathBuf>,
+    /// Examine this domain only (may be given several times)
+    #[arg(long = "domain", value_name = "NAME")]
+    domains: Vec<String>,
+    /// Texts that ask for their neighbours; by default as many as take about a minute
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    sample: Option<usize>,
+    /// Neighbours of each query
+    #[arg(short, value_name = "K", value_parser = at_least_one, default_value_t = 10)]
+    k: usize,
+    /// The cosine from which two texts are near-duplicates
+    #[arg(long, value_name = "COSINE", allow_negative_numbers = true, default_value_t = MemoryAuditOptions::default().near)]
+    near: f32,
+    /// Only these parts
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_enum)]
+    only: Vec<Chosen>,
+    /// Name so many texts in each list
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = 3)]
+    limit: usize,
+    /// Name as many as the report holds, and commands with all their ids
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// What samples are drawn by
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+/// A part of the report, as it is chosen.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Chosen {
+    /// Texts that are stored more than once, or nearly
+    Duplicates,
+    /// Texts that too many queries find, or none
+    Hubs,
+    /// What domains have in common
+    Overlap,
+    /// Texts far from all others
+    Outliers,
+    /// Odd texts: language, length, characters
+    Texts,
+    /// What searches through indexes miss
+    Recall,
+    /// How texts and sounds lie to each other
+    Gap,
+}
+
+impl Chosen {
+    fn part(self) -> Part {
+        match self {
+            Self::Duplicates => Part::Duplicates,
+            Self::Hubs => Part::Hubs,
+            Self::Overlap => Part::Overlap,
+            Self::Outliers => Part::Outliers,
+            Self::Texts => Part::Texts,
+            Self::Recall => Part::Recall,
+            Self::Gap => Part::Gap,
+        }
+    }
+}
+
+/// Examines the memory.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let memory = context.snapshot()?;
+    let scope = scope(&arguments.domains);
+    let mut options = MemoryAuditOptions::default();
+    options.k = arguments.k;
+    options.near = arguments.near;
+    options.sample = arguments.sample;
+    options.scope = scope;
+    options.parts = arguments.only.iter().map(|chosen| chosen.part()).collect();
+    options.seed = arguments.seed;
+    options.listed = options.listed.max(arguments.limit);
+    // Nothing is listened to in vain.
+    options.check(&memory)?;
+    let sounds = arguments.queries.as_ref().map(|place| queries::heard(context, &memory, place)).transpose()?;
+    let audit = audit_memory(&memory, sounds.as_ref(), &options, &context.control())?;
+    let mending = Mending { context, queries: arguments.queries.as_deref() };
+    if context.global.json {
+        let document =
+            mending.document(&audit).map_err(|e| Error::Internal(format!("a report that is no JSON: {e}")))?;
+        return context.out.item(&document, |_| String::new());
+    }
+    let limit = if arguments.all { usize::MAX } else { arguments.limit };
+    context.out.remark(&text::report(&audit, &mending, limit))
+}
