@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::decoder::{Decoder, WorkFolder, is_work_folder, standing, work_bytes};
+use crate::decoder::{Decoder, LogEntry, WorkFolder, is_work_folder, log_entries, standing, work_bytes};
 use crate::error::{Hint, Topic};
 use crate::memory::{DecoderEntry, Snapshot, Store, check_name};
 use crate::{Error, Result};
@@ -160,6 +160,21 @@ pub fn trainings(store: impl AsRef<Path>) -> Vec<TrainingFolder> {
         .collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
+}
+
+/// What was noted after each epoch of the training of the decoder `name`.
+///
+/// # Errors
+/// [`Error::Input`] where the store keeps no such log: those of backups and of decoders published by other means have none.
+pub fn training_log(store: impl AsRef<Path>, name: &str) -> Result<Vec<LogEntry>> {
+    match log_entries(&work_folder(store, name)) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            let subject = format!("the decoder {name}");
+            Err(Error::input(subject, "no log of its training in this store", "one with a line for each epoch")
+                .with_hint("logs stay in the store that a decoder was trained in: backups have none"))
+        }
+        outcome => outcome,
+    }
 }
 
 /// What the removal of a decoder took away.

@@ -29,6 +29,14 @@ doors! {
     windows => crate::towers::windows;
 }
 
+/// A page of one kind with data that was written by hand, and drawings.
+///
+/// # Errors
+/// As [`crate::page::caption`].
+pub fn page(kind: &str, data: &serde_json::Value, figures: &[(&str, String)]) -> Result<String> {
+    crate::page::document("a page", kind, data, figures)
+}
+
 /// The dot product with the very bits that searches have on this machine; those of [`crate::embedding::dot`] may differ by rounding.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     Kernels::get().dot(a, b)

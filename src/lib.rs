@@ -36,6 +36,7 @@
 //! | [`retrieval`], [`bridge`] | the stored texts near a sound, and the modality gap between them |
 //! | [`decoder`], [`training`], [`decoders`] | the language model: its training, and the trained ones of a store |
 //! | [`captioner`], [`audit`] | where all of them meet; why a sound got its caption, and whether the memory can be trusted |
+//! | [`page`], [`plot`] | audits as one page to look at and listen to; plots as SVG and PNG |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
 //! | [`embedding`], [`progress`], [`error`], [`clock`], [`file`](mod@file) | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time; files that are replaced whole |
@@ -48,6 +49,7 @@
 //! | `hub` | getting models: from hubs, from pinned Python wheels, from files |
 //! | `decoder` | writing captions with a trained decoder |
 //! | `train` | training decoders, and aligning adapters |
+//! | `page` | plots, and pages that show and play what an audit found |
 //! | `parquet` | Parquet and Arrow files |
 //! | `cli` | the program `echoic`, with all of these |
 //!
@@ -96,6 +98,10 @@ pub mod memory;
 pub mod models;
 #[cfg(any(feature = "audio", feature = "decoder"))]
 mod nn;
+#[cfg(feature = "page")]
+pub mod page;
+#[cfg(feature = "page")]
+pub mod plot;
 pub mod progress;
 mod quiet;
 pub mod retrieval;

@@ -1,5 +1,6 @@
 //! What can be listened to: files, and sounds in memory.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +54,22 @@ impl<'a> Audio<'a> {
     #[must_use]
     pub fn with_ffmpeg(self, program: impl Into<PathBuf>) -> Self {
         Self(self.0, Some(program.into()))
+    }
+
+    /// The bytes of its file, where there are at most `most` of them; `None` for more, and for samples.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read.
+    pub(crate) fn file_bytes(&self, most: u64) -> Result<Option<Cow<'_, [u8]>>> {
+        match &self.0 {
+            Input::File(path) => {
+                let len = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
+                let read = (len <= most).then(|| std::fs::read(path).map(Cow::Owned).map_err(Error::io("read", path)));
+                read.transpose()
+            }
+            Input::Bytes { bytes, .. } => Ok((bytes.len() as u64 <= most).then(|| Cow::Borrowed(&**bytes))),
+            Input::Samples { .. } => Ok(None),
+        }
     }
 
     /// What errors and answers call it.

@@ -117,6 +117,20 @@ impl MelParameters {
     pub fn frames(&self, samples: u64) -> u64 {
         1 + samples / self.hop as u64
     }
+
+    /// The middle of each band, in Hz.
+    pub fn middles(&self) -> Vec<f64> {
+        (1..=self.bands).map(|i| self.edge(i)).collect()
+    }
+
+    /// Where bands end and others have their middles, in Hz, from the lower end of the lowest on.
+    fn edge(&self, i: usize) -> f64 {
+        let slaney = self.filters == Filters::SlaneyUnitArea;
+        let mel = |hertz: f64| if slaney { slaney::mel(hertz) } else { 2595.0 * (1.0 + hertz / 700.0).log10() };
+        let hertz = |mel: f64| if slaney { slaney::hertz(mel) } else { 700.0 * (10f64.powf(mel / 2595.0) - 1.0) };
+        let (low, high) = (mel(self.low), mel(self.high));
+        hertz(low + (high - low) * i as f64 / (self.bands + 1) as f64)
+    }
 }
 
 /// Turns a stream of samples into log-mel frames.
@@ -279,11 +293,7 @@ impl<T: FftNum + From<f32> + Sum> Spectrum<T> {
 
 /// The filters of each band: the first bin and the weights from there.
 fn filterbank(parameters: &MelParameters) -> Vec<(usize, Vec<f64>)> {
-    let slaney = parameters.filters == Filters::SlaneyUnitArea;
-    let mel = |hertz: f64| if slaney { slaney::mel(hertz) } else { 2595.0 * (1.0 + hertz / 700.0).log10() };
-    let hertz = |mel: f64| if slaney { slaney::hertz(mel) } else { 700.0 * (10f64.powf(mel / 2595.0) - 1.0) };
-    let (low, high) = (mel(parameters.low), mel(parameters.high));
-    let edge = |i: usize| hertz(low + (high - low) * i as f64 / (parameters.bands + 1) as f64);
+    let edge = |i: usize| parameters.edge(i);
     let bins = parameters.fft / 2 + 1;
     (0..parameters.bands)
         .map(|band| {

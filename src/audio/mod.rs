@@ -42,4 +42,4 @@ pub use clip::{Clip, Facts};
 pub use input::Audio;
 pub(crate) use level::Stretch;
 pub use level::{Heard, Level};
-pub(crate) use mel::{LogMel, MelParameters};
+pub(crate) use mel::{Edges, Filters, LogMel, Loudness, MelParameters};

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use echoic::clock::utc;
+use echoic::decoder::LogEntry;
 use echoic::decoders::{self, DecoderSummary};
 use echoic::memory::DecoderEntry;
 use echoic::{Error, Result};
 use serde::Serialize;
 
 use super::context::Context;
+use super::curves;
 use super::output::{bytes, number, table};
 
 /// Arguments of `decoders`.
@@ -27,6 +29,8 @@ enum Action {
     Show {
         /// The decoder
         name: String,
+        #[command(flatten)]
+        curves: curves::Arguments,
     },
     /// Write captions with this decoder where none is named
     Use {
@@ -48,13 +52,15 @@ struct Shown<'a> {
     path: PathBuf,
     sha256: &'a str,
     details: &'a serde_json::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Vec<LogEntry>>,
 }
 
 /// Lists, shows or removes.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         None | Some(Action::List) => list(context),
-        Some(Action::Show { name }) => show(context, name),
+        Some(Action::Show { name, curves }) => show(context, name, curves),
         Some(Action::Use { name }) => {
             decoders::choose(&context.store()?, name)?;
             context.out.item(&serde_json::json!({ "default": name }), |_| format!("captions are written by {name}"))
@@ -91,14 +97,18 @@ fn list(context: &Context) -> Result<()> {
     })
 }
 
-fn show(context: &Context, name: &str) -> Result<()> {
+fn show(context: &Context, name: &str, curves: &curves::Arguments) -> Result<()> {
     let memory = context.snapshot()?;
     let path = memory.decoder_path(name)?;
     let all = decoders::summaries(&memory);
     let found = all.iter().zip(memory.decoders()).find(|(summary, _)| summary.name == name);
     let (summary, DecoderEntry { sha256, details, .. }) =
         found.ok_or_else(|| Error::Internal(format!("the decoder {name} has a path and no entry")))?;
-    context.out.item(&Shown { summary, path, sha256, details }, |shown| {
+    let log = if curves.are_wanted() { Some(decoders::training_log(memory.dir(), name)?) } else { None };
+    if let Some(log) = &log {
+        curves.write(name, log)?;
+    }
+    context.out.item(&Shown { summary, path, sha256, details, log }, |shown| {
         let (d, report) = (shown.summary, &shown.details["report"]);
         let count = |value: &serde_json::Value| value.as_u64().map(number);
         let epochs = d.epochs.map(|epochs| match report["best_epoch"].as_u64() {
@@ -127,7 +137,11 @@ fn show(context: &Context, name: &str) -> Result<()> {
             ("SHA-256", Some(shown.sha256.to_owned())),
         ];
         let noted = rows.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?]));
-        table(&noted.collect::<Vec<_>>())
+        let facts = table(&noted.collect::<Vec<_>>());
+        match &shown.log {
+            Some(log) if curves.are_drawn() => format!("{facts}\n\n{}", curves::drawn(log)),
+            _ => facts,
+        }
     })
 }
 

@@ -62,7 +62,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic train --name wsac --preset paper --noise estimate # hours",
         ],
     ),
-    ("decoders", &["echoic decoders", "echoic decoders show mine", "echoic decoders remove mine"]),
+    (
+        "decoders",
+        &[
+            "echoic decoders",
+            "echoic decoders show mine --plot",
+            "echoic decoders show mine --svg training.svg",
+            "echoic decoders remove mine",
+        ],
+    ),
     (
         "caption",
         &[

@@ -38,4 +38,4 @@ pub use crate::decoder::state::LogEntry;
 pub use crate::decoder::train::train;
 pub(crate) use crate::decoder::train::train_in;
 pub use crate::decoder::vocabulary::Vocabulary;
-pub(crate) use crate::decoder::work::{WorkFolder, bytes as work_bytes, is_work_folder, standing};
+pub(crate) use crate::decoder::work::{WorkFolder, bytes as work_bytes, is_work_folder, log_entries, standing};

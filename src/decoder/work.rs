@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use super::{decoder_file::read_facts, state};
+use super::{decoder_file::read_facts, state, state::LogEntry};
 use crate::error::{Hint, Topic};
 use crate::file;
 use crate::lock::{Lock, Taken};
@@ -13,6 +13,17 @@ const BEST: &str = "best.safetensors";
 const STATE: &str = "state.safetensors";
 const LOG: &str = "log.jsonl";
 const LOCK: &str = "lock";
+
+/// The log of the training in a folder, an entry for each epoch.
+pub(crate) fn log_entries(folder: &Path) -> Result<Vec<LogEntry>> {
+    let path = folder.join(LOG);
+    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let read = |(number, line): (usize, &str)| {
+        let subject = format!("{}, line {}", path.display(), number + 1);
+        serde_json::from_str(line).map_err(|cause| Error::input(subject, cause, "what was noted of an epoch"))
+    };
+    text.lines().enumerate().map(read).collect()
+}
 
 /// The folder of one training, which no other takes part in as long as this lives: two would write over each other's files. The lock of a
 /// training that crashed is free.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use echoic::Error;
 
 pub mod bench;
+pub mod browser;
 pub mod checkpoints;
 pub mod clap_models;
 pub mod hub;

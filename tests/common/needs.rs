@@ -9,9 +9,13 @@ use std::sync::OnceLock;
 use echoic::Clap;
 
 /// The words that `ECHOIC_REQUIRE` knows, and how to get what each stands for.
-const NEEDS: [(&str, &str); 3] = [
+const NEEDS: [(&str, &str); 4] = [
     ("starter", "`echoic models pull starter`, with the ECHOIC_CACHE that the tests have"),
     ("data", "set ECHOIC_DATA to the folder of real captions and recordings; tests/README.md says what is in it"),
+    (
+        "chromium",
+        "install Debian's packages chromium and chromium-driver, or what else brings `chromedriver` into PATH",
+    ),
     ("root", "run the tests as a user who may mount a tmpfs and start programs as another user"),
 ];
 

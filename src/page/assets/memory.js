@@ -1,0 +1,5 @@
+// The page of an audited memory.
+
+function memoryPage() {
+  return [];
+}
