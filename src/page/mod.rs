@@ -7,10 +7,12 @@ mod caption;
 mod document;
 mod flatten;
 mod map;
+mod memory;
 mod sound;
 
 pub use caption::{Heading, Shown, caption};
 #[cfg(feature = "internals")]
 pub(crate) use document::document;
 pub use map::{Kind, Map, Mapping, Method, Point};
+pub use memory::{Figure, memory};
 pub use sound::Sound;
