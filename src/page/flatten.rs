@@ -1,7 +1,7 @@
 //! From many dimensions to two.
 
 use crate::progress::Control;
-use crate::{Embeddings, Result};
+use crate::{Embeddings, Error, Result};
 
 /// Points that the directions are learned from at most; the others are only placed.
 const LEARNED: usize = 4_000;
@@ -127,12 +127,17 @@ pub(super) fn neighbourhoods(rows: &Embeddings, begin: &[[f32; 2]], control: &Co
     let widest = begin.iter().flatten().fold(0f32, |most, x| most.max(x.abs())).max(f32::MIN_POSITIVE);
     let start: Vec<f32> = begin.iter().flatten().map(|x| x / widest * 1e-2).collect();
     let phase = control.begin("arranging neighbourhoods", Some(EPOCHS as u64));
-    let mut tsne: bhtsne::tSNE<'_, f32, &[f32]> = bhtsne::tSNE::new(&vectors);
-    tsne.perplexity(perplexity).epochs(EPOCHS).initial_embedding(start).epoch_callback(|_, _| control.advance(1));
     let chord = |a: &&[f32], b: &&[f32]| a.iter().zip(*b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
-    tsne.barnes_hut(0.5, chord);
-    let places = tsne.embedding().chunks_exact(2).map(|place| [place[0], place[1]]).collect();
-    drop(tsne);
+    let arrange = || {
+        let mut tsne: bhtsne::tSNE<'_, f32, &[f32]> = bhtsne::tSNE::new(&vectors);
+        tsne.perplexity(perplexity).epochs(EPOCHS).initial_embedding(start);
+        tsne.epoch_callback(|_, _| control.advance(1)).barnes_hut(0.5, chord);
+        tsne.embedding()
+    };
+    // On several threads its sums have no fixed order.
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let alone = alone.map_err(|cause| Error::Internal(format!("no thread for the map: {cause}")))?;
+    let places = alone.install(arrange).chunks_exact(2).map(|place| [place[0], place[1]]).collect();
     phase.end();
     control.check()?;
     Ok(places)

@@ -28,8 +28,7 @@ pub enum Figure {
 
 impl Figure {
     /// All of them, in the order of a page.
-    pub const ALL: [Self; 6] =
-        [Self::Similarity, Self::Hubs, Self::Overlap, Self::Outliers, Self::Words, Self::Gap];
+    pub const ALL: [Self; 6] = [Self::Similarity, Self::Hubs, Self::Overlap, Self::Outliers, Self::Words, Self::Gap];
 
     /// Its name.
     pub fn name(self) -> &'static str {

@@ -73,5 +73,5 @@ fn what_is_required_is_known() {
     assert_eq!(required(""), [""; 0]);
     let unknown = std::panic::catch_unwind(|| required("starter,dtaa").len()).expect_err("an unknown word");
     let said = unknown.downcast_ref::<String>().expect("a message");
-    assert!(said.contains("'dtaa'") && said.contains("starter, data, root"), "{said}");
+    assert!(said.contains("'dtaa'") && said.contains("starter, data, chromium, root"), "{said}");
 }

@@ -38,7 +38,7 @@ pub fn memory(folder: &Path, texts: usize) -> Snapshot {
     let middles = Embeddings::from_vec(DIM, scattered(4, DIM)).unwrap();
     let around = Embeddings::from_vec(DIM, scattered(texts, DIM)).unwrap();
     let mut writer = Store::create(folder, EmbeddingSpace::external(DIM)).unwrap().writer().unwrap();
-    for (index, domain) in ["street", "weather", "household", "field notes"].into_iter().enumerate() {
+    for (index, domain) in ["street", "weather", "household", "field-notes"].into_iter().enumerate() {
         let keys: Vec<RowKey> =
             (index..texts).step_by(4).map(|row| RowKey::new(format!("{domain} text {row}"))).collect();
         let plan = writer.plan(domain, &keys).unwrap();
@@ -101,7 +101,7 @@ pub fn data(map: Option<&Map>) -> Value {
             "Wheels squeal in a bend of the rails, far away and for a long time, until a door is shut and all is still.",
         ),
         ("weather", "Thunder rolls far away."),
-        ("field notes", "Überraschend: 雨が降る."),
+        ("field-notes", "Überraschend: 雨が降る."),
         ("household", "A clock ticks."),
         ("street", "A bus idles."),
     ];
@@ -137,10 +137,11 @@ pub fn data(map: Option<&Map>) -> Value {
     })
 }
 
-/// Writes a page and gives its place.
-pub fn written(folder: &Path, html: &str) -> PathBuf {
-    let page = folder.join("audit.html");
-    std::fs::write(&page, html).unwrap();
+/// Writes a page beside the pictures and gives its place.
+pub fn written(name: &str, html: &str) -> PathBuf {
+    let page = pictures().join(name);
+    std::fs::create_dir_all(pictures()).unwrap();
+    echoic::file::replace(&page, html.as_bytes()).unwrap();
     page
 }
 

@@ -15,7 +15,7 @@ fn opened(size: (u32, u32), dark: bool) -> Option<(Browser, tempfile::TempDir)> 
     let folder = tempfile::tempdir().unwrap();
     let memory = memory(&folder.path().join("store"), 1_200);
     let map = map(&memory, Method::Principal);
-    let page = written(folder.path(), &internals::page("caption", &data(Some(&map)), &[]).unwrap());
+    let page = written("by-hand.html", &internals::page("caption", &data(Some(&map)), &[]).unwrap());
     browser.open(&page, size, dark);
     Some((browser, folder))
 }
@@ -76,7 +76,7 @@ fn a_table_filters_by_words_and_domain_and_says_how_many_are_left() {
 #[test]
 fn texts_that_look_like_markup_stay_texts() {
     let Some((browser, _folder)) = opened(DESK, false) else { return };
-    assert!(browser.texts("#caption-1-table tbody td:nth-child(2)").iter().any(|text| text == MARKUP));
+    assert!(browser.texts("#caption-1-table tbody td:nth-child(2)").iter().any(|text| text.starts_with(MARKUP)));
     assert!(browser.texts(".strategies .said").contains(&MARKUP.to_owned()));
     assert_eq!(
         browser
@@ -175,7 +175,7 @@ fn a_map_of_twenty_thousand_points_stays_smooth_and_a_larger_one_says_that_it_is
     let memory = memory(&folder.path().join("store"), 20_800);
     let map = map(&memory, Method::Principal);
     assert_eq!(map.texts, 20_800);
-    let page = written(folder.path(), &internals::page("caption", &data(Some(&map)), &[]).unwrap());
+    let page = written("many-points.html", &internals::page("caption", &data(Some(&map)), &[]).unwrap());
     browser.open(&page, DESK, false);
     assert!(
         browser.texts("#map figcaption")[0].starts_with("A sample of 20,00"),

@@ -130,6 +130,8 @@ impl<'c> Auditor<'c> {
             tokens: if self.parts.tokens { self.tokens(&heard)? } else { Vec::new() },
             windows: if windows.len() > 1 { self.windows(&heard, windows)? } else { Vec::new() },
             captioned,
+            embedding: unit,
+            prefix,
         })
     }
 

@@ -33,6 +33,12 @@ pub struct CaptionAudit {
     pub tokens: Vec<TokenAudit>,
     /// The windows of a sound of several.
     pub windows: Vec<WindowAudit>,
+    /// The sound's embedding, of unit length.
+    #[serde(skip)]
+    pub embedding: Vec<f32>,
+    /// What the decoder was given, of unit length.
+    #[serde(skip)]
+    pub prefix: Vec<f32>,
 }
 
 /// One of the truly nearest texts.

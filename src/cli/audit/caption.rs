@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 use echoic::audio::Audio;
 use echoic::audit::{Auditor, CaptionAudit, Parts};
 use echoic::captioner::Captioner;
-use echoic::{Error, Result};
+use echoic::{Error, Result, page};
 use serde::Serialize;
 
 use super::describe::describe;
+use super::html::{Gathered, Html};
 use crate::cli::batch::in_order;
 use crate::cli::caption::usual_jobs;
 use crate::cli::context::Context;
@@ -34,6 +35,8 @@ pub struct Arguments {
     /// Sounds to work on at once; by default as many as there are processors, 8 at most
     #[arg(short, long, value_name = "N", value_parser = at_least_one, conflicts_with = "embedding")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    html: Html,
 }
 
 /// A part of an audit.
@@ -86,18 +89,32 @@ impl Audited {
 
 /// Audits the captions of everything that was named; a file that fails does not stop the others.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let (captioner, options) = arguments.how.captioner(context)?;
-    let auditor = Auditor::new(&captioner, options, parts(&arguments.only));
+    let (memory, html) = (context.snapshot()?, &arguments.html);
+    let (captioner, options) = arguments.how.captioner_of(memory.clone())?;
+    let auditor = Auditor::new(&captioner, options.clone(), parts(&arguments.only));
+    let mut gathered = Gathered::default();
     if let Some(file) = &arguments.embedding {
-        return rows(context, &captioner, &auditor, file);
+        rows(context, &captioner, &auditor, file, |audit| gathered.take_one(html, audit))?;
+        return gathered.write(context, &memory, &options, html);
     }
     let sounds = sounds(context, &arguments.audio)?;
     if !sounds.is_empty() {
         // Two threads would load it twice.
         captioner.load_audio()?;
     }
+    html.check(sounds.len())?;
     let jobs = arguments.jobs.unwrap_or_else(usual_jobs);
-    each(context, &sounds, jobs, |audio| auditor.audit(audio), |sound, audit| Audited::of(sound, audit).print(context))
+    let work = |audio: Audio<'_>| {
+        let looked = html.html.as_ref().map(|_| page::Sound::of(audio.clone())).transpose()?;
+        Ok((auditor.audit(audio)?, looked))
+    };
+    each(context, &sounds, jobs, work, |sound, (audit, looked)| {
+        let audited = Audited::of(sound, audit);
+        audited.print(context)?;
+        gathered.take(audited.audit, looked);
+        Ok(())
+    })?;
+    gathered.write(context, &memory, &options, html)
 }
 
 /// Gives `take` what `work` makes of each sound, in their order; one that fails does not stop the others.
@@ -126,10 +143,18 @@ pub fn each<R: Send>(
     })
 }
 
-fn rows(context: &Context, captioner: &Captioner, auditor: &Auditor<'_>, file: &Path) -> Result<()> {
+fn rows(
+    context: &Context,
+    captioner: &Captioner,
+    auditor: &Auditor<'_>,
+    file: &Path,
+    mut take: impl FnMut(CaptionAudit) -> Result<()>,
+) -> Result<()> {
     each_row(context, file, captioner.store().space().dim, |row, embedding| {
         let mut audit = auditor.audit_embedding(&file.display().to_string(), embedding)?;
         audit.captioned.row = row;
-        Audited::of(&Sound::named(file), audit).print(context)
+        let audited = Audited::of(&Sound::named(file), audit);
+        audited.print(context)?;
+        take(audited.audit)
     })
 }

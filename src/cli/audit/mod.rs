@@ -4,6 +4,7 @@ mod caption;
 mod compare;
 mod describe;
 mod history;
+mod html;
 mod memory;
 mod way;
 

@@ -6,7 +6,7 @@ function captionPage(data) {
   const several = data.captions.length > 1;
   const list = several ? el("nav", { class: "contents", "aria-label": "Audited sounds" }, el("ol", {}, data.captions.map(({ audit }, index) =>
     el("li", {}, el("a", { href: `#caption-${index + 1}` }, audit.caption), " ", el("span", { class: "about" }, fileName(audit)))))) : "";
-  const map = data.map ? section("map", "Map", "Each point is a stored text; the diamond is the sound. The rings are the sums of texts that the captions were written from.", mapFigure("map-figure", data.map)) : "";
+  const map = data.map ? broad("map", "Map", "Each point is a stored text; the diamond is the sound. The rings are the sums of texts that the captions were written from.", mapFigure("map-figure", data.map)) : "";
   return [list, ...data.captions.map((shown, index) => captionArticle(shown, `caption-${index + 1}`)), map];
 }
 
@@ -28,8 +28,8 @@ function captionArticle({ audit, sound }, id) {
     sound ? section(`${id}-sound`, "Sound", windowsAbout(audit.windows), soundFigure(`${id}-figure`, sound, audit.windows)) : "",
     audit.tokens.length ? section(`${id}-words`, "Words", "How likely each word was, and whether this sound called for it or the language alone would have written it.", words(`${id}-words`, audit.tokens)) : "",
     audit.strategies.length ? section(`${id}-strategies`, "Strategies", "The same sound, bridged in other ways.", strategies(audit.strategies)) : "",
-    section(`${id}-neighbours`, "Stored texts", neighboursAbout(audit), neighbours(`${id}-table`, audit)),
-    audit.windows.length > 1 ? section(`${id}-windows`, "Windows", "The stretches that were heard one by one. The one with the highest support spoke.", windowsTable(`${id}-windows-table`, audit.windows)) : "",
+    broad(`${id}-neighbours`, "Stored texts", neighboursAbout(audit), neighbours(`${id}-table`, audit)),
+    audit.windows.length > 1 ? broad(`${id}-windows`, "Windows", "The stretches that were heard one by one. The one with the highest support spoke.", windowsTable(`${id}-windows-table`, audit.windows)) : "",
     section(`${id}-parameters`, "How it was made", "What it takes to write the same caption again.", parameters(audit)),
   ];
   return el("article", { id, "aria-labelledby": `${id}-name` }, parts);

@@ -52,6 +52,13 @@ function bar(share, label) {
   return el("span", { class: "measure" }, el("span", { class: "number" }, label), el("span", { class: "bar", "aria-hidden": "true" }, fill));
 }
 
+/** A part that takes the whole width. */
+function broad(...parts) {
+  const node = section(...parts);
+  node.classList.add("broad");
+  return node;
+}
+
 /** A part of the page: its name, a word about it, and what it shows. */
 function section(id, name, about, ...content) {
   const heading = el("h2", { id: `${id}-name` }, name);

@@ -11,14 +11,14 @@ function memoryPage({ audit, commands, map }) {
       el("h1", {}, audit.findings.length ? `${counted(audit.findings.length, "finding")} in ${counted(examined.captions, "text")}.` : `Nothing to mend in ${counted(examined.captions, "text")}.`)),
     memorySummary(audit),
     section("findings", "Findings", "The worst first, each with what mends it.", findings(audit.findings, commands)),
-    audit.duplicates ? section("duplicates", "Duplicates", "Texts that are stored more than once, or nearly.", figure("similarity"), clusters(audit.duplicates)) : "",
-    audit.hubs ? section("hubs", "Hubs", "Texts that far too many queries find, and those that none does.", hubs(audit.hubs)) : "",
+    audit.duplicates ? broad("duplicates", "Duplicates", "Texts that are stored more than once, or nearly.", figure("similarity"), clusters(audit.duplicates)) : "",
+    audit.hubs ? broad("hubs", "Hubs", "Texts that far too many queries find, and those that none does.", hubs(audit.hubs)) : "",
     audit.overlap ? section("overlap", "Domains", "The share of the texts of one domain that have a near-duplicate in another.", figure("overlap"), overlaps(audit.overlap)) : "",
-    audit.outliers ? section("outliers", "Outliers", "Texts far from all others.", figure("outliers"), outliers(audit.outliers)) : "",
-    audit.texts ? section("texts", "As written", "What is odd about the texts themselves.", figure("words"), oddities(audit.texts)) : "",
-    audit.recall ? section("recall", "Search", `What searches through indexes find of the true ${whole(audit.recall.k)} nearest.`, recalls(audit.recall)) : "",
-    audit.gap ? section("gap", "Gap", "How texts and sounds lie to each other.", gap(audit.gap)) : "",
-    map ? section("map", "Map", "Each point is a stored text or a sound.", mapFigure("map-figure", map)) : "",
+    audit.outliers ? broad("outliers", "Outliers", "Texts far from all others.", figure("outliers"), outliers(audit.outliers)) : "",
+    audit.texts ? broad("texts", "As written", "What is odd about the texts themselves.", figure("words"), oddities(audit.texts)) : "",
+    audit.recall ? broad("recall", "Search", `What searches through indexes find of the true ${whole(audit.recall.k)} nearest.`, recalls(audit.recall)) : "",
+    audit.gap ? broad("gap", "Gap", "How texts and sounds lie to each other.", gap(audit.gap)) : "",
+    map ? broad("map", "Map", "Each point is a stored text or a sound.", mapFigure("map-figure", map)) : "",
   ];
 }
 

@@ -1,0 +1,118 @@
+//! Audits as a page.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::{Args, ValueEnum};
+use echoic::audit::CaptionAudit;
+use echoic::captioner::CaptionOptions;
+use echoic::clock::utc;
+use echoic::page::{self, Heading, Map, Mapping, Method, Shown, Sound};
+use echoic::progress::Control;
+use echoic::{Error, Result, Snapshot, file};
+
+use crate::cli::context::Context;
+use crate::cli::pipes;
+
+/// Sounds that one page shows at most: it carries them.
+const MOST_SOUNDS: usize = 100;
+
+/// The page of an audit.
+#[derive(Debug, Args)]
+pub struct Html {
+    /// Write a page to look at and to listen to, too: one HTML file that needs no network
+    #[arg(long, value_name = "FILE", value_parser = pipes::file)]
+    pub html: Option<PathBuf>,
+    /// How the page's map is drawn
+    #[arg(long, value_name = "METHOD", default_value = "principal", requires = "html")]
+    map: Way,
+}
+
+/// How a map is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// By the two directions in which texts and sounds differ most: quick, and the gap between them is seen
+    Principal,
+    /// By neighbourhoods (t-SNE) of at most 3,000 texts: some seconds, and groups are seen
+    Tsne,
+    /// Not at all
+    None,
+}
+
+impl Html {
+    fn method(&self) -> Option<Method> {
+        match self.map {
+            Way::Principal => Some(Method::Principal),
+            Way::Tsne => Some(Method::Neighbourhoods),
+            Way::None => None,
+        }
+    }
+
+    /// Refuses more sounds than a page shows, before hours of work.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for too many.
+    pub fn check(&self, sounds: usize) -> Result<()> {
+        if self.html.is_none() || sounds <= MOST_SOUNDS {
+            return Ok(());
+        }
+        let expected = format!("at most {MOST_SOUNDS} on one page");
+        Err(Error::input("the page", format!("{sounds} sounds"), expected)
+            .with_hint("write a page for each part of them"))
+    }
+}
+
+/// The audits that go onto a page, with their sounds.
+#[derive(Default)]
+pub struct Gathered(Vec<(CaptionAudit, Option<Sound>)>);
+
+impl Gathered {
+    /// Takes an audit with its sound, where a page is wanted and the sound was looked at.
+    pub fn take(&mut self, audit: CaptionAudit, sound: Option<Sound>) {
+        if sound.is_some() {
+            self.0.push((audit, sound));
+        }
+    }
+
+    /// Takes the audit of an embedding, where a page is wanted.
+    ///
+    /// # Errors
+    /// As [`Html::check`].
+    pub fn take_one(&mut self, html: &Html, audit: CaptionAudit) -> Result<()> {
+        html.check(self.0.len() + 1)?;
+        if html.html.is_some() {
+            self.0.push((audit, None));
+        }
+        Ok(())
+    }
+
+    /// Writes the page, where one is wanted.
+    ///
+    /// # Errors
+    /// As [`Mapping::run`] and [`file::replace`]; [`Error::Input`] where there is nothing to show.
+    pub fn write(self, context: &Context, memory: &Snapshot, options: &CaptionOptions, html: &Html) -> Result<()> {
+        let Some(path) = &html.html else { return Ok(()) };
+        if self.0.is_empty() {
+            return Err(Error::input("the page", "no audited caption", "one at least"));
+        }
+        let map = html.method().map(|method| self.map(memory, options, method, &context.control())).transpose()?;
+        let (audits, sounds): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
+        let shown: Vec<Shown<'_>> = audits.iter().zip(sounds).map(|(audit, sound)| Shown::new(audit, sound)).collect();
+        file::replace(path, page::caption(&heading(memory), &shown, map.as_ref())?.as_bytes())
+    }
+
+    fn map(&self, memory: &Snapshot, options: &CaptionOptions, method: Method, control: &Control<'_>) -> Result<Map> {
+        let mut mapping = Mapping::new(memory).scope(options.retrieval.scope.clone()).method(method);
+        for (audit, _) in &self.0 {
+            let answered = audit.audited.iter().map(|neighbour| neighbour.text.id);
+            mapping = mapping.query(&audit.captioned.path, &audit.embedding, Some(&audit.prefix), answered);
+        }
+        mapping.run(control)
+    }
+}
+
+/// What a page says of where it comes from.
+pub fn heading(memory: &Snapshot) -> Heading {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Heading::new(memory.dir().display().to_string(), format!("{} UTC", utc(now)))
+}
