@@ -81,7 +81,7 @@ impl Sound {
         let (peaks, mel) = looked.finish(clip.peak())?;
         let media = media(&audio, &clip, rate)?;
         let silent = media.is_none().then(|| {
-            let most = MOST_BYTES / 2 / u64::from(rate);
+            let most = MOST_BYTES / u64::from(rate);
             format!(
                 "The page is silent: it carries sounds of up to {most} s, or compressed files of up to {} MB.",
                 MOST_BYTES >> 20
@@ -181,30 +181,46 @@ impl Look {
     }
 }
 
-/// What a browser plays of a sound: 16-bit samples, or the file itself where that is compressed and smaller. `None` where both are too long.
+/// What a browser plays of a sound: the file itself where that is compressed and smaller, or 16-bit samples, at half the rate if need be.
+/// `None` where all of them are too long.
 fn media(audio: &Audio<'_>, clip: &Clip<'_>, rate: u32) -> Result<Option<Media>> {
     let bytes = clip.len() * 2;
-    if let Some(file) = audio.file_bytes(MOST_BYTES.min(bytes))? {
-        if let Some(kind) = playable(&file) {
-            return Ok(Some(Media { kind, bytes: file.into_owned() }));
-        }
+    if let Some(file) = audio.file_bytes(MOST_BYTES.min(bytes))?
+        && let Some(kind) = playable(&file)
+    {
+        return Ok(Some(Media { kind, bytes: file.into_owned() }));
     }
-    if bytes > MOST_BYTES {
-        return Ok(None);
+    if bytes <= MOST_BYTES {
+        return Ok(Some(sampled(clip, rate)?));
     }
+    if bytes / 2 <= MOST_BYTES {
+        return Ok(Some(sampled(&Clip::open(audio.clone(), rate / 2)?, rate / 2)?));
+    }
+    Ok(None)
+}
+
+/// A clip as a WAVE file.
+fn sampled(clip: &Clip<'_>, rate: u32) -> Result<Media> {
+    let bytes = clip.len() * 2;
     let mut samples = Vec::with_capacity(bytes as usize);
     clip.samples(|block| {
         let sixteen = |sample: &f32| (sample * 32_767.0).round().clamp(-32_768.0, 32_767.0) as i16;
         samples.extend(block.iter().flat_map(|sample| sixteen(sample).to_le_bytes()));
         Ok(())
     })?;
-    Ok(Some(Media { kind: "audio/wav", bytes: wave(rate, &samples)? }))
+    Ok(Media { kind: "audio/wav", bytes: wave(rate, &samples)? })
 }
 
 /// The kind of a compressed file that every browser plays.
 fn playable(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [b'f', b'L', b'a', b'C', ..] => Some("audio/flac"),
+        [b'O', b'g', b'g', b'S', head @ ..] => {
+            // The first page names its codec.
+            let head = &head[..head.len().min(64)];
+            let holds = |name: &[u8]| head.windows(name.len()).any(|part| part == name);
+            (holds(b"\x01vorbis") || holds(b"OpusHead")).then_some("audio/ogg")
+        }
         [b'I', b'D', b'3', ..] | [0xff, 0xfa | 0xfb | 0xf2 | 0xf3, ..] => Some("audio/mpeg"),
         _ => None,
     }
@@ -266,10 +282,10 @@ mod tests {
 
     #[test]
     fn a_long_sound_is_shown_in_as_many_columns_and_not_played() {
-        let samples = tone(300.0, 600, 8_000);
+        let samples = tone(300.0, 800, 8_000);
         let sound = Sound::of(Audio::samples(&samples, 8_000)).unwrap();
         assert_eq!((sound.peaks.len(), sound.mel.columns.len()), (COLUMNS, COLUMNS * BANDS));
-        assert!(sound.media.is_none() && sound.silent.unwrap().contains("393 s"));
+        assert!(sound.media.is_none() && sound.silent.unwrap().contains("786 s"));
     }
 
     #[test]

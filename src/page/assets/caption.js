@@ -41,7 +41,7 @@ function summary(audit) {
   const found = Math.round(search.recall * search.k);
   return facts([
     ["Texts that spoke", fixed(audit.effective_texts, 1), `of ${whole(audit.texts.rows)} in the memory`],
-    ["Weight left out", audit.lost_mass ? `\u2264 ${fixed(audit.lost_mass, 4)}` : "0", "by texts that were not summed"],
+    ["Weight left out", audit.lost_mass < 0.0001 ? (audit.lost_mass ? "< 0.0001" : "0") : `\u2264 ${fixed(audit.lost_mass, 4)}`, "by texts that were not summed"],
     ["Near the sound", fixed(audit.prefix_similarity, 3), "cosine of what was decoded"],
     ["Search found", search.k ? `${found} of ${search.k}` : null, search.missed_ranks.length ? `missed rank ${search.missed_ranks.join(", ")}` : "of the truly nearest texts"],
     ["Strategies agree", audit.strategies.length ? `${agreeing} of ${audit.strategies.length}` : null, agreeing === audit.strategies.length ? "on this caption" : "the others say otherwise"],
@@ -68,9 +68,9 @@ function neighbours(id, audit) {
   const influences = rows.some(({ influence }) => influence);
   const missing = rows.some(({ found }) => !found);
   const columns = [
-    { key: "rank", name: "Rank", kind: "figure", value: (row) => -row.rank, cell: (row) => whole(row.rank) },
+    { key: "rank", name: "Rank", kind: "figure", up: true, value: (row) => row.rank, cell: (row) => whole(row.rank) },
     { key: "text", name: "Text", kind: "wide", value: (row) => row.caption, cell: (row) => [row.caption, row.clip ? el("small", {}, row.clip) : ""] },
-    { key: "domain", name: "Domain", value: (row) => row.domain, cell: (row) => row.domain },
+    { key: "domain", name: "Domain", kind: "domain", value: (row) => row.domain, cell: (row) => row.domain },
     { key: "similarity", name: "Similarity", kind: "figure", about: "Cosine to the sound", value: (row) => row.similarity, cell: (row) => fixed(row.similarity) },
     { key: "weight", name: "Weight", kind: "figure", about: "Share of the projection", value: (row) => row.weight, cell: (row) => bar(row.weight / most, fixed(row.weight)) },
     { key: "multiplicity", name: "Times", kind: "figure", about: "How often the corpora hold this text", value: (row) => row.multiplicity, cell: (row) => whole(row.multiplicity) },
@@ -78,12 +78,12 @@ function neighbours(id, audit) {
   if (missing) columns.push({ key: "found", name: "Search", value: (row) => (row.found ? 1 : 0), cell: (row) => (row.found ? "found" : el("strong", {}, "missed")) });
   if (influences) columns.push({ key: "influence", name: "Without it", kind: "influence", about: "What becomes of the caption when this text is left out", value: (row) => (row.influence ? row.influence.shift + (row.influence.changes ? 1 : 0) : -1), cell: influenceCell });
   return table({ id, name: "The nearest stored texts", columns, rows, thing: "text",
-    search: (row) => `${row.caption} ${row.clip || ""}`, domain: (row) => row.domain, sorted: { key: "rank", down: true } });
+    search: (row) => `${row.caption} ${row.clip || ""}`, domain: (row) => row.domain, sorted: { key: "rank", down: false } });
 }
 
 function influenceCell({ influence }) {
   if (!influence) return "\u2013";
-  if (!influence.changes) return el("span", { class: "about" }, `the same (moves ${fixed(influence.shift, 4)})`);
+  if (!influence.changes) return el("span", { class: "about" }, "the same", el("small", {}, `moves ${fixed(influence.shift, 4)}`));
   return el("span", { class: "changes" }, influence.caption, el("small", {}, `moves ${fixed(influence.shift, 4)}`));
 }
 
@@ -94,8 +94,8 @@ function windowsAbout(windows) {
 function windowsTable(id, windows) {
   const best = loudest(windows);
   const columns = [
-    { key: "start", name: "From", kind: "figure", value: (row) => -row.start, cell: (row) => time(row.start) },
-    { key: "end", name: "To", kind: "figure", value: (row) => -row.end, cell: (row) => time(row.end) },
+    { key: "start", name: "From", kind: "figure", up: true, value: (row) => row.start, cell: (row) => time(row.start) },
+    { key: "end", name: "To", kind: "figure", up: true, value: (row) => row.end, cell: (row) => time(row.end) },
     { key: "caption", name: "By itself", kind: "wide", value: (row) => row.caption, cell: (row) => [row.caption, row === best ? el("small", { class: "spoke" }, "spoke") : ""] },
     { key: "share", name: "Share", kind: "figure", about: "Of the sound\u2019s embedding", value: (row) => row.share, cell: (row) => bar(row.share, fixed(row.share)) },
     { key: "support", name: "Support", kind: "figure", about: "Cosine to what was decoded", value: (row) => row.support, cell: (row) => fixed(row.support) },

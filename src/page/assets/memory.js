@@ -48,15 +48,15 @@ function findings(all, commands) {
 
 const textColumns = [
   { key: "text", name: "Text", kind: "wide", value: (row) => row.caption, cell: (row) => [row.caption, row.clip ? el("small", {}, row.clip) : ""] },
-  { key: "domain", name: "Domain", value: (row) => row.domain, cell: (row) => row.domain },
+  { key: "domain", name: "Domain", kind: "domain", value: (row) => row.domain, cell: (row) => row.domain },
 ];
-const idColumn = { key: "id", name: "Id", kind: "figure", value: (row) => -row.id, cell: (row) => whole(row.id) };
+const idColumn = { key: "id", name: "Id", kind: "figure", up: true, value: (row) => row.id, cell: (row) => whole(row.id) };
 const lookup = { search: (row) => row.caption, domain: (row) => row.domain };
 
 function clusters({ clusters: all }) {
   const rows = all.flatMap((cluster, index) => cluster.members.map((member) => ({ ...member, kind: cluster.kind, size: cluster.size, cluster: index + 1 })));
   const columns = [
-    { key: "cluster", name: "Cluster", kind: "figure", value: (row) => -row.cluster, cell: (row) => whole(row.cluster) },
+    { key: "cluster", name: "Cluster", kind: "figure", up: true, value: (row) => row.cluster, cell: (row) => whole(row.cluster) },
     ...textColumns,
     { key: "kind", name: "Kind", value: (row) => row.kind, cell: (row) => CLUSTERS[row.kind] || row.kind },
     { key: "similarity", name: "To the first", kind: "figure", value: (row) => row.similarity, cell: (row) => fixed(row.similarity) },
@@ -113,8 +113,8 @@ function oddities({ anomalies, languages }) {
 function recalls({ segments }) {
   const share = (point) => (point ? bar(point.recall, fixed(point.recall)) : "\u2013");
   const columns = [
-    { key: "segment", name: "Segment", kind: "figure", value: (row) => -row.segment, cell: (row) => whole(row.segment) },
-    { key: "domain", name: "Domain", value: (row) => row.domain, cell: (row) => row.domain },
+    { key: "segment", name: "Segment", kind: "figure", up: true, value: (row) => row.segment, cell: (row) => whole(row.segment) },
+    { key: "domain", name: "Domain", kind: "domain", value: (row) => row.domain, cell: (row) => row.domain },
     { key: "captions", name: "Texts", kind: "figure", value: (row) => row.captions, cell: (row) => whole(row.captions) },
     { key: "indexed", name: "Searched by", value: (row) => (row.indexed ? 1 : 0), cell: (row) => (row.indexed ? "index" : "scan") },
     { key: "texts", name: "Asked with texts", kind: "figure", value: (row) => row.by_texts && row.by_texts.recall, cell: (row) => share(row.by_texts) },

@@ -79,9 +79,11 @@ function spectrogram(sound, columns, paper, accent, ink) {
   const bands = sound.bands.length;
   const count = columns.length / bands;
   const image = new ImageData(Math.max(count, 1), bands);
+  // What a tenth of the sound is quieter than is paper: steady noise leaves room for what stands out of it.
+  const floor = Math.min(Uint8Array.from(columns).sort()[Math.floor(columns.length / 10)] || 0, 200);
   const table = Array.from({ length: 256 }, (_, value) => {
-    const share = (value / 255) ** 1.3;
-    return share < 0.6 ? mixed(paper, accent, share / 0.6) : mixed(accent, ink, (share - 0.6) / 0.4);
+    const share = Math.max(0, (value - floor) / (255 - floor)) ** 1.5;
+    return share < 0.5 ? mixed(paper, accent, share / 0.5) : mixed(accent, ink, (share - 0.5) / 0.5);
   });
   for (let column = 0; column < count; column += 1) {
     for (let band = 0; band < bands; band += 1) {

@@ -1,7 +1,8 @@
 // Tables that sort by their headings and filter by words and domain.
 
 /**
- * A table. `columns`: `{ key, name, value(row), cell(row), about, wide }`; `value` is what is sorted by.
+ * A table. `columns`: `{ key, name, kind, value(row), cell(row), about, up }`; `value` is what is sorted by, figures from the
+ * greatest down unless `up`.
  * `search(row)` gives the text that the filter looks into, `domain(row)` what the list of domains chooses by.
  */
 function table({ id, name, columns, rows, thing, search, domain, sorted, row: marked }) {
@@ -33,7 +34,7 @@ function table({ id, name, columns, rows, thing, search, domain, sorted, row: ma
   }
 
   function sortBy(column) {
-    state.down = state.key === column.key ? !state.down : column.kind === "figure";
+    state.down = state.key === column.key ? !state.down : column.kind === "figure" && !column.up;
     state.key = column.key;
     show();
   }
