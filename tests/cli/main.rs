@@ -13,6 +13,7 @@ mod caption_audit;
 mod captions_from_text;
 mod clap_store;
 mod compare;
+mod curves;
 mod decoders;
 mod editing;
 mod embed;
