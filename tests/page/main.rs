@@ -8,4 +8,5 @@ mod common;
 
 mod by_hand;
 mod caption;
+mod memory;
 mod real;

@@ -5,8 +5,10 @@ use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 use echoic::audit::CaptionAudit;
+use echoic::audit::memory::{AudioQueries, MemoryAudit};
 use echoic::captioner::CaptionOptions;
 use echoic::clock::utc;
+use echoic::memory::Scope;
 use echoic::page::{self, Heading, Map, Mapping, Method, Shown, Sound};
 use echoic::progress::Control;
 use echoic::{Error, Result, Snapshot, file};
@@ -106,6 +108,44 @@ impl Gathered {
         for (audit, _) in &self.0 {
             let answered = audit.audited.iter().map(|neighbour| neighbour.text.id);
             mapping = mapping.query(&audit.captioned.path, &audit.embedding, Some(&audit.prefix), answered);
+        }
+        mapping.run(control)
+    }
+}
+
+/// Writes the page of an audited memory, where one is wanted. `commands` are, for each finding, those that mend it.
+///
+/// # Errors
+/// As [`Mapping::run`] and [`file::replace`].
+pub fn write_memory(
+    context: &Context,
+    examined: &Examined<'_>,
+    audit: &MemoryAudit,
+    commands: &[Vec<String>],
+    html: &Html,
+) -> Result<()> {
+    let Some(path) = &html.html else { return Ok(()) };
+    let map = html.method().map(|method| examined.map(method, &context.control())).transpose()?;
+    file::replace(path, page::memory(&heading(examined.memory), audit, commands, map.as_ref())?.as_bytes())
+}
+
+/// What an audit of a memory looked at.
+pub struct Examined<'a> {
+    pub memory: &'a Snapshot,
+    pub scope: Scope,
+    pub sounds: Option<&'a AudioQueries>,
+    pub seed: u64,
+}
+
+impl Examined<'_> {
+    /// Its map.
+    ///
+    /// # Errors
+    /// As [`Mapping::run`].
+    pub fn map(&self, method: Method, control: &Control<'_>) -> Result<Map> {
+        let mut mapping = Mapping::new(self.memory).scope(self.scope.clone()).seed(self.seed).method(method);
+        if let Some(sounds) = self.sounds {
+            mapping = mapping.sounds(&sounds.embeddings, &sounds.names);
         }
         mapping.run(control)
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use echoic::audit::memory::{MemoryAudit, Remedy};
+use echoic::audit::memory::{Finding, MemoryAudit, Remedy};
 use serde_json::Value;
 
 use super::super::super::advice::quoted;
@@ -49,12 +49,18 @@ impl Mending<'_> {
         }
     }
 
+    /// For each finding, the commands that mend it.
+    pub fn commands(&self, audit: &MemoryAudit) -> Vec<Vec<String>> {
+        let each = |finding: &Finding| finding.remedies.iter().map(|remedy| self.command(remedy)).collect();
+        audit.findings.iter().map(each).collect()
+    }
+
     /// The report for programs: each finding with its commands.
     pub fn document(&self, audit: &MemoryAudit) -> serde_json::Result<Value> {
         let mut document = serde_json::to_value(audit)?;
         let told = document["findings"].as_array_mut().into_iter().flatten();
-        for (told, finding) in told.zip(&audit.findings) {
-            told["commands"] = finding.remedies.iter().map(|remedy| self.command(remedy)).collect();
+        for (told, commands) in told.zip(self.commands(audit)) {
+            told["commands"] = commands.into();
         }
         Ok(document)
     }

@@ -1,6 +1,7 @@
 //! `echoic audit memory`: the corpus examined, with the commands that mend what is found.
 
 mod bars;
+mod figures;
 mod mending;
 mod queries;
 mod text;
@@ -11,6 +12,7 @@ use echoic::{Error, Result};
 
 use super::super::context::Context;
 use super::super::search::{at_least_one, scope};
+use super::html::{Examined, Html, write_memory};
 use mending::Mending;
 
 /// Arguments of `audit memory`.
@@ -44,6 +46,10 @@ pub struct Arguments {
     /// What samples are drawn by
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    html: Html,
+    #[command(flatten)]
+    figures: figures::Arguments,
 }
 
 /// A part of the report, as it is chosen.
@@ -87,7 +93,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     options.k = arguments.k;
     options.near = arguments.near;
     options.sample = arguments.sample;
-    options.scope = scope;
+    options.scope = scope.clone();
     options.parts = arguments.only.iter().map(|chosen| chosen.part()).collect();
     options.seed = arguments.seed;
     options.listed = options.listed.max(arguments.limit);
@@ -96,6 +102,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let sounds = arguments.queries.as_ref().map(|place| queries::heard(context, &memory, place)).transpose()?;
     let audit = audit_memory(&memory, sounds.as_ref(), &options, &context.control())?;
     let mending = Mending { context, queries: arguments.queries.as_deref() };
+    let examined = Examined { memory: &memory, scope, sounds: sounds.as_ref(), seed: arguments.seed };
+    arguments.figures.write(context, &examined, &audit)?;
+    write_memory(context, &examined, &audit, &mending.commands(&audit), &arguments.html)?;
     if context.global.json {
         let document =
             mending.document(&audit).map_err(|e| Error::Internal(format!("a report that is no JSON: {e}")))?;
