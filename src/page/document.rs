@@ -37,7 +37,7 @@ pub(crate) fn document(title: &str, kind: &str, data: &impl Serialize, figures: 
     let mut drawn = String::new();
     for (name, svg) in figures {
         // Writing to a string cannot fail.
-        let _ = write!(drawn, "<figure class=\"plot\" data-figure=\"{name}\">{svg}</figure>\n");
+        let _ = writeln!(drawn, "<figure class=\"plot\" data-figure=\"{name}\">{svg}</figure>");
     }
     Ok(format!(
         r#"<!doctype html>

@@ -94,3 +94,22 @@ impl Spectrogram {
         marks.filter_map(|hertz| Some((nearest(hertz)?, format!("{hertz:.0}")))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spectrogram_keeps_its_pixels() {
+        let svg =
+            Spectrogram::new("t", 1.0, vec![100.0, 1_000.0], vec![0, 255, 255, 0, 0, 255]).svg(Look::Light).unwrap();
+        let data = svg.split("base64,").nth(1).unwrap().split('"').next().unwrap();
+        use base64::Engine;
+        let file = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), (3, 2));
+        assert_eq!(&pixels[..6], [255, 0, 255, 0, 255, 0], "the upper row is the higher band");
+    }
+}

@@ -44,6 +44,11 @@ fn the_page_of_a_memory_shows_what_was_found_and_what_mends_it() {
     browser.click("#overlap-table th:nth-child(1) button");
     assert!(browser.texts("#overlap-table tbody td:nth-child(1)").is_sorted());
     assert!(browser.texts("#map figcaption")[0].starts_with("1,200 texts"));
+    // Long lists begin short.
+    let rows = || browser.texts("#hubs-texts-table tbody tr").len();
+    assert_eq!((rows(), browser.texts("#hubs .more")[0].as_str()), (12, "Show all 100"));
+    browser.keys("#hubs .more", "\u{E007}");
+    assert_eq!(rows(), 100);
     browser.run("document.getElementById('map').scrollIntoView()");
     browser.keys(".map-canvas.front", "\u{E011}");
     assert!(browser.texts("#map-figure-reading")[0].ends_with("(sound)"));

@@ -1,5 +1,8 @@
 // Tables that sort by their headings and filter by words and domain.
 
+/** Rows that a long table begins with; the rest is a button away. */
+const FIRST_ROWS = 12;
+
 /**
  * A table. `columns`: `{ key, name, kind, value(row), cell(row), about, up }`; `value` is what is sorted by, figures from the
  * greatest down unless `up`.
@@ -8,7 +11,7 @@
 function table({ id, name, columns, rows, thing, search, domain, sorted, row: marked }) {
   const body = el("tbody", { role: "rowgroup" });
   const said = el("p", { class: "about", role: "status", "aria-live": "polite" });
-  const state = { key: sorted ? sorted.key : null, down: sorted ? sorted.down : false, words: "", domain: "" };
+  const state = { key: sorted ? sorted.key : null, down: sorted ? sorted.down : false, words: "", domain: "", whole: false };
   const headings = new Map();
 
   const cells = (row) => columns.map((column) =>
@@ -24,7 +27,10 @@ function table({ id, name, columns, rows, thing, search, domain, sorted, row: ma
     const shown = built.filter(matches);
     const column = columns.find(({ key }) => key === state.key);
     if (column) shown.sort((a, b) => compared(column.value(a.row), column.value(b.row)) * (state.down ? -1 : 1));
-    body.replaceChildren(...shown.map(({ node }) => node));
+    const first = state.whole ? shown : shown.slice(0, FIRST_ROWS);
+    body.replaceChildren(...first.map(({ node }) => node));
+    more.hidden = first.length === shown.length;
+    more.textContent = `Show all ${whole(shown.length)}`;
     said.textContent = shown.length === rows.length
       ? counted(rows.length, thing) : `${whole(shown.length)} of ${counted(rows.length, thing)}`;
     for (const [key, heading] of headings) {
@@ -32,6 +38,15 @@ function table({ id, name, columns, rows, thing, search, domain, sorted, row: ma
       heading.setAttribute("aria-sort", direction);
     }
   }
+
+  const more = el("button", { type: "button", class: "quiet more", onclick: () => {
+    state.whole = true;
+    show();
+    // The focus goes on where the new rows begin.
+    const next = body.children[FIRST_ROWS];
+    next.tabIndex = -1;
+    next.focus();
+  } });
 
   function sortBy(column) {
     state.down = state.key === column.key ? !state.down : column.kind === "figure" && !column.up;
@@ -54,7 +69,7 @@ function table({ id, name, columns, rows, thing, search, domain, sorted, row: ma
     el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, head)), body);
   const tools = search && rows.length > 1 ? filters(id, rows, thing, domain, state, show, said) : el("div", { class: "tools" }, said);
   show();
-  return el("div", { class: "tabular" }, tools, grid);
+  return el("div", { class: "tabular" }, tools, grid, more);
 }
 
 function filters(id, rows, thing, domain, state, show, said) {
