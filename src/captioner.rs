@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::audio::{Audio, Level};
 use crate::bridge::Strategy;
@@ -14,7 +14,7 @@ use crate::decoder::{Decoder, GenerateOptions};
 use crate::decoders;
 use crate::embedding::normalize;
 use crate::error::{Hint, Topic};
-use crate::memory::{Snapshot, Store};
+use crate::memory::{Effort, Scope, Snapshot, Store};
 use crate::retrieval::{Provenance, RetrievalOptions, TextStore, nearest, retrieve};
 use crate::towers::Clap;
 use crate::{EmbeddingSpace, Error, Result};
@@ -66,8 +66,8 @@ pub struct Captioned {
     pub parameters: Parameters,
 }
 
-/// What a caption depends on beside the sound: with the same store, the same caption comes of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+/// What a caption depends on beside the sound: with the same store, the same caption comes of it. [`CaptionOptions::of`] leads back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Parameters {
     /// The decoder that wrote it, by its name in the store; `None` where none took part, or where it came from outside.
@@ -82,8 +82,14 @@ pub struct Parameters {
     pub k: Option<usize>,
     /// The share of the projection's weight that was to be covered, where it was not.
     pub mass: Option<f32>,
+    /// Neighbours that are reported, where that is another number than `k` tells.
+    pub report: Option<usize>,
     /// True where every stored text was compared and summed.
     pub exact: bool,
+    /// The share of the true neighbours that the search aimed at, where it was given.
+    pub recall: Option<f32>,
+    /// The length of the search's candidate queue, where it was given.
+    pub ef: Option<usize>,
     /// The domains that answered; `None` for all.
     pub domains: Option<Vec<String>>,
     /// Tokens of the caption at most, where that was given.
@@ -96,10 +102,12 @@ pub struct Parameters {
     pub top_p: f32,
     /// Where drawing began.
     pub seed: u64,
+    /// No sequence of so many tokens occurs twice in a caption; 0 where that was not minded.
+    pub no_repeat: usize,
 }
 
 /// How to caption.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CaptionOptions {
     /// How the gap between audio and text is bridged.
@@ -111,6 +119,29 @@ pub struct CaptionOptions {
 }
 
 impl CaptionOptions {
+    /// The options of a caption that tells its strategy and its [`Parameters`]. Decoder and commit are no options:
+    /// [`Captioner::of`] is given these.
+    pub fn of(strategy: Strategy, parameters: &Parameters) -> Self {
+        let p = parameters;
+        let retrieval = RetrievalOptions {
+            k: p.k,
+            report: p.report,
+            effort: Effort { exact: p.exact, recall: p.recall, ef: p.ef },
+            mass: p.mass.unwrap_or(RetrievalOptions::default().mass),
+            temperature: p.temperature,
+            scope: p.domains.as_ref().map_or_else(Scope::all, Scope::domains),
+        };
+        let generate = GenerateOptions {
+            max_tokens: p.max_tokens,
+            beam: p.beam,
+            temperature: p.sample,
+            top_p: p.top_p,
+            seed: p.seed,
+            no_repeat: p.no_repeat,
+        };
+        Self { strategy, retrieval, generate }
+    }
+
     /// Bridges the gap so.
     #[must_use]
     pub fn strategy(self, strategy: Strategy) -> Self {
@@ -314,13 +345,17 @@ impl Captioner {
             temperature: retrieval.temperature,
             k: retrieval.k,
             mass: retrieval.k.is_none().then_some(retrieval.mass),
+            report: retrieval.report,
             exact: retrieval.effort.exact,
+            recall: retrieval.effort.recall,
+            ef: retrieval.effort.ef,
             domains: retrieval.scope.names().map(<[String]>::to_vec),
             max_tokens: generate.max_tokens,
             beam: generate.beam,
             sample: generate.temperature,
             top_p: generate.top_p,
             seed: generate.seed,
+            no_repeat: generate.no_repeat,
         }
     }
 
@@ -374,4 +409,50 @@ pub fn no_tower(space: &EmbeddingSpace) -> Error {
 fn milliseconds(start: Instant) -> f64 {
     // Tenths of a microsecond are noise; fewer digits read better.
     (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Embeddings;
+    use crate::memory::RowKey;
+
+    /// A captioner without a decoder, of a store of one text.
+    fn captioner(folder: &Path) -> Captioner {
+        let store = Store::create(folder.join("store"), EmbeddingSpace::external(2)).unwrap();
+        let mut writer = store.writer().unwrap();
+        let plan = writer.plan("d", &[RowKey::new("Rain falls.")]).unwrap();
+        writer.append("d", plan, &Embeddings::from_vec(2, vec![1.0, 0.0]).unwrap()).unwrap();
+        Captioner::of(store.snapshot().unwrap(), None).unwrap()
+    }
+
+    #[test]
+    fn parameters_lead_back_to_the_options_that_they_came_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let captioner = captioner(folder.path());
+        let plain = RetrievalOptions::default();
+        let retrievals = [
+            plain.clone(),
+            plain.clone().k(7).temperature(0.05),
+            plain.clone().k(7).report(3).scope(Scope::domains(["d", "e"])),
+            plain.clone().mass(0.875).effort(Effort::recall(0.9)),
+            plain.clone().effort(Effort::ef(40)),
+            plain.effort(Effort::EXACT),
+        ];
+        let words = GenerateOptions::default();
+        let generates = [
+            words.clone(),
+            words.clone().beam(1).no_repeat(0).max_tokens(9),
+            words.temperature(0.7).top_p(0.9).seed(u64::MAX),
+        ];
+        for strategy in Strategy::ALL {
+            for (retrieval, generate) in retrievals.iter().flat_map(|r| generates.iter().map(move |g| (r, g))) {
+                let options = CaptionOptions { strategy, retrieval: retrieval.clone(), generate: generate.clone() };
+                let told = serde_json::to_string(&captioner.parameters(&options)).unwrap();
+                let read: Parameters = serde_json::from_str(&told).unwrap();
+                assert_eq!(CaptionOptions::of(strategy, &read), options);
+                assert_eq!(captioner.parameters(&CaptionOptions::of(strategy, &read)), read);
+            }
+        }
+    }
 }

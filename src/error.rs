@@ -170,6 +170,8 @@ pub enum Missing {
     ExportFormat,
     /// A preset of trainings.
     Preset,
+    /// An entry of the log of captions and audits.
+    LogEntry,
 }
 
 impl std::fmt::Display for Missing {
@@ -183,6 +185,7 @@ impl std::fmt::Display for Missing {
             Self::CorpusFormat => "corpus format",
             Self::ExportFormat => "export format",
             Self::Preset => "preset",
+            Self::LogEntry => "entry of the log",
         })
     }
 }
@@ -281,6 +284,10 @@ pub enum Topic {
     Ffmpeg,
     /// Naming several domains.
     SeveralDomains,
+    /// Exporting or clearing the log of captions and audits.
+    Log,
+    /// Naming the sound that a logged caption was made of.
+    LoggedInput,
     /// Converting a sound file into a format that is read.
     Convert {
         /// The file.
@@ -363,6 +370,10 @@ impl Error {
             Self::Training { .. } => {
                 about(Topic::TrainingName, "wait until it has finished, end it, or train under another name")
             }
+            Self::Damaged { path, .. } if path.ends_with("history") => about(
+                Topic::Log,
+                "the captions and their texts are not affected; clear the log, and captions are logged again",
+            ),
             Self::Damaged { path, .. } => words(remedy(path)),
             Self::Version { found, supported, .. } if found > supported => {
                 words("use a newer version of echoic; the store was left untouched")

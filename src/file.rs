@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 
@@ -15,6 +16,39 @@ pub(crate) const UNFINISHED: &str = ".tmp";
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 16;
+
+/// What tells one content from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Fingerprint {
+    /// SHA-256, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+impl Fingerprint {
+    /// That of bytes in memory.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self { sha256: hex(&Sha256::digest(bytes)), bytes: bytes.len() as u64 }
+    }
+
+    /// That of numbers, as little-endian f32.
+    pub fn of_numbers(numbers: &[f32]) -> Self {
+        let mut hasher = Sha256::new();
+        numbers.iter().for_each(|number| hasher.update(number.to_le_bytes()));
+        Self { sha256: hex(&hasher.finalize()), bytes: size_of_val(numbers) as u64 }
+    }
+
+    /// That of a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn of_file(path: impl AsRef<Path>) -> Result<Self> {
+        let (hash, bytes) = sha256_and_len(path.as_ref())?;
+        Ok(Self { sha256: hex(&hash), bytes })
+    }
+}
 
 /// SHA-256 of a file, in lower-case hexadecimal.
 pub(crate) fn sha256(path: &Path) -> Result<String> {
@@ -143,6 +177,12 @@ mod tests {
         let hash = sha256(&path).unwrap();
         assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert!(sha256(&folder.path().join("absent")).is_err());
+        let print = Fingerprint::of_file(&path).unwrap();
+        assert_eq!((print.sha256.as_str(), print.bytes), (hash.as_str(), 3));
+        assert_eq!(print, Fingerprint::of_bytes(b"abc"));
+        let numbers = [1.5f32, -2.0];
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        assert_eq!(Fingerprint::of_numbers(&numbers), Fingerprint::of_bytes(&bytes));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::history::History;
 use crate::memory::ModelParts;
 use crate::memory::storage::Storage;
 use crate::progress::Control;
@@ -61,6 +63,11 @@ pub fn create_on(
     storage: &dyn Storage,
 ) -> Result<Store> {
     Store::create_on(dir, space, model, storage)
+}
+
+/// [`History::of`] with other limits: entries at most, and how long to wait for others.
+pub fn small_history(store: &Store, most: u64, patience: Duration) -> History {
+    History::with_limits(store, most, patience)
 }
 
 /// [`Writer::index`] for segments of at least `rows` rows.

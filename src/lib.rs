@@ -37,6 +37,7 @@
 //! | [`decoder`], [`training`], [`decoders`] | the language model: its training, and the trained ones of a store |
 //! | [`captioner`], [`audit`] | where all of them meet; why a sound got its caption, and whether the memory can be trusted |
 //! | [`page`], [`plot`] | audits as one page to look at and listen to; plots as SVG and PNG |
+//! | [`history`] | the log of captions and audits, and captioning once more what was logged |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
 //! | [`embedding`], [`progress`], [`error`], [`clock`], [`file`](mod@file) | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time; files that are replaced whole |
@@ -88,6 +89,8 @@ pub mod error;
 pub mod export;
 pub mod file;
 pub mod formats;
+#[cfg(all(feature = "audio", feature = "decoder"))]
+pub mod history;
 pub mod ingest;
 #[cfg(feature = "internals")]
 #[doc(hidden)]

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::file::Fingerprint;
 use crate::{Error, Result};
 
 /// A sound to listen to: a file, the bytes of one, or samples.
@@ -69,6 +70,18 @@ impl<'a> Audio<'a> {
             }
             Input::Bytes { bytes, .. } => Ok((bytes.len() as u64 <= most).then(|| Cow::Borrowed(&**bytes))),
             Input::Samples { .. } => Ok(None),
+        }
+    }
+
+    /// What tells its content from another: that of the file or its bytes, or of the samples as little-endian f32.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        match &self.0 {
+            Input::File(path) => Fingerprint::of_file(path),
+            Input::Bytes { bytes, .. } => Ok(Fingerprint::of_bytes(bytes)),
+            Input::Samples { samples, .. } => Ok(Fingerprint::of_numbers(samples)),
         }
     }
 

@@ -41,6 +41,8 @@ fn worded(hint: &Hint) -> String {
             let path = if path == STDIN { "-" } else { path };
             format!("{hint}: ffmpeg -i {} out.flac; or let an installed ffmpeg decode it (--ffmpeg)", quoted(path))
         }
+        Some(Topic::Log) => format!("{hint} (`echoic audit history export`, `echoic audit history clear`)"),
+        Some(Topic::LoggedInput) => format!("{hint} (--audio FILE|DIR)"),
         Some(Topic::Ffmpeg) => format!("{hint} (--ffmpeg=PROGRAM, or ECHOIC_FFMPEG)"),
         Some(_) => hint.to_string(),
     }

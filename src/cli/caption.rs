@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::captioner::{CaptionOptions, Captioner};
+use echoic::file::Fingerprint;
 use echoic::{Error, Result};
 
 use super::batch::{Answer, Batch, Kept, Making, Sidecars, Table};
 use super::context::Context;
 use super::how::How;
+use super::log::Log;
 use super::pipes::{STDIN, is_pipe};
 use super::search::{at_least_one, each_row};
 use super::sounds::{Sound, sounds};
@@ -25,6 +27,9 @@ pub struct Arguments {
     /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
     #[arg(long, conflicts_with = "embedding")]
     windows: bool,
+    /// Keep in the store's log what was heard, how it was captioned, and what came of it; `audit history` looks back at it
+    #[arg(long)]
+    log: bool,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -74,20 +79,22 @@ impl Outlets {
         let sidecars = self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.overwrite));
         let table = self.csv.as_deref().map(|path| Table::create(path, windows)).transpose()?;
         let unprinted = self.csv.as_deref().is_some_and(is_pipe);
-        Ok(Batch { sounds, jobs: self.jobs.unwrap_or_else(usual_jobs), kept, sidecars, table, unprinted })
+        let jobs = self.jobs.unwrap_or_else(usual_jobs);
+        Ok(Batch { sounds, jobs, kept, sidecars, table, unprinted, log: None })
     }
 }
 
 /// Captions everything that was named; a file that fails does not stop the others.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (captioner, options) = arguments.how.captioner(context)?;
+    let log = Log::of(context, arguments.log)?;
     if let Some(file) = &arguments.embedding {
-        return rows(context, &captioner, file, &options);
+        return rows(context, &captioner, file, &options, log.as_ref());
     }
     let sounds = sounds(context, &arguments.audio)?;
     arguments.outlets.check(context, &sounds)?;
     let making = Making::new(options.strategy, &captioner.parameters(&options), arguments.windows)?;
-    let batch = arguments.outlets.batch(sounds, &making, arguments.windows)?;
+    let batch = Batch { log, ..arguments.outlets.batch(sounds, &making, arguments.windows)? };
     if !batch.sounds.is_empty() {
         // Two threads would load it twice.
         captioner.load_audio()?;
@@ -103,9 +110,21 @@ pub fn usual_jobs() -> usize {
     rayon::current_num_threads().min(8)
 }
 
-fn rows(context: &Context, captioner: &Captioner, file: &Path, options: &CaptionOptions) -> Result<()> {
+fn rows(
+    context: &Context,
+    captioner: &Captioner,
+    file: &Path,
+    options: &CaptionOptions,
+    log: Option<&Log>,
+) -> Result<()> {
     each_row(context, file, captioner.store().space().dim, |row, embedding| {
         let captioned = captioner.caption_embedding(&file.display().to_string(), embedding, options)?;
-        Answer::of_row(file, row, captioned).print(context)
+        let mut answer = Answer::of_row(file, row, captioned);
+        let Some(log) = log else { return answer.print(context) };
+        let heard = Fingerprint::of_numbers(embedding);
+        let (numbers, error) = log.put(&Sound::named(file), &heard, std::slice::from_ref(&answer.captioned), None);
+        answer.logged = numbers.first().copied();
+        answer.print(context)?;
+        error.map_or(Ok(()), |error| context.out.failure(file, row, &error))
     })
 }

@@ -42,6 +42,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic audit memory --queries recordings/ --only hubs,gap # asked with sounds, too",
             "echoic audit memory --html memory.html # a page; --svg FILE and --png FILE write single plots",
             "echoic audit caption bell.wav --html audit.html # a page to look at and to listen to",
+            "echoic audit history --find dog --limit 20 # what was logged: caption --log",
+            "echoic audit history replay 17",
         ],
     ),
     ("check", &["echoic check", "echoic check --repair"]),

@@ -29,6 +29,7 @@ mod how;
 mod ingest;
 mod init;
 mod listing;
+mod log;
 mod models;
 mod output;
 mod pace;

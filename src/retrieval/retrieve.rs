@@ -1,6 +1,6 @@
 //! Looking a query up among stored texts, and projecting it onto them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::options::RetrievalOptions;
 use super::store::{Counts, Match, TextStore};
@@ -13,7 +13,7 @@ use crate::{Embeddings, Error, Result};
 const WIDER: usize = 4;
 
 /// A stored text that stands behind an answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Provenance {
     /// The caption's id in the store.

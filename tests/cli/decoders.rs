@@ -16,7 +16,7 @@ use crate::common::{stores, texts};
 const DIM: usize = 24;
 
 /// A store of two domains, each with half of the texts.
-fn filled(store: &Path) -> Snapshot {
+pub fn filled(store: &Path) -> Snapshot {
     let set = texts::set();
     Store::create(store, EmbeddingSpace::external(DIM)).unwrap();
     let mut writer = stores::writing(store);
@@ -36,7 +36,7 @@ fn filled(store: &Path) -> Snapshot {
 }
 
 /// Trains for one epoch; stopped before it ends where `whole` is false.
-fn train(memory: &Snapshot, name: &str, scope: Scope, whole: bool) {
+pub fn train(memory: &Snapshot, name: &str, scope: Scope, whole: bool) {
     let options = TrainOptions::default().epochs(1).batch(16);
     let stop = Stop::new();
     if !whole {

@@ -19,6 +19,7 @@ mod editing;
 mod embed;
 mod finding;
 mod friction;
+mod history;
 mod interrupted_ingest;
 mod keeping;
 mod layouts;

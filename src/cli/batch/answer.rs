@@ -19,6 +19,9 @@ pub struct Answer {
     pub captioned: Captioned,
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<String>,
+    /// Its number in the log, where it was logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logged: Option<u64>,
 }
 
 impl Answer {
@@ -26,7 +29,7 @@ impl Answer {
     pub fn of(sound: &Sound, captioned: Captioned) -> Self {
         let mut captioned = captioned;
         captioned.path.clone_from(&sound.name);
-        Self { captioned, root: sound.root_name() }
+        Self { captioned, root: sound.root_name(), logged: None }
     }
 
     /// The caption of a row of a file of embeddings.
@@ -48,7 +51,8 @@ impl Answer {
             let row = c.row.map(|row| format!(" [{row}]")).unwrap_or_default();
             let span = span(c.start, c.end);
             let how = if context.global.verbose > 0 { format!("  {}\n", written_by(c)) } else { String::new() };
-            format!("{}{row}{span}\n  {}\n{how}{}", c.path, c.caption, describe(&c.neighbours, 5))
+            let logged = self.logged.map(|number| format!("  logged as {number}\n")).unwrap_or_default();
+            format!("{}{row}{span}\n  {}\n{how}{logged}{}", c.path, c.caption, describe(&c.neighbours, 5))
         })
     }
 }

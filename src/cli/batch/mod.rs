@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use echoic::audio::Audio;
 use echoic::captioner::Captioned;
+use echoic::file::Fingerprint;
 use echoic::{Error, Result};
 
 pub use self::answer::{Answer, written_by};
@@ -19,6 +20,7 @@ pub use self::sidecars::Sidecars;
 use self::table::Row;
 pub use self::table::Table;
 use super::context::Context;
+use super::log::Log;
 use super::output::{counted, number};
 use super::sounds::Sound;
 
@@ -32,6 +34,8 @@ pub struct Batch {
     pub kept: Option<Kept>,
     pub sidecars: Option<Sidecars>,
     pub table: Option<Table>,
+    /// Where captions are logged.
+    pub log: Option<Log>,
     /// Whether captions are not printed: the table is on stdout.
     pub unprinted: bool,
 }
@@ -64,16 +68,20 @@ impl Batch {
         if let (Some(table), Some(kept)) = (&mut self.table, &self.kept) {
             table.put(kept.rows())?;
         }
+        let is_logged = self.log.is_some();
         let phase = control.begin("captioning", Some(total));
         control.skip(skipped);
         let work = |sound: &Sound| {
             control.check()?;
             control.note(&sound.path.file_name().unwrap_or_default().to_string_lossy());
-            caption(sound.audio(global)?)
+            let audio = sound.audio(global)?;
+            // Before the caption: a file that changes meanwhile shall not be taken for the one that was heard.
+            let heard = is_logged.then(|| audio.fingerprint()).transpose()?;
+            Ok((heard, caption(audio)?))
         };
         let ended = in_order(&left, self.jobs, work, |sound, captioned| {
             match captioned {
-                Ok(all) => context.bars.aside(|| self.give(context, sound, all, &mut tally))?,
+                Ok((heard, all)) => context.bars.aside(|| self.give(context, sound, heard, all, &mut tally))?,
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,
             }
@@ -104,10 +112,22 @@ impl Batch {
     }
 
     /// Brings the captions of a sound to every place.
-    fn give(&mut self, context: &Context, sound: &Sound, all: Vec<Captioned>, tally: &mut Tally) -> Result<()> {
+    fn give(
+        &mut self,
+        context: &Context,
+        sound: &Sound,
+        heard: Option<Fingerprint>,
+        all: Vec<Captioned>,
+        tally: &mut Tally,
+    ) -> Result<()> {
         tally.captioned += 1;
         tally.seconds += all.last().and_then(|last| last.seconds.or(last.end)).unwrap_or(0.0);
-        let answers: Vec<Answer> = all.into_iter().map(|captioned| Answer::of(sound, captioned)).collect();
+        let (numbers, unlogged) = match (&self.log, heard) {
+            (Some(log), Some(heard)) => log.put(sound, &heard, &all, None),
+            _ => (Vec::new(), None),
+        };
+        let mut answers: Vec<Answer> = all.into_iter().map(|captioned| Answer::of(sound, captioned)).collect();
+        answers.iter_mut().zip(numbers).for_each(|(answer, number)| answer.logged = Some(number));
         // The sidecar comes before the line: what is kept has its sidecar, or is seen to it by the next run.
         let beside = self.sidecars.as_ref().map_or(Ok(()), |sidecars| sidecars.put(sound, answers.iter().map(row)));
         if let Some(kept) = &mut self.kept {
@@ -119,7 +139,8 @@ impl Batch {
         if !self.unprinted {
             answers.iter().try_for_each(|answer| answer.print(context))?;
         }
-        beside.or_else(|error| context.out.failure_of(sound, &error))
+        beside.or_else(|error| context.out.failure_of(sound, &error))?;
+        unlogged.map_or(Ok(()), |error| context.out.failure_of(sound, &error))
     }
 
     /// Says on stderr what the run came to.

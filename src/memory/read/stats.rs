@@ -54,13 +54,15 @@ pub struct DiskUse {
     pub decoders: u64,
     /// What belongs to the model.
     pub model: u64,
+    /// The log of captions and audits.
+    pub history: u64,
 }
 
 impl DiskUse {
     /// All of it.
     pub fn total(&self) -> u64 {
         let truth = self.manifest + self.captions + self.vectors + self.tombstones + self.decoders + self.model;
-        truth + self.graphs + self.catalogue
+        truth + self.graphs + self.catalogue + self.history
     }
 }
 
@@ -149,6 +151,7 @@ impl Snapshot {
                 tombstones: manifest.tombstones.iter().map(|tombstones| tombstones.file.len).sum(),
                 graphs: graphs.sum(),
                 catalogue: size_of_tree(&layout::catalogue(dir)),
+                history: size_of_tree(&layout::history(dir)),
                 decoders: manifest.decoders.iter().map(|decoder| decoder.len).sum(),
                 model: manifest.model.iter().flat_map(|model| &model.files).map(|file| file.len).sum(),
             },

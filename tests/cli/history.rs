@@ -1,0 +1,396 @@
+//! Story: a curator is asked, months later, why a sound was captioned as it was. The store's log knows what was heard, how it was captioned and
+//! what came of it, and a caption made once more is the same to the bit, or it is said why not.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use echoic::history::History;
+use echoic::internals::small_history;
+use echoic::memory::Scope;
+use echoic::{Store, file};
+use serde_json::{Value, json};
+
+use crate::common;
+use crate::common::bench::{Bench, Run, finished};
+use crate::common::needs::starter_is_installed;
+use crate::common::sounds::{sound, wav_at};
+use crate::common::{scattered, stores};
+use crate::decoders::{filled, train};
+
+const DIM: usize = 24;
+
+/// A store of two domains with a decoder that was trained for a moment, and three embeddings to caption.
+fn curated() -> (Bench, String) {
+    let bench = Bench::new();
+    let memory = filled(&bench.store());
+    train(&memory, "all", Scope::all(), true);
+    let query = bench.npy("q.npy", 3, DIM);
+    (bench, query)
+}
+
+fn logged(run: &Run) -> Vec<u64> {
+    run.succeeds().lines().iter().map(|line| line["logged"].as_u64().expect("a number")).collect()
+}
+
+fn numbers(run: &Run) -> Vec<u64> {
+    run.succeeds().lines().iter().map(|line| line["number"].as_u64().unwrap()).collect()
+}
+
+fn history(bench: &Bench, arguments: &[&str]) -> Run {
+    bench.run_json(&[&["audit", "history"], arguments].concat())
+}
+
+/// What differs, by its kind.
+fn difference<'a>(replayed: &'a Value, of: &str) -> &'a Value {
+    let all = replayed["differences"].as_array().unwrap();
+    all.iter().find(|difference| difference["of"] == of).unwrap_or_else(|| panic!("no {of} in {replayed}"))
+}
+
+#[test]
+fn nothing_is_logged_unless_it_is_asked_for() {
+    let (bench, query) = curated();
+    let before = common::files(&bench.store());
+    let answers = bench.run_json(&["caption", "--embedding", &query]).succeeds().lines();
+    assert!(answers.iter().all(|answer| answer.get("logged").is_none()), "{answers:?}");
+    assert!(history(&bench, &[]).succeeds().lines().is_empty());
+    assert!(bench.run(&["audit", "history"]).succeeds().stdout.contains("nothing is logged"));
+    bench.run(&["audit", "history", "show", "1"]).fails(1, &["no entry of the log named '1'"]);
+    bench.run(&["audit", "history", "replay", "--all"]).fails(1, &["nothing logged", "--log"]);
+    assert_eq!(history(&bench, &["clear"]).succeeds().json(), json!({ "removed": 0, "left": 0 }));
+    assert_eq!(history(&bench, &["export", "-"]).succeeds().stdout, "");
+    assert!(before == common::files(&bench.store()), "the store was touched");
+}
+
+#[test]
+fn what_was_logged_is_listed_found_shown_exported_and_cleared() {
+    let (bench, query) = curated();
+    let answers = bench.run_json(&["caption", "--embedding", &query, "--log"]);
+    assert_eq!(logged(&answers), [1, 2, 3]);
+    let answers = answers.lines();
+    assert_eq!(numbers(&history(&bench, &[])), [3, 2, 1]);
+    assert_eq!(numbers(&history(&bench, &["list"])), [3, 2, 1]);
+    let page = history(&bench, &["--limit", "2"]);
+    assert_eq!(numbers(&page), [3, 2]);
+    assert!(page.stderr.contains("--after 2"), "{page:?}");
+    assert_eq!(numbers(&history(&bench, &["list", "--after", "2"])), [1]);
+    let caption = answers[1]["caption"].as_str().unwrap();
+    assert!(numbers(&history(&bench, &["--find", &caption.to_uppercase()])).contains(&2));
+    assert!(numbers(&history(&bench, &["--find", "no caption says this"])).is_empty());
+    assert!(numbers(&history(&bench, &["--kind", "audit"])).is_empty());
+    assert_eq!(numbers(&history(&bench, &["--kind", "caption", "--since", "2000-01-01"])), [3, 2, 1]);
+    assert!(numbers(&history(&bench, &["--since", "2222-01-01 12:30"])).is_empty());
+    bench.run(&["audit", "history", "--since", "yesterday"]).fails(1, &["yesterday", "2026-11-28"]);
+
+    let shown = history(&bench, &["show", "2"]).succeeds().json();
+    let row = &scattered(3, DIM)[DIM..2 * DIM];
+    let input = serde_json::to_value(file::Fingerprint::of_numbers(row)).unwrap();
+    assert_eq!((&shown["input"], &shown["row"], &shown["heard"]), (&input, &1.into(), &"embedding".into()));
+    for name in ["caption", "neighbours", "lost_mass", "strategy", "parameters"] {
+        assert_eq!(shown[name], answers[1][name], "{name}");
+    }
+    assert_eq!((&shown["path"], &shown["kind"]), (&query.as_str().into(), &"caption".into()));
+    assert_eq!((&shown["domains"], &shown["space"]["model"]), (&json!(["even", "odd"]), &"external".into()));
+    assert_eq!(shown["echoic"], env!("CARGO_PKG_VERSION"));
+    let text = bench.run(&["audit", "history", "show", "2"]).succeeds().stdout.clone();
+    let sha256 = shown["parameters"]["decoder_sha256"].as_str().unwrap();
+    for word in [caption, sha256, input["sha256"].as_str().unwrap(), "even, odd", "UTC"] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+    bench.run(&["audit", "history", "show", "4"]).fails(1, &["named '4'", "1 to 3"]);
+
+    let out = bench.path("log.jsonl");
+    let exported = history(&bench, &["export", out.to_str().unwrap()]).succeeds().json();
+    assert_eq!(exported["entries"], 3);
+    let piped = history(&bench, &["export", "-"]);
+    assert_eq!(piped.succeeds().stdout, std::fs::read_to_string(out).unwrap());
+    assert_eq!(numbers(&piped), [1, 2, 3]);
+    assert_eq!(piped.lines()[1], shown);
+
+    // The log counts in the store's size, passes a check, and stays out of a backup, which is of the memory alone.
+    assert!(bench.run_json(&["stats"]).succeeds().json()["bytes"]["history"].as_u64().unwrap() > 0);
+    bench.run(&["check"]).succeeds();
+    bench.run(&["compact"]).succeeds();
+    let copy = bench.path("copy");
+    bench.run(&["backup", copy.to_str().unwrap()]).succeeds();
+    assert!(!copy.join("history").exists() && !copy.join("history.lock").exists());
+    assert!(bench.run_json_at(&copy, &["audit", "history"]).succeeds().lines().is_empty());
+
+    let cleared = |arguments: &[&str]| history(&bench, arguments).succeeds().json();
+    assert_eq!(cleared(&["clear", "--before", "2000-01-01"]), json!({ "removed": 0, "left": 3 }));
+    assert_eq!(cleared(&["clear"]), json!({ "removed": 3, "left": 0 }));
+    assert!(!bench.store().join("history").exists(), "the space is free");
+    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
+}
+
+#[test]
+fn what_is_captioned_once_more_is_the_same_to_the_bit() {
+    let (bench, query) = curated();
+    let ways: [&[&str]; 11] = [
+        &[],
+        &["--beam", "1"],
+        &["--beam", "7", "--max-tokens", "5"],
+        &["--sample", "0.9", "--top-p", "0.8", "--seed", "18446744073709551615"],
+        &["-k", "5", "--temperature", "0.07"],
+        &["--mass", "0.6", "--recall", "0.9"],
+        &["--ef", "12", "--domain", "odd"],
+        &["--exact"],
+        &["--strategy", "direct"],
+        &["--strategy", "nearest"],
+        &["--strategy", "text", "--domain", "even"],
+    ];
+    for way in ways {
+        logged(&bench.run_json(&[&["caption", "--embedding", &query, "--log"], way].concat()));
+    }
+    let replayed = history(&bench, &["replay", "--all"]);
+    let lines = replayed.succeeds().lines();
+    assert_eq!(lines.len(), 3 * ways.len());
+    assert!(lines.iter().all(|line| line["identical"] == true && line["differences"] == json!([])), "{lines:?}");
+    let other = history(&bench, &["list", "--limit", "1"]).succeeds().json();
+    assert_eq!(lines.last().unwrap()["caption"], other["caption"]);
+    let told = bench.run(&["audit", "history", "replay", "1"]).succeeds().stdout.clone();
+    assert!(told.contains("bit-identical"), "{told}");
+}
+
+#[test]
+fn what_comes_out_otherwise_is_explained() {
+    let (bench, query) = curated();
+    logged(&bench.run_json(&["caption", "--embedding", &query, "--log"]));
+    let replay = |number: &str, more: &[&str]| history(&bench, &[&["replay", number], more].concat());
+
+    // A text that lies where the second of the queries points.
+    let near = bench.write("near.npy", common::npy(&scattered(3, DIM)[DIM..2 * DIM], 1, DIM));
+    let text = bench.write("near.txt", "A text that was not there before.\n");
+    bench.run(&["ingest", &text, "--domain", "later", "--embeddings", &near]).succeeds();
+    let run = replay("2", &[]);
+    let found = run.fails(1, &["another outcome"]).json();
+    assert_eq!(found["identical"], false);
+    let commit = difference(&found, "commit");
+    assert_eq!((&commit["new_domains"], &commit["gone_domains"]), (&json!(["later"]), &json!([])));
+    assert!(commit["found"].as_u64() > commit["logged"].as_u64());
+    let neighbours = difference(&found, "neighbours");
+    assert_eq!(neighbours["new"][0]["caption"], "A text that was not there before.");
+    assert_eq!(neighbours["gone"].as_array().unwrap().len(), neighbours["new"].as_array().unwrap().len());
+    let told = bench.run(&["audit", "history", "replay", "2"]);
+    for words in ["differs", "new domains: later", "new neighbour:  1.000  A text that was not there before."] {
+        assert!(told.fails(1, &[]).stdout.contains(words), "'{words}' is not in {told:?}");
+    }
+    let all = bench.run(&["audit", "history", "replay", "--all"]);
+    all.fails(1, &["of 3 replayed captions"]);
+
+    // The domain goes again: the same texts, under another commit.
+    bench.run(&["domains", "remove", "later"]).succeeds();
+    let found = replay("2", &[]).succeeds().json();
+    assert_eq!((&found["identical"], found["differences"].as_array().unwrap().len()), (&true.into(), 1));
+    assert_eq!(difference(&found, "commit")["new_domains"], json!([]));
+
+    // Another decoder under the same name, then none.
+    train(&stores::open(&bench.store()), "half", Scope::domains(["even"]), true);
+    bench.run(&["decoders", "use", "half"]).succeeds();
+    let sha256 = |run: &Run| difference(&run.lines()[0], "decoder")["found"].as_str().map(str::to_owned);
+    bench.run(&["decoders", "remove", "all"]).succeeds();
+    let gone = replay("1", &[]).fails(1, &[]).json();
+    assert!(difference(&gone, "impossible")["reason"].as_str().unwrap().contains("no decoder named 'all'"));
+    train(&stores::open(&bench.store()), "all", Scope::domains(["odd"]), true);
+    assert_eq!(sha256(&replay("1", &[])).map(|sha256| sha256.len()), Some(64));
+
+    // The input moved, changed, and is gone.
+    std::fs::create_dir(bench.path("moved")).unwrap();
+    std::fs::rename(&query, bench.path("moved/q.npy")).unwrap();
+    bench.run(&["audit", "history", "replay", "1"]).fails(1, &["q.npy"]);
+    let moved = bench.path("moved/q.npy").display().to_string();
+    assert!(difference(&replay("1", &["--audio", &moved]).json(), "decoder").is_object());
+    bench.write("moved/q.npy", common::npy(&vec![0.5; 3 * DIM], 3, DIM));
+    let changed = replay("1", &["--audio", &moved]).fails(1, &[]).json();
+    assert_eq!((&changed["caption"], &changed["identical"]), (&Value::Null, &false.into()));
+    let input = difference(&changed, "input");
+    assert_ne!(input["logged"]["sha256"], input["found"]["sha256"]);
+    bench.write("moved/q.npy", common::npy(&vec![0.5; DIM], 1, DIM));
+    bench.run(&["audit", "history", "replay", "3", "--audio", &moved]).fails(1, &["1 row", "row 2"]);
+}
+
+#[test]
+fn sounds_and_their_windows_are_found_again_and_heard_again() {
+    if !starter_is_installed() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.run(&["init"]).succeeds();
+    let captions: Vec<&str> = include_str!("../../corpora/machines.txt").lines().step_by(20).take(60).collect();
+    let file = bench.write("c.txt", captions.join("\n"));
+    bench.run(&["ingest", &file, "--domain", "machines"]).succeeds();
+    bench.run(&["train", "--name", "mine", "--epochs", "1"]).succeeds();
+    std::fs::create_dir_all(bench.path("in/deep")).unwrap();
+    wav_at(&bench.path("in/deep/long.wav"), &sound(25.0, 16_000), 16_000);
+    wav_at(&bench.path("in/short.wav"), &sound(2.0, 16_000), 16_000);
+    let folder = bench.path("in").display().to_string();
+    let whole = bench.run_json(&["caption", &folder, "--log"]);
+    assert_eq!(logged(&whole), [1, 2]);
+    let windows = logged(&bench.run_json(&["caption", &folder, "--windows", "--log"]));
+    assert!(windows.len() > 2, "{windows:?}");
+    let bytes = std::fs::read(bench.path("in/short.wav")).unwrap();
+    let piped = bench.run_given(&["--json", "caption", "-", "--log"], &bytes);
+    let piped = logged(&piped)[0].to_string();
+
+    let first = history(&bench, &["show", "1"]).succeeds().json();
+    assert_eq!((&first["path"], &first["root"]), (&"deep/long.wav".into(), &folder.as_str().into()));
+    assert_eq!((&first["heard"], &first["strategy"]), (&"sound".into(), &"projection".into()));
+    let long = file::Fingerprint::of_file(bench.path("in/deep/long.wav")).unwrap();
+    assert_eq!(first["input"], serde_json::to_value(long).unwrap());
+    let last = history(&bench, &["show", &windows.last().unwrap().to_string()]).succeeds().json();
+    assert!(last["heard"] == "window" && last["end"].as_f64() > last["start"].as_f64(), "{last}");
+
+    bench.run(&["audit", "history", "replay", &piped]).fails(1, &["standard input", "--audio"]);
+    let short = bench.path("in/short.wav").display().to_string();
+    assert_eq!(history(&bench, &["replay", &piped, "--audio", &short]).succeeds().json()["identical"], true);
+    bench.run(&["audit", "history", "replay", "1", "--audio", &short]).fails(1, &["another outcome"]);
+    let all = history(&bench, &["replay", "--all"]);
+    let lines = all.fails(1, &["standard input"]).lines();
+    let (failed, replayed): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line["error"].is_string());
+    assert_eq!((failed.len(), replayed.len()), (1, 2 + windows.len()));
+    assert!(replayed.iter().all(|line| line["identical"] == true), "{replayed:?}");
+    std::fs::rename(bench.path("in"), bench.path("out")).unwrap();
+    bench.run(&["audit", "history", "replay", "1"]).fails(1, &["long.wav", "--audio FILE|DIR"]);
+    let out = bench.path("out").display().to_string();
+    assert_eq!(history(&bench, &["replay", "1", "--audio", &out]).succeeds().json()["identical"], true);
+}
+
+#[test]
+fn what_was_said_to_be_logged_outlives_kills() {
+    let (bench, _) = curated();
+    let query = bench.npy("many.npy", 2_000, DIM);
+    let arguments = ["--json", "caption", "--embedding", &query, "--strategy", "text", "--log"];
+    let (mut said, mut found) = (0, 0);
+    for kill in 0..25u64 {
+        let mut child = bench.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let number = |line: String| serde_json::from_str::<Value>(&line).ok()?["logged"].as_u64();
+        // At work, and then at any moment.
+        said = lines.by_ref().find_map(number).expect("a caption");
+        std::thread::sleep(Duration::from_micros(kill * 7_919 % 60_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        said = lines.filter_map(number).last().unwrap_or(said);
+        let listed = numbers(&history(&bench, &["--limit", "1"]));
+        assert!(listed[0] >= said, "kill {kill}: {said} was logged, the last is {listed:?}");
+        found = listed[0];
+    }
+    assert!(said >= 25);
+    let all = numbers(&history(&bench, &["export", "-"]));
+    assert_eq!(all, (1..=found).collect::<Vec<_>>(), "each whole, none missing");
+    let logged = History::of(&Store::open(bench.store()).unwrap()).len().unwrap();
+    assert_eq!(logged, found);
+    println!("25 kills, {found} entries");
+}
+
+#[test]
+fn two_processes_log_at_once_while_a_writer_is_at_work() {
+    let (bench, _) = curated();
+    let query = bench.npy("some.npy", 30, DIM);
+    let arguments = ["--json", "caption", "--embedding", &query, "--strategy", "text", "--log"];
+    let _writer = stores::writing(&bench.store());
+    let begin = || bench.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children = [begin(), begin()];
+    let runs = children.map(|child| finished(child.wait_with_output().unwrap()));
+    let mut all: Vec<u64> = runs.iter().flat_map(logged).collect();
+    assert!(runs.iter().all(|run| logged(run).is_sorted()));
+    all.sort_unstable();
+    assert_eq!(all, (1..=60).collect::<Vec<_>>());
+    assert_eq!(history(&bench, &["list"]).succeeds().lines().len(), 60);
+}
+
+/// Captions with `--log` where that cannot be: the captions are there, and the error is told once.
+fn unlogged(bench: &Bench, store: &Path, query: &str, words: &[&str]) {
+    let run = bench.run_json_at(store, &["caption", "--embedding", query, "--log"]);
+    run.fails(1, words);
+    let (failed, captioned): (Vec<_>, Vec<_>) = run.lines().into_iter().partition(|line| line["error"].is_string());
+    assert_eq!((failed.len(), captioned.len()), (1, 3), "{run:?}");
+    assert!(captioned.iter().all(|line| line["caption"].is_string() && line.get("logged").is_none()));
+    bench.run_json_at(store, &["caption", "--embedding", query]).succeeds();
+}
+
+#[test]
+fn a_damaged_log_stands_in_nobodys_way_and_can_be_cleared() {
+    let (bench, query) = curated();
+    logged(&bench.run_json(&["caption", "--embedding", &query, "--log"]));
+    let folder = bench.store().join("history");
+    let sound = common::files(&folder);
+
+    // One entry is not what it was: the others are listed.
+    let database = sled::open(&folder).unwrap();
+    let key = 2u64.to_be_bytes();
+    let mut value = database.get(key).unwrap().unwrap().to_vec();
+    let last = value.len() - 10;
+    value[last] ^= 1;
+    database.insert(key, &value[..]).unwrap();
+    drop(database);
+    let listed = history(&bench, &[]);
+    let lines = listed.fails(1, &["entry 2", "damaged", "audit history clear"]).lines();
+    assert_eq!(lines.iter().filter_map(|line| line["number"].as_u64()).collect::<Vec<_>>(), [3, 1]);
+    bench.run(&["audit", "history", "show", "2"]).fails(1, &["entry 2", "damaged"]);
+    let out = bench.path("rest.jsonl");
+    history(&bench, &["export", out.to_str().unwrap()]).fails(1, &["entry 2"]);
+    assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 2);
+
+    // All files are nonsense.
+    for (path, content) in &sound {
+        std::fs::write(path, vec![0xa5; content.len().min(10_000)]).unwrap();
+    }
+    bench.run(&["audit", "history"]).fails(1, &["history", "hint: "]);
+    unlogged(&bench, &bench.store(), &query, &["history", "hint: "]);
+    bench.run(&["check"]).succeeds();
+    history(&bench, &["clear"]).succeeds();
+    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
+}
+
+#[test]
+fn a_log_of_a_newer_version_is_left_as_it_is() {
+    let (bench, query) = curated();
+    logged(&bench.run_json(&["caption", "--embedding", &query, "--log"]));
+    let database = sled::open(bench.store().join("history")).unwrap();
+    let key = 3u64.to_be_bytes();
+    let mut value = database.get(key).unwrap().unwrap().to_vec();
+    value[0] = 2;
+    database.insert(key, &value[..]).unwrap();
+    drop(database);
+    bench.run(&["audit", "history", "show", "3"]).fails(1, &["version 2", "newer version of echoic"]);
+    unlogged(&bench, &bench.store(), &query, &["version 2", "newer version of echoic"]);
+    let database = sled::open(bench.store().join("history")).unwrap();
+    assert_eq!((database.len(), database.get(key).unwrap().unwrap().to_vec()), (3, value));
+}
+
+#[test]
+fn a_log_that_is_full_or_busy_says_what_to_do() {
+    let (bench, query) = curated();
+    logged(&bench.run_json(&["caption", "--embedding", &query, "--log"]));
+    let store = Store::open(bench.store()).unwrap();
+    let small = small_history(&store, 4, Duration::ZERO);
+    let entry = small.entry(1).unwrap();
+    assert_eq!(small.add(entry.kind, std::slice::from_ref(&entry.record)).unwrap(), [4]);
+    let error = small.add(entry.kind, &[entry.record]).unwrap_err();
+    assert!(error.to_string().contains("a log that is full: it holds 4 entries, expected 4 at most"), "{error}");
+    assert!(common::hint(&error).contains("clear"), "{error}");
+    assert_eq!(small.len().unwrap(), 4);
+
+    let held = std::fs::File::options().write(true).open(bench.store().join("history.lock")).unwrap();
+    held.lock().unwrap();
+    let error = small.len().unwrap_err();
+    assert!(error.to_string().contains("open elsewhere"), "{error}");
+    drop(held);
+    assert_eq!(small.len().unwrap(), 4);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_that_cannot_be_written_is_captioned_with_and_says_that_it_cannot_log() {
+    use crate::common::process::Mounted;
+
+    let (bench, query) = curated();
+    let disk = bench.path("disk");
+    let Some(mounted) = Mounted::new(disk.clone(), "64m") else { return };
+    let store = disk.join("store");
+    common::copy_tree(&bench.store(), &store);
+    mounted.seal();
+    unlogged(&bench, &store, &query, &["history.lock", "hint: "]);
+}
