@@ -370,7 +370,7 @@ impl Error {
             Self::Training { .. } => {
                 about(Topic::TrainingName, "wait until it has finished, end it, or train under another name")
             }
-            Self::Damaged { path, .. } if path.ends_with("history") => about(
+            Self::Damaged { path, .. } if path.ends_with("history.log") => about(
                 Topic::Log,
                 "the captions and their texts are not affected; clear the log, and captions are logged again",
             ),

@@ -1,20 +1,26 @@
-//! Keys and values of the log, byte by byte: `schema/history.md`.
-
-use bincode::{BorrowDecode, Encode};
+//! The file of the log, byte by byte: `schema/history.md`.
 
 use super::entry::{Entry, Kind, Record};
-use crate::memory::codec;
 
-/// The version of the values.
+/// What the file begins with.
+const MAGIC: &[u8; 8] = b"ECHOICLO";
+
+/// The version of the file.
 pub(super) const VERSION: u32 = 1;
 
-/// Bytes of an entry: one of a caption has some kilobytes, that of an audit some more.
-pub(super) const ENTRY_LIMIT: usize = 1 << 20;
+/// Bytes before the first entry.
+pub(super) const HEADER: usize = 16;
 
-/// Bytes around the JSON of an entry.
-const AROUND: usize = 28;
+/// Bytes of an entry before its JSON.
+pub(super) const HEAD: usize = 28;
 
-/// Why a value is no entry.
+/// Bytes of an entry behind its JSON.
+pub(super) const TAIL: usize = 4;
+
+/// Bytes of an entry's JSON: that of a caption has some kilobytes, that of an audit some more.
+pub(super) const JSON_LIMIT: usize = 1 << 20;
+
+/// Why a file or an entry cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unread {
     /// It was written by a newer version of Echoic.
@@ -23,82 +29,98 @@ pub(super) enum Unread {
     Damaged(String),
 }
 
-#[derive(Encode, BorrowDecode)]
-struct Value<'a> {
-    version: u32,
-    /// CRC-32 of number, time and kind as little-endian numbers, and of the JSON.
+/// The beginning of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Bytes of the JSON.
+    pub(super) len: u32,
     crc: u32,
-    time: u64,
+    pub(super) number: u64,
+    pub(super) time: u64,
     kind: u32,
-    json: &'a [u8],
 }
 
-/// The key of an entry.
-pub(super) fn key(number: u64) -> [u8; 8] {
-    number.to_be_bytes()
+impl Head {
+    /// Reads it; `None` where it is none.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let long = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let head = Self { len: word(0)?, crc: word(4)?, number: long(8)?, time: long(16)?, kind: word(24)? };
+        (head.len as usize <= JSON_LIMIT && head.number > 0).then_some(head)
+    }
+
+    /// Bytes of the whole entry.
+    pub(super) fn whole(self) -> u64 {
+        (HEAD + TAIL) as u64 + u64::from(self.len)
+    }
 }
 
-/// The number that a key stands for.
-pub(super) fn number(key: &[u8]) -> Option<u64> {
-    key.try_into().ok().map(u64::from_be_bytes)
+/// The bytes before the first entry.
+pub(super) fn header() -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32fast::hash(&header[..12]);
+    header[12..].copy_from_slice(&crc.to_le_bytes());
+    header
 }
 
-/// The JSON of a record; `None` where it is too long.
-pub(super) fn json(record: &Record) -> Result<Option<Vec<u8>>, String> {
-    let json = serde_json::to_vec(record).map_err(|error| error.to_string())?;
-    Ok((json.len() <= ENTRY_LIMIT - AROUND).then_some(json))
-}
-
-/// The value of an entry.
-pub(super) fn encode(number: u64, time: u64, kind: Kind, json: &[u8]) -> Result<Vec<u8>, String> {
-    let kind = match kind {
-        Kind::Caption => 0,
-        Kind::Audit => 1,
-    };
-    codec::encode(&Value { version: VERSION, crc: checksum(number, time, kind, json), time, kind, json })
-}
-
-/// Refuses a value of a newer version.
-pub(super) fn check_version(value: &[u8]) -> Result<(), Unread> {
-    match codec::u32_at(value, 0) {
-        version if value.len() < AROUND || version == 0 => Err(Unread::Damaged(format!("{} bytes", value.len()))),
+/// Refuses a file of another kind or of a newer version.
+pub(super) fn check_header(bytes: &[u8; HEADER]) -> Result<(), Unread> {
+    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    match word(8) {
+        _ if bytes[..8] != *MAGIC || crc32fast::hash(&bytes[..12]) != word(12) => {
+            Err(Unread::Damaged("another beginning".into()))
+        }
         VERSION => Ok(()),
         version => Err(Unread::Newer(version)),
     }
 }
 
-/// When an entry was logged.
-pub(super) fn time(number: u64, value: &[u8]) -> Result<u64, Unread> {
-    checked(number, value).map(|value| value.time)
+/// The JSON of a record; `None` where it is too long.
+pub(super) fn json(record: &Record) -> Result<Option<Vec<u8>>, String> {
+    let json = serde_json::to_vec(record).map_err(|error| error.to_string())?;
+    Ok((json.len() <= JSON_LIMIT).then_some(json))
 }
 
-/// The entry of a value.
-pub(super) fn decode(number: u64, value: &[u8]) -> Result<Entry, Unread> {
-    let Value { time, kind, json, .. } = checked(number, value)?;
+/// The bytes of an entry.
+pub(super) fn encode(number: u64, time: u64, kind: Kind, json: &[u8]) -> Vec<u8> {
+    let (len, kind) = ((json.len() as u32).to_le_bytes(), kind as u32);
+    let rest = [&number.to_le_bytes()[..], &time.to_le_bytes(), &kind.to_le_bytes(), json].concat();
+    [&len[..], &checksum(&len, &rest).to_le_bytes(), &rest, &len].concat()
+}
+
+/// Refuses an entry whose bytes are not those that were written.
+pub(super) fn check(bytes: &[u8]) -> Result<Head, Unread> {
+    let damaged = |found: &str| Err(Unread::Damaged(found.to_owned()));
+    let Some(head) = Head::read(bytes) else { return damaged("no beginning") };
+    if head.whole() != bytes.len() as u64 {
+        return damaged("another length");
+    }
+    let (len, end) = (&bytes[..4], bytes.len() - TAIL);
+    match bytes[end..] == *len && checksum(len, &bytes[8..end]) == head.crc {
+        true => Ok(head),
+        false => damaged("another checksum"),
+    }
+}
+
+/// The entry of its bytes.
+pub(super) fn decode(bytes: &[u8]) -> Result<Entry, Unread> {
+    let Head { number, time, kind, .. } = check(bytes)?;
     let kind = match kind {
         0 => Kind::Caption,
         1 => Kind::Audit,
         other => return Err(Unread::Damaged(format!("the kind {other}"))),
     };
+    let json = &bytes[HEAD..bytes.len() - TAIL];
     let record: Record = serde_json::from_slice(json).map_err(|error| Unread::Damaged(error.to_string()))?;
     Ok(Entry { number, time, kind, record })
 }
 
-fn checked(number: u64, value: &[u8]) -> Result<Value<'_>, Unread> {
-    check_version(value)?;
-    let value: Value<'_> = codec::decode::<_, ENTRY_LIMIT>(value).map_err(Unread::Damaged)?;
-    match checksum(number, value.time, value.kind, value.json) == value.crc {
-        true => Ok(value),
-        false => Err(Unread::Damaged("another checksum".into())),
-    }
-}
-
-fn checksum(number: u64, time: u64, kind: u32, json: &[u8]) -> u32 {
+fn checksum(len: &[u8], rest: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&number.to_le_bytes());
-    crc.update(&time.to_le_bytes());
-    crc.update(&kind.to_le_bytes());
-    crc.update(json);
+    crc.update(len);
+    crc.update(rest);
     crc.finalize()
 }
 
@@ -108,36 +130,38 @@ mod tests {
 
     /// Every byte as `schema/history.md` has it.
     #[test]
-    fn a_value_has_the_bytes_of_the_schema() {
-        let value = encode(7, 0x0102_0304, Kind::Audit, b"{}").unwrap();
-        let mut expected = vec![1, 0, 0, 0];
-        expected.extend(
-            crc32fast::hash(
-                &[&[7u8, 0, 0, 0, 0, 0, 0, 0][..], &[4, 3, 2, 1, 0, 0, 0, 0], &[1, 0, 0, 0], b"{}"].concat(),
-            )
-            .to_le_bytes(),
-        );
-        expected.extend([4, 3, 2, 1, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']);
-        assert_eq!(value, expected);
-        assert_eq!(key(258), [0, 0, 0, 0, 0, 0, 1, 2]);
-        assert_eq!((number(&key(258)), number(b"short")), (Some(258), None));
-        assert_eq!(time(7, &value), Ok(0x0102_0304));
+    fn an_entry_has_the_bytes_of_the_schema() {
+        let rest = [7, 0, 0, 0, 0, 0, 0, 0, 4, 3, 2, 1, 0, 0, 0, 0, 1, 0, 0, 0, b'{', b'}'];
+        let crc = crc32fast::hash(&[&[2u8, 0, 0, 0][..], &rest].concat());
+        let expected = [&[2u8, 0, 0, 0][..], &crc.to_le_bytes(), &rest, &[2, 0, 0, 0]].concat();
+        assert_eq!(encode(7, 0x0102_0304, Kind::Audit, b"{}"), expected);
+        assert_eq!(header()[..12], *b"ECHOICLO\x01\0\0\0");
+        assert_eq!(check_header(&header()), Ok(()));
     }
 
     #[test]
-    fn a_value_that_differs_in_any_byte_or_stands_elsewhere_is_refused() {
-        let value = encode(7, 1_800_000_000, Kind::Caption, b"{\"caption\":\"Rain falls.\"}").unwrap();
-        assert!(matches!(time(8, &value), Err(Unread::Damaged(_))));
-        for place in 0..value.len() {
-            let mut other = value.clone();
+    fn what_differs_in_any_byte_is_refused() {
+        let entry = encode(7, 1_800_000_000, Kind::Caption, b"{\"caption\":\"Rain falls.\"}");
+        assert_eq!(check(&entry).unwrap().number, 7);
+        for place in 0..entry.len() {
+            let mut other = entry.clone();
             other[place] ^= 0x10;
-            assert!(time(7, &other).is_err(), "byte {place}");
+            assert!(check(&other).is_err(), "byte {place}");
         }
-        for len in 0..value.len() {
-            assert!(matches!(time(7, &value[..len]), Err(Unread::Damaged(_))), "{len} bytes");
+        assert!((0..entry.len()).all(|len| check(&entry[..len]).is_err()));
+        for place in 0..HEADER {
+            let mut other = header();
+            other[place] ^= 1;
+            assert!(check_header(&other).is_err(), "byte {place}");
         }
-        let mut newer = value;
-        newer[0] = 2;
-        assert_eq!(time(7, &newer), Err(Unread::Newer(2)));
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let mut newer = header();
+        newer[8] = 2;
+        let crc = crc32fast::hash(&newer[..12]);
+        newer[12..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(check_header(&newer), Err(Unread::Newer(2)));
     }
 }

@@ -1,19 +1,16 @@
-//! Reading the log, some entries at a time: it is open only while these are read.
+//! Reading the log, entry by entry, as it was when reading began.
 
-use std::collections::VecDeque;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::entry::Entry;
-use super::format;
+use super::format::{self, Unread};
 use super::log::History;
+use super::places::Places;
 use crate::error::Missing;
 use crate::file::Replacement;
 use crate::{Error, Result};
-
-/// Entries that are read at once, and the bytes that they may have together.
-const ENTRIES: usize = 1024;
-const BYTES: usize = 8 << 20;
 
 /// In which order entries come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +26,16 @@ pub enum Order {
 pub struct Entries<'a> {
     history: &'a History,
     order: Order,
-    /// The entry that the last one came before or after.
     after: Option<u64>,
-    read: VecDeque<Result<Entry>>,
-    is_over: bool,
+    /// The open log and the numbers that are left.
+    open: Option<(File, Places, std::ops::Range<u64>)>,
+    is_begun: bool,
 }
 
 impl History {
     /// All entries; behind the one of the number `after`, where it is given.
     pub fn entries(&self, order: Order, after: Option<u64>) -> Entries<'_> {
-        Entries { history: self, order, after, read: VecDeque::new(), is_over: false }
+        Entries { history: self, order, after, open: None, is_begun: false }
     }
 
     /// One entry.
@@ -51,10 +48,21 @@ impl History {
             name: number.to_string(),
             known: known.map(|(first, last)| format!("{first} to {last}")).into_iter().collect(),
         };
-        let Some(log) = self.open_existing()? else { return Err(missing(None)) };
-        let value = log.kv.get(&format::key(number)).map_err(|reason| self.broken(reason))?;
-        let Some(value) = value else { return Err(missing(self.ends(&log)?)) };
-        format::decode(number, &value).map_err(|unread| self.unread(number, unread))
+        let Some((mut file, places)) = self.opened()? else { return Err(missing(None)) };
+        let known = places.first().zip(places.last());
+        match known {
+            Some((first, last)) if (first..=last).contains(&number) => self.read(&mut file, &places, number),
+            known => Err(missing(known)),
+        }
+    }
+
+    fn read(&self, file: &mut File, places: &Places, number: u64) -> Result<Entry> {
+        let damaged = |unread| self.unread(Some(number), unread);
+        let place = places.of(number).ok_or_else(|| damaged(Unread::Damaged("nothing that can be read".into())))?;
+        let mut bytes = vec![0; place.whole as usize];
+        let read = file.seek(SeekFrom::Start(place.offset)).and_then(|_| file.read_exact(&mut bytes));
+        read.map_err(Error::io("read", self.path()))?;
+        format::decode(&bytes).map_err(damaged)
     }
 
     /// Writes all entries as lines of JSON, the first that was logged first; returns how many. Those that are damaged are left out, and given to
@@ -100,29 +108,19 @@ impl History {
         file.keep()?;
         Ok(written)
     }
+}
 
-    /// Some entries behind `after`, and the number of the last of them; `None` where there are no more.
-    fn page(&self, order: Order, after: Option<u64>) -> Result<Option<(VecDeque<Result<Entry>>, u64)>> {
-        let Some(log) = self.open_existing()? else { return Ok(None) };
-        let Some((first, last)) = self.ends(&log)? else { return Ok(None) };
-        let numbers: Box<dyn Iterator<Item = u64>> = match order {
-            Order::NewestFirst => {
-                Box::new((first..=after.map_or(last, |after| last.min(after.saturating_sub(1)))).rev())
-            }
-            Order::OldestFirst => Box::new(after.map_or(first, |after| first.max(after.saturating_add(1)))..=last),
+impl Entries<'_> {
+    fn begin(&mut self) -> Result<()> {
+        let Some((file, places)) = self.history.opened()? else { return Ok(()) };
+        let (Some(first), Some(last)) = (places.first(), places.last()) else { return Ok(()) };
+        let numbers = match (self.order, self.after) {
+            (_, None) => first..last + 1,
+            (Order::NewestFirst, Some(after)) => first..after.clamp(first, last + 1),
+            (Order::OldestFirst, Some(after)) => after.saturating_add(1).clamp(first, last + 1)..last + 1,
         };
-        let (mut page, mut place, mut bytes) = (VecDeque::new(), None, 0);
-        for number in numbers {
-            let value = log.kv.get(&format::key(number)).map_err(|reason| self.broken(reason))?;
-            let Some(value) = value else { continue };
-            bytes += value.len();
-            page.push_back(format::decode(number, &value).map_err(|unread| self.unread(number, unread)));
-            place = Some(number);
-            if page.len() >= ENTRIES || bytes >= BYTES {
-                break;
-            }
-        }
-        Ok(place.map(|place| (page, place)))
+        self.open = Some((file, places, numbers));
+        Ok(())
     }
 }
 
@@ -130,16 +128,16 @@ impl Iterator for Entries<'_> {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.read.is_empty() && !self.is_over {
-            match self.history.page(self.order, self.after) {
-                Ok(Some((read, last))) => (self.read, self.after) = (read, Some(last)),
-                Ok(None) => self.is_over = true,
-                Err(error) => {
-                    self.is_over = true;
-                    return Some(Err(error));
-                }
-            }
+        if !std::mem::replace(&mut self.is_begun, true)
+            && let Err(error) = self.begin()
+        {
+            return Some(Err(error));
         }
-        self.read.pop_front()
+        let (file, places, numbers) = self.open.as_mut()?;
+        let number = match self.order {
+            Order::NewestFirst => numbers.next_back(),
+            Order::OldestFirst => numbers.next(),
+        };
+        number.map(|number| self.history.read(file, places, number))
     }
 }

@@ -64,7 +64,6 @@ pub use write::plan::{Decision, Ordinals, Plan, RowKey};
 pub use write::remove::Removed;
 pub use write::writer::Writer;
 
-pub(crate) use catalogue::key_value::KeyValueStore;
+pub(crate) use format::layout;
 #[cfg(feature = "internals")]
 pub(crate) use format::storage;
-pub(crate) use format::{codec, layout};

@@ -114,13 +114,13 @@ fn what_was_logged_is_listed_found_shown_exported_and_cleared() {
     bench.run(&["compact"]).succeeds();
     let copy = bench.path("copy");
     bench.run(&["backup", copy.to_str().unwrap()]).succeeds();
-    assert!(!copy.join("history").exists() && !copy.join("history.lock").exists());
+    assert!(!copy.join("history.log").exists() && !copy.join("history.lock").exists());
     assert!(bench.run_json_at(&copy, &["audit", "history"]).succeeds().lines().is_empty());
 
     let cleared = |arguments: &[&str]| history(&bench, arguments).succeeds().json();
     assert_eq!(cleared(&["clear", "--before", "2000-01-01"]), json!({ "removed": 0, "left": 3 }));
     assert_eq!(cleared(&["clear"]), json!({ "removed": 3, "left": 0 }));
-    assert!(!bench.store().join("history").exists(), "the space is free");
+    assert!(!bench.store().join("history.log").exists(), "the space is free");
     assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
 }
 
@@ -268,7 +268,7 @@ fn what_was_said_to_be_logged_outlives_kills() {
         let number = |line: String| serde_json::from_str::<Value>(&line).ok()?["logged"].as_u64();
         // At work, and then at any moment.
         said = lines.by_ref().find_map(number).expect("a caption");
-        std::thread::sleep(Duration::from_micros(kill * 7_919 % 60_000));
+        std::thread::sleep(Duration::from_micros(kill * 7_919 % 40_000));
         child.kill().unwrap();
         child.wait().unwrap();
         said = lines.filter_map(number).last().unwrap_or(said);
@@ -314,17 +314,16 @@ fn unlogged(bench: &Bench, store: &Path, query: &str, words: &[&str]) {
 fn a_damaged_log_stands_in_nobodys_way_and_can_be_cleared() {
     let (bench, query) = curated();
     logged(&bench.run_json(&["caption", "--embedding", &query, "--log"]));
-    let folder = bench.store().join("history");
-    let sound = common::files(&folder);
+    let log = bench.store().join("history.log");
+    let sound = std::fs::read(&log).unwrap();
 
-    // One entry is not what it was: the others are listed.
-    let database = sled::open(&folder).unwrap();
-    let key = 2u64.to_be_bytes();
-    let mut value = database.get(key).unwrap().unwrap().to_vec();
-    let last = value.len() - 10;
-    value[last] ^= 1;
-    database.insert(key, &value[..]).unwrap();
-    drop(database);
+    // One entry is not what it was: the others are listed, and more can be logged.
+    let damaged = |place: usize| {
+        let mut bytes = sound.clone();
+        bytes[place] ^= 1;
+        std::fs::write(&log, bytes).unwrap();
+    };
+    damaged(sound.len() / 2);
     let listed = history(&bench, &[]);
     let lines = listed.fails(1, &["entry 2", "damaged", "audit history clear"]).lines();
     assert_eq!(lines.iter().filter_map(|line| line["number"].as_u64()).collect::<Vec<_>>(), [3, 1]);
@@ -332,13 +331,18 @@ fn a_damaged_log_stands_in_nobodys_way_and_can_be_cleared() {
     let out = bench.path("rest.jsonl");
     history(&bench, &["export", out.to_str().unwrap()]).fails(1, &["entry 2"]);
     assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 2);
+    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [4, 5, 6]);
 
-    // All files are nonsense.
-    for (path, content) in &sound {
-        std::fs::write(path, vec![0xa5; content.len().min(10_000)]).unwrap();
-    }
-    bench.run(&["audit", "history"]).fails(1, &["history", "hint: "]);
-    unlogged(&bench, &bench.store(), &query, &["history", "hint: "]);
+    // What a process that was killed wrote of an entry is no damage.
+    std::fs::write(&log, &sound[..sound.len() - 100]).unwrap();
+    assert_eq!(numbers(&history(&bench, &[])), [2, 1]);
+    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [3, 4, 5]);
+    assert_eq!(numbers(&history(&bench, &[])), [5, 4, 3, 2, 1]);
+
+    // It is no log at all.
+    damaged(0);
+    bench.run(&["audit", "history"]).fails(1, &["history.log is damaged", "hint: "]);
+    unlogged(&bench, &bench.store(), &query, &["history.log is damaged", "hint: "]);
     bench.run(&["check"]).succeeds();
     history(&bench, &["clear"]).succeeds();
     assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
@@ -348,16 +352,18 @@ fn a_damaged_log_stands_in_nobodys_way_and_can_be_cleared() {
 fn a_log_of_a_newer_version_is_left_as_it_is() {
     let (bench, query) = curated();
     logged(&bench.run_json(&["caption", "--embedding", &query, "--log"]));
-    let database = sled::open(bench.store().join("history")).unwrap();
-    let key = 3u64.to_be_bytes();
-    let mut value = database.get(key).unwrap().unwrap().to_vec();
-    value[0] = 2;
-    database.insert(key, &value[..]).unwrap();
-    drop(database);
-    bench.run(&["audit", "history", "show", "3"]).fails(1, &["version 2", "newer version of echoic"]);
+    let log = bench.store().join("history.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    // schema/history.md: the version is a u32 at 8, the checksum one at 12.
+    bytes[8] = 2;
+    let checksum = crc32fast::hash(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(&log, &bytes).unwrap();
+    bench
+        .run(&["audit", "history", "show", "3"])
+        .fails(1, &["version 2, expected version 1", "newer version of echoic"]);
     unlogged(&bench, &bench.store(), &query, &["version 2", "newer version of echoic"]);
-    let database = sled::open(bench.store().join("history")).unwrap();
-    assert_eq!((database.len(), database.get(key).unwrap().unwrap().to_vec()), (3, value));
+    assert!(std::fs::read(&log).unwrap() == bytes);
 }
 
 #[test]
@@ -375,22 +381,41 @@ fn a_log_that_is_full_or_busy_says_what_to_do() {
 
     let held = std::fs::File::options().write(true).open(bench.store().join("history.lock")).unwrap();
     held.lock().unwrap();
-    let error = small.len().unwrap_err();
-    assert!(error.to_string().contains("open elsewhere"), "{error}");
+    let error = small.clear(None).unwrap_err();
+    assert!(error.to_string().contains("a log that another adds to"), "{error}");
+    assert_eq!(numbers(&history(&bench, &[])), [4, 3, 2, 1], "readers do not wait");
     drop(held);
-    assert_eq!(small.len().unwrap(), 4);
+    assert_eq!(small.clear(None).unwrap().removed, Some(4));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_store_that_cannot_be_written_is_captioned_with_and_says_that_it_cannot_log() {
+fn on_a_full_or_sealed_disk_sounds_are_captioned_and_it_is_said_that_they_are_not_logged() {
     use crate::common::process::Mounted;
 
     let (bench, query) = curated();
     let disk = bench.path("disk");
-    let Some(mounted) = Mounted::new(disk.clone(), "64m") else { return };
+    let Some(mounted) = Mounted::new(disk.clone(), "16m") else { return };
     let store = disk.join("store");
     common::copy_tree(&bench.store(), &store);
+    assert_eq!(logged(&bench.run_json_at(&store, &["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
+
+    // A full disk: what was logged stays, and half an entry is none.
+    let filler = disk.join("filler");
+    std::fs::write(&filler, vec![0; 16 << 20]).unwrap_err();
+    let run = bench.run_json_at(&store, &["caption", "--embedding", &query, "--log"]);
+    run.fails(1, &["history.log", "free some space"]);
+    assert_eq!(run.lines().iter().filter(|line| line["caption"].is_string()).count(), 3);
+    let last = run.lines().iter().filter_map(|line| line["logged"].as_u64()).max().unwrap_or(3);
+    let listed = || numbers(&bench.run_json_at(&store, &["audit", "history"]));
+    assert_eq!(listed(), (1..=last).rev().collect::<Vec<_>>());
+    std::fs::remove_file(filler).unwrap();
+    logged(&bench.run_json_at(&store, &["caption", "--embedding", &query, "--log"]));
+    bench.run_json_at(&store, &["audit", "history", "clear"]).succeeds();
+    assert_eq!(logged(&bench.run_json_at(&store, &["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
+
     mounted.seal();
     unlogged(&bench, &store, &query, &["history.lock", "hint: "]);
+    assert_eq!(listed(), [3, 2, 1], "it can be read");
+    bench.run_json_at(&store, &["audit", "history", "replay", "--all"]).succeeds();
 }

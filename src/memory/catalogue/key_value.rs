@@ -1,4 +1,4 @@
-//! Keys and values for the catalogue and the log: in sled, behind a guard against its errors and panics, or in memory.
+//! Keys and values for the catalogue: in sled, behind a guard against its errors and panics, or in memory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,20 +88,6 @@ impl KeyValueStore {
             }
         }
         Ok(())
-    }
-
-    /// The first key and the last; `None` where there are none.
-    pub(crate) fn ends(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, Broken> {
-        let ends = match self {
-            Self::Memory(map) => {
-                map.first_key_value().zip(map.last_key_value()).map(|(a, b)| (a.0.clone(), b.0.clone()))
-            }
-            Self::Sled(db) => {
-                let (first, last) = db.call(|db| Ok((db.first()?, db.last()?)))?;
-                first.zip(last).map(|(first, last)| (first.0.to_vec(), last.0.to_vec()))
-            }
-        };
-        Ok(ends)
     }
 
     /// All entries whose keys begin with `prefix`, in the order of their keys.

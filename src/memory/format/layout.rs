@@ -39,24 +39,14 @@ pub(crate) fn catalogue(dir: &Path) -> PathBuf {
     dir.join("catalogue")
 }
 
-/// The folder of the log of captions and audits, which is in sled, too.
+/// The log of captions and audits.
 pub(crate) fn history(dir: &Path) -> PathBuf {
-    dir.join("history")
+    dir.join("history.log")
 }
 
-/// The lock of those who read or write the log.
+/// The lock of those who write the log.
 pub(crate) fn history_lock(dir: &Path) -> PathBuf {
     dir.join("history.lock")
-}
-
-/// A log that is to take the place of the one that is there.
-pub(crate) fn history_new(dir: &Path) -> PathBuf {
-    dir.join("history.new")
-}
-
-/// A log whose place was taken.
-pub(crate) fn history_old(dir: &Path) -> PathBuf {
-    dir.join("history.old")
 }
 
 /// The captions of segment `id`.

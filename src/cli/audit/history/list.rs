@@ -59,7 +59,7 @@ pub fn list(context: &Context, history: &History, arguments: &Arguments) -> Resu
             Ok(entry) => entry,
             // One that cannot be read does not hide the others.
             Err(error) => {
-                context.out.failure(&history.folder(), None, &error)?;
+                context.out.failure(&history.path(), None, &error)?;
                 continue;
             }
         };

@@ -101,6 +101,6 @@ fn entries_counted(count: u64) -> String {
 
 /// The error of a log that says nothing.
 fn nothing_logged(history: &History) -> Error {
-    Error::input(history.folder().display(), "nothing logged", "a caption or an audit that was")
+    Error::input(history.path().display(), "nothing logged", "a caption or an audit that was")
         .with_hint("`echoic caption … --log` logs what it captions")
 }

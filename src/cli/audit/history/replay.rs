@@ -69,12 +69,12 @@ pub fn replay(context: &Context, history: &History, arguments: &Arguments) -> Re
             }
             Ok(Err(Error::Interrupted)) => return Err(Error::Interrupted),
             Ok(Err(error)) => {
-                let path = entry.as_ref().map_or_else(|_| history.folder(), |entry| PathBuf::from(&entry.record.path));
+                let path = entry.as_ref().map_or_else(|_| history.path(), |entry| PathBuf::from(&entry.record.path));
                 context.bars.aside(|| context.out.failure(&path, None, &error))?;
             }
             Err(_) => {
                 if let Err(error) = &entry {
-                    context.bars.aside(|| context.out.failure(&history.folder(), None, error))?;
+                    context.bars.aside(|| context.out.failure(&history.path(), None, error))?;
                 }
             }
         }
