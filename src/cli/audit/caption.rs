@@ -1,13 +1,15 @@
 //! `echoic audit caption`: captions taken apart.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use echoic::audio::Audio;
 use echoic::audit::{Auditor, CaptionAudit, Parts};
 use echoic::captioner::Captioner;
+use echoic::file::Fingerprint;
 use echoic::{Error, Result, page};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::describe::describe;
 use super::html::{Gathered, Html};
@@ -15,6 +17,7 @@ use crate::cli::batch::in_order;
 use crate::cli::caption::usual_jobs;
 use crate::cli::context::Context;
 use crate::cli::how::How;
+use crate::cli::log::Log;
 use crate::cli::search::{at_least_one, each_row};
 use crate::cli::sounds::{Sound, sounds};
 
@@ -35,6 +38,9 @@ pub struct Arguments {
     /// Sounds to work on at once; by default as many as there are processors, 8 at most
     #[arg(short, long, value_name = "N", value_parser = at_least_one, conflicts_with = "embedding")]
     jobs: Option<usize>,
+    /// Keep in the store's log what was heard and what the audit found; `audit history` looks back at it
+    #[arg(long)]
+    log: bool,
     #[command(flatten)]
     html: Html,
 }
@@ -68,23 +74,75 @@ fn parts(only: &[Part]) -> Parts {
 
 /// An audit, with what its sound is called here.
 #[derive(Serialize)]
-pub struct Audited {
+struct Audited {
     #[serde(flatten)]
-    pub audit: CaptionAudit,
+    audit: CaptionAudit,
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<String>,
+    /// Its number in the log, where it was logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logged: Option<u64>,
 }
 
 impl Audited {
     fn of(sound: &Sound, audit: CaptionAudit) -> Self {
         let mut audit = audit;
         audit.captioned.path.clone_from(&sound.name);
-        Self { audit, root: sound.root_name() }
+        Self { audit, root: sound.root_name(), logged: None }
     }
 
     fn print(&self, context: &Context) -> Result<()> {
-        context.out.item(self, |audited| describe(&audited.audit))
+        context.out.item(self, |audited| {
+            let logged = audited.logged.map(|number| format!("\n  logged as {number}")).unwrap_or_default();
+            describe(&audited.audit) + &logged
+        })
     }
+}
+
+/// Where audits go.
+struct Outlets<'a> {
+    context: &'a Context,
+    html: &'a Html,
+    gathered: Gathered,
+    log: Option<Log>,
+}
+
+impl Outlets<'_> {
+    /// Brings an audit to every place. What cannot be logged is told, and all the rest is done.
+    fn give(
+        &mut self,
+        sound: &Sound,
+        heard: Option<Fingerprint>,
+        audit: CaptionAudit,
+        looked: Option<page::Sound>,
+    ) -> Result<()> {
+        let mut audited = Audited::of(sound, audit);
+        let mut unlogged = None;
+        if let (Some(log), Some(heard)) = (&self.log, heard) {
+            let found = beside_the_caption(&audited.audit)?;
+            let captioned = std::slice::from_ref(&audited.audit.captioned);
+            let (numbers, error) = log.put(sound, &heard, captioned, Some(found));
+            (audited.logged, unlogged) = (numbers.first().copied(), error);
+        }
+        audited.print(self.context)?;
+        let row = audited.audit.captioned.row;
+        self.gathered.take(self.html, audited.audit, looked)?;
+        unlogged.map_or(Ok(()), |error| match row {
+            Some(_) => self.context.out.failure(&sound.path, row, &error),
+            None => self.context.out.failure_of(sound, &error),
+        })
+    }
+}
+
+/// What an audit found, without what the caption itself says: that is logged apart.
+fn beside_the_caption(audit: &CaptionAudit) -> Result<Value> {
+    let is_none = |error: serde_json::Error| Error::Internal(format!("an audit that is no JSON: {error}"));
+    // Through text: a value of its own would widen numbers of 32 bits, and give them digits that they do not have.
+    let text = (serde_json::to_string(audit).map_err(is_none)?, serde_json::to_string(&audit.captioned).map_err(is_none)?);
+    let mut found: serde_json::Map<String, Value> = serde_json::from_str(&text.0).map_err(is_none)?;
+    let captioned: serde_json::Map<String, Value> = serde_json::from_str(&text.1).map_err(is_none)?;
+    captioned.keys().for_each(|name| _ = found.remove(name));
+    Ok(Value::Object(found))
 }
 
 /// Audits the captions of everything that was named; a file that fails does not stop the others.
@@ -92,29 +150,41 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (memory, html) = (context.snapshot()?, &arguments.html);
     let (captioner, options) = arguments.how.captioner_of(memory.clone())?;
     let auditor = Auditor::new(&captioner, options.clone(), parts(&arguments.only));
-    let mut gathered = Gathered::default();
-    if let Some(file) = &arguments.embedding {
-        rows(context, &captioner, &auditor, file, |audit| gathered.take_one(html, audit))?;
-        return gathered.write(context, &memory, &options, html);
+    let log = Log::of(context, arguments.log)?;
+    let mut outlets = Outlets { context, html, gathered: Gathered::default(), log };
+    match &arguments.embedding {
+        Some(file) => each_row(context, file, captioner.store().space().dim, |row, embedding| {
+            let mut audit = auditor.audit_embedding(&file.display().to_string(), embedding)?;
+            audit.captioned.row = row;
+            outlets.give(&Sound::named(file), Some(Fingerprint::of_numbers(embedding)), audit, None)
+        })?,
+        None => by_sounds(context, arguments, &captioner, &auditor, &mut outlets)?,
     }
+    outlets.gathered.write(context, &memory, &options, html)
+}
+
+fn by_sounds(
+    context: &Context,
+    arguments: &Arguments,
+    captioner: &Captioner,
+    auditor: &Auditor<'_>,
+    outlets: &mut Outlets<'_>,
+) -> Result<()> {
     let sounds = sounds(context, &arguments.audio)?;
     if !sounds.is_empty() {
         // Two threads would load it twice.
         captioner.load_audio()?;
     }
-    html.check(sounds.len())?;
-    let jobs = arguments.jobs.unwrap_or_else(usual_jobs);
+    arguments.html.check(sounds.len())?;
+    let (is_logged, is_shown) = (arguments.log, arguments.html.html.is_some());
     let work = |audio: Audio<'_>| {
-        let looked = html.html.as_ref().map(|_| page::Sound::of(audio.clone())).transpose()?;
-        Ok((auditor.audit(audio)?, looked))
+        // Before the caption: a file that changes meanwhile shall not be taken for the one that was heard.
+        let heard = is_logged.then(|| audio.fingerprint()).transpose()?;
+        let looked = is_shown.then(|| page::Sound::of(audio.clone())).transpose()?;
+        Ok((heard, looked, auditor.audit(audio)?))
     };
-    each(context, &sounds, jobs, work, |sound, (audit, looked)| {
-        let audited = Audited::of(sound, audit);
-        audited.print(context)?;
-        gathered.take(audited.audit, looked);
-        Ok(())
-    })?;
-    gathered.write(context, &memory, &options, html)
+    let jobs = arguments.jobs.unwrap_or_else(usual_jobs);
+    each(context, &sounds, jobs, work, |sound, (heard, looked, audit)| outlets.give(sound, heard, audit, looked))
 }
 
 /// Gives `take` what `work` makes of each sound, in their order; one that fails does not stop the others.
@@ -140,21 +210,5 @@ pub fn each<R: Send>(
         }
         control.advance(1);
         Ok(())
-    })
-}
-
-fn rows(
-    context: &Context,
-    captioner: &Captioner,
-    auditor: &Auditor<'_>,
-    file: &Path,
-    mut take: impl FnMut(CaptionAudit) -> Result<()>,
-) -> Result<()> {
-    each_row(context, file, captioner.store().space().dim, |row, embedding| {
-        let mut audit = auditor.audit_embedding(&file.display().to_string(), embedding)?;
-        audit.captioned.row = row;
-        let audited = Audited::of(&Sound::named(file), audit);
-        audited.print(context)?;
-        take(audited.audit)
     })
 }

@@ -69,21 +69,14 @@ impl Html {
 pub struct Gathered(Vec<(CaptionAudit, Option<Sound>)>);
 
 impl Gathered {
-    /// Takes an audit with its sound, where a page is wanted and the sound was looked at.
-    pub fn take(&mut self, audit: CaptionAudit, sound: Option<Sound>) {
-        if sound.is_some() {
-            self.0.push((audit, sound));
-        }
-    }
-
-    /// Takes the audit of an embedding, where a page is wanted.
+    /// Takes an audit, with its sound where it is of one, if a page is wanted.
     ///
     /// # Errors
     /// As [`Html::check`].
-    pub fn take_one(&mut self, html: &Html, audit: CaptionAudit) -> Result<()> {
+    pub fn take(&mut self, html: &Html, audit: CaptionAudit, sound: Option<Sound>) -> Result<()> {
         html.check(self.0.len() + 1)?;
         if html.html.is_some() {
-            self.0.push((audit, None));
+            self.0.push((audit, sound));
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ enum Subject {
     /// Examine the memory: near-duplicates, hubs, orphans, overlaps, anomalies, the recall of its indexes
     Memory(memory::Arguments),
     /// Compare two stores, decoders, strategies or numbers of neighbours on the same sounds
-    Compare(compare::Arguments),
+    Compare(Box<compare::Arguments>),
     /// List, show, replay, export or clear what was logged
     History(history::Arguments),
 }
