@@ -74,7 +74,7 @@ fn neighbour(rank: usize, domain: &str, caption: &str, weight: f64) -> Value {
     };
     json!({
         "rank": rank, "id": rank, "domain": domain, "caption": caption, "similarity": 0.62 - 0.02 * rank as f64, "weight": weight,
-        "multiplicity": 1 + rank % 3, "clip": if rank % 2 == 0 { json!(format!("clip-{rank}.wav")) } else { Value::Null },
+        "multiplicity": 1 + rank % 3, "clip": if rank.is_multiple_of(2) { json!(format!("clip-{rank}.wav")) } else { Value::Null },
         "found": rank != 4, "influence": influence,
     })
 }

@@ -143,7 +143,7 @@ fn the_sound_plays_and_can_be_moved_through() {
     assert_eq!(browser.texts(".play"), ["Pause"]);
     let moved = (0..50).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(100));
-        clock() > "0:02.6".to_owned()
+        *clock() > *"0:02.6"
     });
     assert!(moved, "{}", clock());
     content(&browser);
