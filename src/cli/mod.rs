@@ -94,7 +94,7 @@ enum Command {
     /// Show the stored texts nearest to a text, a sound or an embedding
     Search(search::Arguments),
     /// Take captions apart, examine the memory, compare, and look back at what was logged
-    Audit(audit::Arguments),
+    Audit(Box<audit::Arguments>),
     /// Write the vectors of sounds or captions for other programs
     Embed(embed::Arguments),
     /// Learn an adapter from audio to text embeddings from pairs of your own
