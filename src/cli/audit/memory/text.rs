@@ -12,6 +12,8 @@ use super::mending::Mending;
 
 /// Columns of a line.
 const WIDTH: usize = 80;
+/// Columns of what shows that a text is odd, or of a sound's name.
+const EVIDENCE: usize = 24;
 /// Ids that a command names where not all are asked for.
 const IDS: usize = 8;
 
@@ -103,11 +105,24 @@ fn line(begin: &str, text: &Caption) -> String {
     let times = if text.multiplicity > 1 { format!(" x{}", text.multiplicity) } else { String::new() };
     let end = format!(" [{} {}]{times}", text.domain, text.id);
     let room = WIDTH.saturating_sub(begin.chars().count() + end.chars().count()).max(12);
-    let shown = match text.text.chars().count() > room {
-        true => text.text.chars().take(room - 1).chain(['…']).collect(),
-        false => text.text.clone(),
-    };
-    format!("{begin}{}{end}", visible(&shown))
+    format!("{begin}{}{end}", visible(&cut(&text.text, room)))
+}
+
+/// The end of what is longer than so many columns is left out.
+fn cut(text: &str, width: usize) -> String {
+    match text.chars().count() > width {
+        true => text.chars().take(width - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+/// The beginning of what is longer than so many columns is left out.
+fn cut_before(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    match length > width {
+        true => std::iter::once('…').chain(text.chars().skip(length - width + 1)).collect(),
+        false => text.to_owned(),
+    }
 }
 
 /// Text in which nothing can move the cursor or the direction of writing.
@@ -238,7 +253,7 @@ fn texts(part: &TextAudit, limit: usize) -> Vec<String> {
         lines.extend(anomaly.texts.iter().take(limit).map(|suspect| {
             let evidence = match suspect.evidence == suspect.text.text {
                 true => String::new(),
-                false => format!("{}  ", visible(&suspect.evidence)),
+                false => format!("{}  ", cut(&visible(&suspect.evidence), EVIDENCE)),
             };
             line(&format!("    {evidence}"), &suspect.text)
         }));
@@ -285,7 +300,7 @@ fn gap(part: &GapAudit, limit: usize) -> Vec<String> {
     lines.extend(part.nearest_cosines.iter().flat_map(|cosines| histogram(cosines, cosine)));
     lines.push("  the sounds that are farthest from all texts".into());
     lines.extend(part.farthest.iter().take(limit).map(|unmatched| {
-        let begin = format!("    {:.3}  {}: ", unmatched.similarity, visible(&unmatched.sound));
+        let begin = format!("    {:.3}  {}: ", unmatched.similarity, cut_before(&visible(&unmatched.sound), EVIDENCE));
         line(&begin, &unmatched.nearest)
     }));
     lines
