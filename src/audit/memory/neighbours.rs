@@ -68,6 +68,9 @@ pub(super) fn of_queries(
     Ok(all)
 }
 
+/// For each query, rows of a block and their similarities.
+type Lists = Vec<Vec<(usize, f32)>>;
+
 /// The neighbours of a batch of queries; query i is the row `own[i]`, where they are rows.
 fn search(rows: &Rows<'_>, queries: &Embeddings, own: Option<&[usize]>, k: usize) -> Result<Vec<Neighbours>> {
     // One more, because a row finds itself.
@@ -76,8 +79,7 @@ fn search(rows: &Rows<'_>, queries: &Embeddings, own: Option<&[usize]>, k: usize
         let found = block.nearest(queries, wanted, Effort::default())?;
         Ok((number, found))
     };
-    let found: Vec<(usize, Vec<Vec<(usize, f32)>>)> =
-        rows.blocks.par_iter().enumerate().map(of_block).collect::<Result<_>>()?;
+    let found: Vec<(usize, Lists)> = rows.blocks.par_iter().enumerate().map(of_block).collect::<Result<_>>()?;
     let merged = (0..queries.len()).into_par_iter().map(|query| {
         let myself = own.map(|own| own[query]);
         let mut by_domain = vec![None; rows.domains.len()];

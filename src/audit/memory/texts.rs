@@ -32,6 +32,13 @@ pub(super) struct Texts {
     evidence: BTreeMap<(AnomalyKind, usize), String>,
 }
 
+/// A text that seems to be in another language than its domain, with its words, each with the domain.
+struct Foreign {
+    row: usize,
+    language: Lang,
+    words: Vec<(usize, String)>,
+}
+
 /// Reads all texts.
 ///
 /// # Errors
@@ -117,23 +124,23 @@ impl Texts {
             .iter()
             .filter(|(row, _)| mains[rows.domain(*row)].is_some())
             .partition(|(row, language)| mains[rows.domain(*row)] == Some(*language));
-        let other: Vec<(usize, Lang, Vec<(usize, String)>)> = other
+        let other: Vec<Foreign> = other
             .into_iter()
             .map(|(row, language)| {
                 let domain = rows.domain(row);
                 let words = single_words(&rows.caption(row)?.text).map(|word| (domain, word)).collect();
-                Ok((row, language, words))
+                Ok(Foreign { row, language, words })
             })
             .collect::<Result<_>>()?;
         let mut seen: HashMap<(usize, String), bool> =
-            other.iter().flat_map(|(.., words)| words.iter().cloned()).map(|word| (word, false)).collect();
+            other.iter().flat_map(|text| text.words.iter().cloned()).map(|word| (word, false)).collect();
         for (row, _) in usual.into_iter().filter(|_| !other.is_empty()) {
             let domain = rows.domain(row);
             for word in single_words(&rows.caption(row)?.text) {
                 seen.entry((domain, word)).and_modify(|seen| *seen = true);
             }
         }
-        for (row, language, words) in other {
+        for Foreign { row, language, words } in other {
             let known = words.iter().filter(|word| seen.get(word).copied().unwrap_or(false)).count();
             if 2 * known < words.len() {
                 self.add(AnomalyKind::OtherLanguage, row, listed, language.eng_name().to_owned());
