@@ -201,12 +201,12 @@ fn what_comes_out_otherwise_is_explained() {
     bench.run(&["audit", "history", "replay", "1"]).fails(1, &["q.npy"]);
     let moved = bench.path("moved/q.npy").display().to_string();
     assert!(difference(&replay("1", &["--audio", &moved]).json(), "decoder").is_object());
-    bench.write("moved/q.npy", common::npy(&vec![0.5; 3 * DIM], 3, DIM));
+    bench.write("moved/q.npy", common::npy(&[0.5; 3 * DIM], 3, DIM));
     let changed = replay("1", &["--audio", &moved]).fails(1, &[]).json();
     assert_eq!((&changed["caption"], &changed["identical"]), (&Value::Null, &false.into()));
     let input = difference(&changed, "input");
     assert_ne!(input["logged"]["sha256"], input["found"]["sha256"]);
-    bench.write("moved/q.npy", common::npy(&vec![0.5; DIM], 1, DIM));
+    bench.write("moved/q.npy", common::npy(&[0.5; DIM], 1, DIM));
     bench.run(&["audit", "history", "replay", "3", "--audio", &moved]).fails(1, &["1 row", "row 2"]);
 }
 
