@@ -5,6 +5,7 @@ use echoic::Result;
 use echoic::clock::utc;
 use echoic::history::{Entry, History, Kind, Order, Record};
 use echoic::memory::TextPattern;
+use serde_json::Value;
 
 use super::date;
 use crate::cli::context::Context;
@@ -106,7 +107,8 @@ pub fn show(context: &Context, entry: &Entry) -> Result<()> {
             .decoder
             .as_ref()
             .map(|name| format!("{name}, SHA-256 {}", p.decoder_sha256.as_deref().unwrap_or("unknown")));
-        let how = serde_json::to_value(p).unwrap_or_default();
+        // Through text, which has the fewest digits.
+        let how = serde_json::to_string(p).and_then(|text| serde_json::from_str::<Value>(&text)).unwrap_or_default();
         let plain = ["decoder", "decoder_sha256", "commit", "domains"];
         let how = how
             .as_object()
