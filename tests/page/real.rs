@@ -90,7 +90,7 @@ fn what_cannot_be_a_page_is_refused() {
 /// The picture that the README shows: the audit of one of the two field recordings, on a store of this project's own corpora. Run it with
 /// `cargo test --release --test page -- --ignored picture`; ECHOIC_PICTURE_STORE names a store that `echoic demo` made, which takes minutes.
 #[test]
-#[ignore = "it writes docs/pictures/audit.png"]
+#[ignore = "it writes docs/images/audit.png"]
 fn picture_for_the_readme() {
     let Some(browser) = Browser::start() else { return };
     let bench = Bench::new();
@@ -104,7 +104,7 @@ fn picture_for_the_readme() {
     let audited: Value = bench.run_json_at(&store, &arguments).succeeds().json();
     assert!(!audited["caption"].as_str().unwrap().is_empty());
     browser.open(&page, (1280, 900), false);
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures/audit.png");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images/audit.png");
     browser.picture(&file, Some(1_240));
     std::fs::write(&file, packed(&std::fs::read(&file).unwrap())).unwrap();
     assert!(file.metadata().unwrap().len() < 300_000, "{} bytes", file.metadata().unwrap().len());

@@ -138,7 +138,8 @@ impl Outlets<'_> {
 fn beside_the_caption(audit: &CaptionAudit) -> Result<Value> {
     let is_none = |error: serde_json::Error| Error::Internal(format!("an audit that is no JSON: {error}"));
     // Through text: a value of its own would widen numbers of 32 bits, and give them digits that they do not have.
-    let text = (serde_json::to_string(audit).map_err(is_none)?, serde_json::to_string(&audit.captioned).map_err(is_none)?);
+    let text =
+        (serde_json::to_string(audit).map_err(is_none)?, serde_json::to_string(&audit.captioned).map_err(is_none)?);
     let mut found: serde_json::Map<String, Value> = serde_json::from_str(&text.0).map_err(is_none)?;
     let captioned: serde_json::Map<String, Value> = serde_json::from_str(&text.1).map_err(is_none)?;
     captioned.keys().for_each(|name| _ = found.remove(name));
