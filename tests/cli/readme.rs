@@ -106,6 +106,9 @@ fn the_story_of_a_wrong_caption_is_true() {
         "removed 1 caption",
         "Night insects chirp and a frog croaks now and then.",
         "captions differ on 1 of 1 sound",
+        "asked with",
+        "amazon-rainforest.ogg: differs",
+        "caption now: Night insects chirp",
     ] {
         let at = rest.find(words).unwrap_or_else(|| panic!("'{words}' does not come in its place in {run:?}"));
         rest = &rest[at + words.len()..];
