@@ -87,7 +87,8 @@ proptest! {
             let mut found: Vec<Vec<u64>> =
                 clusters.iter().map(|c| c.members.iter().map(|member| member.text.id).collect()).collect();
             found.iter_mut().for_each(|ids| ids.sort_unstable());
-            (wanted.sort(), found.sort());
+            wanted.sort();
+            found.sort();
             prop_assert_eq!(found, wanted);
         }
     }
@@ -102,8 +103,7 @@ fn the_same_store_gives_the_same_bits_on_any_number_of_threads() {
         names: (0..5).map(|i| format!("{i}.wav")).collect(),
         embeddings: Embeddings::from_vec(DIM, units.iter().take(5).flatten().map(|x| x + 0.1).collect()).unwrap(),
     };
-    let mut options = MemoryAuditOptions::default();
-    options.sample = Some(20);
+    let options = MemoryAuditOptions { sample: Some(20), ..MemoryAuditOptions::default() };
     let told = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let audit = pool.install(|| audit_memory(&memory, Some(&sounds), &options, &Control::default()).unwrap());
@@ -112,7 +112,7 @@ fn the_same_store_gives_the_same_bits_on_any_number_of_threads() {
     };
     assert_eq!(told(1), told(3));
     let first = told(1);
-    options.seed = 1;
+    let options = MemoryAuditOptions { seed: 1, ..options.clone() };
     let audit = audit_memory(&memory, Some(&sounds), &options, &Control::default()).unwrap();
     assert_ne!(first, serde_json::to_string(&audit).unwrap(), "another seed draws others");
 }
