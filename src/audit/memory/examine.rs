@@ -43,8 +43,8 @@ const OF_A_WALK: usize = 4000;
 /// ```
 ///
 /// # Errors
-/// [`Error::Input`] where there is no caption, or an option or a sound is of no use; [`Error::Dimension`] for sounds of another space;
-/// [`Error::NotFound`] for an unknown domain; [`Error::Damaged`] when a record is; [`Error::Interrupted`] where it is stopped.
+/// [`Error::Input`](crate::Error::Input) where there is no caption, or an option or a sound is of no use; [`Error::Dimension`](crate::Error::Dimension) for sounds of another space;
+/// [`Error::NotFound`](crate::Error::NotFound) for an unknown domain; [`Error::Damaged`](crate::Error::Damaged) when a record is; [`Error::Interrupted`](crate::Error::Interrupted) where it is stopped.
 pub fn audit_memory(
     memory: &Snapshot,
     sounds: Option<&AudioQueries>,
