@@ -80,6 +80,20 @@ impl ExactProjector {
     /// # Errors
     /// When the block is no whole number of rows, the query has another length, or a similarity is not finite.
     pub fn add(&mut self, block: &[f32], multiplicity: impl Fn(usize) -> u32, query: &[f32]) -> Result<()> {
+        self.add_telling(block, multiplicity, query, |_, _| ())
+    }
+
+    /// [`ExactProjector::add`] that gives `tell` each row that is not left out, by its index in the block, with its similarity.
+    ///
+    /// # Errors
+    /// As [`ExactProjector::add`].
+    pub fn add_telling(
+        &mut self,
+        block: &[f32],
+        multiplicity: impl Fn(usize) -> u32,
+        query: &[f32],
+        mut tell: impl FnMut(usize, f32),
+    ) -> Result<()> {
         let dim = self.sum.len();
         if query.len() != dim || !block.len().is_multiple_of(dim) {
             return Err(Error::Internal(format!(
@@ -93,9 +107,11 @@ impl ExactProjector {
             let similarities = &mut similarities[..rows.len() / dim];
             Kernels::get().dots(query, rows, similarities);
             for (index, (row, similarity)) in rows.chunks_exact(dim).zip(&*similarities).enumerate() {
-                let copies = multiplicity(stride * STRIDE_ROWS + index);
+                let index = stride * STRIDE_ROWS + index;
+                let copies = multiplicity(index);
                 if copies > 0 {
                     self.add_row(row, copies, *similarity)?;
+                    tell(index, *similarity);
                 }
             }
         }

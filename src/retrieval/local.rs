@@ -1,6 +1,6 @@
 //! A snapshot of a local store as a [`TextStore`].
 
-use super::exact::project_on_all;
+use super::exact::{nearest_and_projection, project_on_all};
 use super::store::{Counts, Match, TextStore, Widening};
 use crate::bridge::ExactProjection;
 use crate::error::Missing;
@@ -39,6 +39,17 @@ impl TextStore for Snapshot {
 
     fn project_all(&self, query: &[f32], scope: &Scope, temperature: f32) -> Result<Option<ExactProjection>> {
         project_on_all(self, query, scope, temperature).map(Some)
+    }
+
+    fn nearest_and_projection<'a>(
+        &'a self,
+        query: &[f32],
+        k: usize,
+        scope: &Scope,
+        temperature: f32,
+    ) -> Result<(Vec<Match<'a>>, Option<ExactProjection>)> {
+        let (nearest, projection) = nearest_and_projection(self, query, k, scope, temperature)?;
+        Ok((nearest, Some(projection)))
     }
 }
 

@@ -109,10 +109,13 @@ pub fn nearest(
 
 /// The projection summed over every stored text that takes part.
 fn retrieve_exact(store: &dyn TextStore, query: &[f32], options: &RetrievalOptions) -> Result<Retrieval> {
-    let found = search(store, query, options.reported(), options)?;
     let mut unit = query.to_vec();
-    normalize(&mut unit);
-    let Some(sum) = store.project_all(&unit, &options.scope, options.temperature)? else {
+    if normalize(&mut unit) == 0.0 || query.len() != store.space().dim {
+        // The search says what is wrong with it.
+        search(store, query, options.reported(), options)?;
+    }
+    let (found, sum) = store.nearest_and_projection(&unit, options.reported(), &options.scope, options.temperature)?;
+    let Some(sum) = sum else {
         let rows = usize::try_from(filled(store, options)?.rows).unwrap_or(usize::MAX);
         let all = search(store, query, rows, options)?;
         let projection = bridge::project(&scored(&all), 0, options.temperature)?;

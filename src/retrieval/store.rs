@@ -58,6 +58,24 @@ pub trait TextStore: Send + Sync {
         let _ = (query, scope, temperature);
         Ok(None)
     }
+
+    /// The `k` nearest texts by comparing with all, and [`TextStore::project_all`]. A store that can look once for both does.
+    ///
+    /// # Errors
+    /// As [`TextStore::nearest`] and [`TextStore::project_all`].
+    fn nearest_and_projection<'a>(
+        &'a self,
+        query: &[f32],
+        k: usize,
+        scope: &Scope,
+        temperature: f32,
+    ) -> Result<(Vec<Match<'a>>, Option<ExactProjection>)> {
+        let mut queries = Embeddings::new(query.len());
+        queries.push(query)?;
+        let nearest = self.nearest(&queries, k, scope, Effort::EXACT)?.into_iter().next();
+        let nearest = nearest.ok_or_else(|| Error::Internal("a search without an answer".into()))?;
+        Ok((nearest, self.project_all(query, scope, temperature)?))
+    }
 }
 
 /// The nearest texts to one query, ever more of them.
