@@ -80,6 +80,18 @@ fn what_is_said_to_change_without_a_text_changes_when_it_is_removed() {
 }
 
 #[test]
+fn no_more_than_twenty_texts_are_left_out_one_by_one() {
+    let Some((bench, captions)) = trained() else { return };
+    let query = bench.npy("q.npy", 1, DIM);
+    let audit = audit(&bench, &["--embedding", &query, "-k", "1000"]);
+    let audited = audit["audited"].as_array().unwrap();
+    assert_eq!(audited.len(), captions.len() + 1);
+    let influences = audited.iter().filter(|neighbour| !neighbour["influence"].is_null()).count();
+    assert_eq!(influences, 20);
+    assert!(audited[19]["influence"].is_object() && audited[20]["influence"].is_null());
+}
+
+#[test]
 fn only_what_was_asked_for_is_looked_into() {
     let Some((bench, _)) = trained() else { return };
     let query = bench.npy("q.npy", 2, DIM);

@@ -83,5 +83,10 @@ fn a_model_judges_by_the_sound_and_by_what_people_said() {
     assert!(low <= mean && mean <= high && high <= 0.0, "{d}");
     let again = compare(&bench, &["text", &format!("store={store}"), "rec", "--references", &references]);
     assert_eq!(found, again);
+    // Three sounds are too few for a verdict, and of none there is nothing to say.
+    let text = bench.run(&["audit", "compare", "text", &format!("store={store}"), "rec"]).succeeds().stdout.clone();
+    assert!(text.contains("too few sounds to tell"), "{text}");
+    let failed = bench.run(&["audit", "compare", "text", "k=2,text", "nowhere.wav"]);
+    assert_eq!((failed.fails(1, &["nowhere.wav"]).stdout.as_str(), failed.code), ("", 1));
     bench.run(&["audit", "compare", "text", "text", "rec", "--references", "none.csv"]).fails(1, &["none.csv"]);
 }

@@ -100,7 +100,7 @@ fn the_story_of_a_wrong_caption_is_true() {
     let mut rest = run.stdout.as_str();
     for words in [
         "Frogs and insects at night, recorded from the car",
-        "1.0 of 4,057 texts speak",
+        "1.0 of 4,057 texts would speak in a projection",
         "engine running. [notes 4055]",
         "without it: Crickets chirp at night while a car drives by.",
         "removed 1 caption",

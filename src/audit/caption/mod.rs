@@ -16,12 +16,16 @@ use crate::bridge::Strategy;
 use crate::captioner::{Bridged, CaptionOptions, Captioned, Captioner, bridge};
 use crate::embedding::{dot, normalize};
 use crate::memory::Effort;
+use crate::progress::Control;
 use crate::retrieval::{Provenance, TextStore, retrieve};
 use crate::towers::{WindowEmbedding, WindowMean};
 use crate::{Error, Result};
 
 /// At this temperature every text weighs the same, to within a millionth: the projection is the mean of all.
 const LEVELLING: f32 = 1e6;
+
+/// Neighbours without which a caption is written once more: those behind them weigh next to nothing, and each costs a caption.
+const INFLUENCES: usize = 20;
 
 /// What an audit looks into beside the caption and its neighbours. Each part costs captions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub struct Parts {
     pub strategies: bool,
     /// How likely each token was, with the sound and without it.
     pub tokens: bool,
-    /// What becomes of the caption without each of its neighbours, and without each of its windows.
+    /// What becomes of the caption without each of its twenty nearest neighbours, and without each of its windows.
     pub influence: bool,
     /// What each window says by itself.
     pub windows: bool,
@@ -73,6 +77,7 @@ pub struct Auditor<'c> {
     captioner: &'c Captioner,
     options: CaptionOptions,
     parts: Parts,
+    control: Control<'c>,
     /// The mean of all texts that take part, once it was asked for; none where they cancel out.
     mean: OnceLock<Option<Vec<f32>>>,
 }
@@ -80,7 +85,13 @@ pub struct Auditor<'c> {
 impl<'c> Auditor<'c> {
     /// Audits captions that `captioner` writes with `options`.
     pub fn new(captioner: &'c Captioner, options: CaptionOptions, parts: Parts) -> Self {
-        Self { captioner, options, parts, mean: OnceLock::new() }
+        Self { captioner, options, parts, control: Control::default(), mean: OnceLock::new() }
+    }
+
+    /// Stops between two captions when `control` says so, with [`Error::Interrupted`].
+    #[must_use]
+    pub fn control(self, control: Control<'c>) -> Self {
+        Self { control, ..self }
     }
 
     /// Audits the caption of a sound.
@@ -143,8 +154,9 @@ impl<'c> Auditor<'c> {
         search: &SearchAudit,
     ) -> Result<Vec<AuditedNeighbour>> {
         let audited = nearest.into_par_iter().enumerate().map(|(index, text)| {
+            self.control.check()?;
             let rank = index + 1;
-            let influence = match self.parts.influence {
+            let influence = match self.parts.influence && rank <= INFLUENCES {
                 true => self.without_text(heard, &text)?,
                 false => None,
             };
@@ -178,6 +190,7 @@ impl<'c> Auditor<'c> {
         let written = [Strategy::Projection, Strategy::Nearest, Strategy::Direct, Strategy::Text].into_par_iter();
         let possible = written.filter(|strategy| self.captioner.has_decoder() || *strategy == Strategy::Text);
         let audited = possible.map(|strategy| {
+            self.control.check()?;
             let options = self.options.clone().strategy(strategy);
             let bridged = bridge(self.captioner.store(), heard.embedding, &options)?;
             let caption = self.captioner.write(&bridged, &options)?;
@@ -230,6 +243,7 @@ impl<'c> Auditor<'c> {
     fn windows(&self, heard: &Heard<'_>, windows: &[WindowEmbedding]) -> Result<Vec<WindowAudit>> {
         let total: f64 = windows.iter().map(|window| window.weight).sum();
         let audited = windows.par_iter().enumerate().map(|(index, window)| {
+            self.control.check()?;
             let own = bridge(self.captioner.store(), &window.embedding, &self.options)?;
             let nearest = own.neighbours.first().cloned();
             let influence = match self.parts.influence && window.weight > 0.0 {

@@ -52,7 +52,7 @@ pub struct AuditedNeighbour {
     pub text: Provenance,
     /// Whether the search that the caption came from found it, too.
     pub found: bool,
-    /// What becomes of the caption without it; `None` where that was not asked for.
+    /// What becomes of the caption without it; `None` where that was not asked for, nothing else is left, or twenty texts are nearer.
     pub influence: Option<Influence>,
 }
 

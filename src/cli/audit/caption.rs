@@ -54,7 +54,7 @@ enum Part {
     Strategies,
     /// How likely each word was, with the sound and without it
     Words,
-    /// What becomes of the caption without each neighbour and each window
+    /// What becomes of the caption without each of the twenty nearest texts, and without each window
     Influence,
     /// What each window of a long sound says
     Windows,
@@ -150,7 +150,7 @@ fn beside_the_caption(audit: &CaptionAudit) -> Result<Value> {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (memory, html) = (context.snapshot()?, &arguments.html);
     let (captioner, options) = arguments.how.captioner_of(memory.clone())?;
-    let auditor = Auditor::new(&captioner, options.clone(), parts(&arguments.only));
+    let auditor = Auditor::new(&captioner, options.clone(), parts(&arguments.only)).control(context.control());
     let log = Log::of(context, arguments.log)?;
     let mut outlets = Outlets { context, html, gathered: Gathered::default(), log };
     match &arguments.embedding {

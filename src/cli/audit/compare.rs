@@ -47,6 +47,9 @@ pub struct Arguments {
     jobs: Option<usize>,
 }
 
+/// Of fewer sounds than these a bootstrap draws nearly the same again and again, and its interval is too narrow.
+const FEW: usize = 10;
+
 /// Captions that are shown where not all are asked for.
 const SHOWN: usize = 20;
 
@@ -88,6 +91,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
             compared.push(answer);
             Ok(())
         })?;
+    }
+    if compared.is_empty() {
+        // What failed was told, and there is nothing to compare.
+        return Ok(());
     }
     if references.given && compared.iter().all(|compared| compared.references.is_none()) {
         tracing::warn!("no sound has a reference: clips are found by the names of their files");
@@ -177,6 +184,7 @@ fn describe(answer: &Answer<'_>, all: bool) -> String {
 fn stands(what: &str, standing: &Standing) -> String {
     let Standing { mean, wins_a, wins_b, ties, difference: d, .. } = standing;
     let verdict = match (d.low > 0.0, d.high < 0.0) {
+        _ if standing.queries < FEW => "too few sounds to tell",
         (true, _) => "B is nearer",
         (_, true) => "A is nearer",
         _ => "no difference that could not be chance",

@@ -28,7 +28,8 @@ fn head(audit: &CaptionAudit) -> String {
         Strategy::Projection => format!("; at most {} of the weight left out", percent(captioned.lost_mass)),
         _ => String::new(),
     };
-    let spoke = format!("{:.1} of {} texts speak", audit.effective_texts, number(audit.texts.rows));
+    let speak = if captioned.strategy == Strategy::Projection { "speak" } else { "would speak in a projection" };
+    let spoke = format!("{:.1} of {} texts {speak}", audit.effective_texts, number(audit.texts.rows));
     format!(
         "{}{row}{}{seconds}\n  {}\n  {}\n  {spoke}{lost}; what is written from is {:.3} like the sound",
         captioned.path,
