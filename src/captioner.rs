@@ -406,7 +406,8 @@ pub fn no_tower(space: &EmbeddingSpace) -> Error {
         .with_hint(Hint::about(Topic::Embeddings, "give an embedding of your own"))
 }
 
-fn milliseconds(start: Instant) -> f64 {
+/// Since `start`.
+pub(crate) fn milliseconds(start: Instant) -> f64 {
     // Tenths of a microsecond are noise; fewer digits read better.
     (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

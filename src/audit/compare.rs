@@ -129,7 +129,7 @@ impl<'c> Comparison<'c> {
         let audio = audio.into();
         let name = audio.name();
         if self.b.captioner.store().space() != self.a.captioner.store().space() {
-            return self.compare_apart(audio, references);
+            return self.compare_apart(&name, audio, references);
         }
         let heard = self.a.captioner.towers()?.embed_audio(audio)?;
         self.compare_embedding(&name, &heard.embedding, references)
@@ -151,13 +151,13 @@ impl<'c> Comparison<'c> {
     }
 
     /// Captions a sound by two models, each of which listens for itself.
-    fn compare_apart(&self, audio: Audio<'_>, references: &[String]) -> Result<Compared> {
+    fn compare_apart(&self, name: &str, audio: Audio<'_>, references: &[String]) -> Result<Compared> {
         let (a, b) = (&self.a, &self.b);
         let again = audio.clone();
         let heard = a.captioner.towers()?.embed_audio(audio)?;
-        let first = a.captioner.caption_embedding("", &heard.embedding, &a.options)?;
+        let first = a.captioner.caption_embedding(name, &heard.embedding, &a.options)?;
         let second = b.captioner.caption(again, &b.options)?;
-        self.judged(Captioned { path: second.path.clone(), ..first }, second, &heard.embedding, references)
+        self.judged(first, second, &heard.embedding, references)
     }
 
     fn judged(&self, a: Captioned, b: Captioned, sound: &[f32], references: &[String]) -> Result<Compared> {

@@ -232,7 +232,7 @@ impl GenerateOptions {
 
 impl Draft<'_> {
     /// True where `token` may come next.
-    pub(super) fn allows(&self, token: u32, no_repeat: usize) -> bool {
+    fn allows(&self, token: u32, no_repeat: usize) -> bool {
         if token == START || token == UNKNOWN {
             return false;
         }

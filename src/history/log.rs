@@ -179,17 +179,10 @@ impl History {
         let _lock = self.lock()?;
         let opened = self.opened();
         let Some(time) = before else {
-            let removed = opened.ok().flatten().map(|(_, places)| places.count());
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            sync(&self.dir)?;
-            return Ok(Cleared { removed, left: 0 });
+            return self.removed(opened.ok().flatten().map(|(_, places)| places.count()));
         };
         let Some((mut file, places)) = opened? else { return Ok(Cleared { removed: Some(0), left: 0 }) };
-        let Some((oldest, offset)) = places.since(time) else {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            sync(&self.dir)?;
-            return Ok(Cleared { removed: Some(places.count()), left: 0 });
-        };
+        let Some((oldest, offset)) = places.since(time) else { return self.removed(Some(places.count())) };
         let removed = oldest - places.first().unwrap_or(oldest);
         if removed > 0 {
             let new = Replacement::beside(&path)?;
@@ -202,6 +195,14 @@ impl History {
             new.keep()?;
         }
         Ok(Cleared { removed: Some(removed), left: places.count() - removed })
+    }
+
+    /// Removes the file, in which so many entries were.
+    fn removed(&self, entries: Option<u64>) -> Result<Cleared> {
+        let path = self.path();
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        sync(&self.dir)?;
+        Ok(Cleared { removed: entries, left: 0 })
     }
 
     /// Waits until nobody else adds or clears.

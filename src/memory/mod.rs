@@ -52,6 +52,7 @@ pub use read::matching::TextPattern;
 pub use read::model::{ADAPTER, ModelEntry, ModelFile};
 pub use read::options::{Effort, Hit, Neighbour, Scope, SearchOptions};
 pub use read::search::Widening;
+pub(crate) use read::snapshot::unit_query;
 pub use read::snapshot::{Block, Caption, Captions, Snapshot};
 pub use read::stats::{DiskUse, DomainStats, StoreStats};
 pub use store::Store;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::flatten::{neighbourhoods, principal};
 use crate::embedding::normalize;
-use crate::memory::{Block, Scope, Snapshot};
+use crate::memory::{Scope, Snapshot};
 use crate::plot::{Axis, Group, Scatter};
 use crate::progress::Control;
 use crate::{Embeddings, Result};
@@ -153,8 +153,13 @@ impl<'a> Mapping<'a> {
     pub fn run(&self, control: &Control<'_>) -> Result<Map> {
         let phase = control.begin("drawing the map", None);
         let ids = self.sample()?;
-        let mut map =
-            Map { method: self.method, kept: None, texts: self.texts()?, domains: Vec::new(), points: Vec::new() };
+        let mut map = Map {
+            method: self.method,
+            kept: None,
+            texts: self.memory.counts(&self.scope)?.0,
+            domains: Vec::new(),
+            points: Vec::new(),
+        };
         let mut vectors = Embeddings::with_capacity(self.memory.space().dim, ids.len());
         let mut domains = HashMap::new();
         for id in ids {
@@ -204,11 +209,6 @@ impl<'a> Mapping<'a> {
         Ok(())
     }
 
-    fn texts(&self) -> Result<u64> {
-        let live = |block: &Block<'_>| (0..block.len()).filter(|row| block.multiplicity(*row) > 0).count() as u64;
-        Ok(self.memory.blocks(&self.scope)?.iter().map(live).sum())
-    }
-
     /// The texts to show: a sample, and behind it those that answered.
     fn sample(&self) -> Result<Vec<u64>> {
         let most = if self.method == Method::Neighbourhoods { self.most.min(MOST_NEIGHBOURHOODS) } else { self.most };
@@ -218,9 +218,7 @@ impl<'a> Mapping<'a> {
         let blocks = self.memory.blocks(&self.scope)?;
         let mut live = Vec::new();
         for (index, block) in blocks.iter().enumerate() {
-            live.extend(
-                (0..block.len()).filter(|row| block.multiplicity(*row) > 0).map(|row| (index as u32, row as u32)),
-            );
+            live.extend(block.live_rows().map(|row| (index as u32, row as u32)));
         }
         let drawn = live.len().min(most);
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);

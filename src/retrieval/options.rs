@@ -65,7 +65,7 @@ impl RetrievalOptions {
     }
 
     /// How many neighbours are reported.
-    pub(crate) fn reported(&self) -> usize {
+    pub(super) fn reported(&self) -> usize {
         self.report.or(self.k).unwrap_or(Self::REPORTED)
     }
 

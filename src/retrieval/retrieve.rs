@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::options::RetrievalOptions;
 use super::store::{Counts, Match, TextStore};
 use crate::bridge::{self, Projection, Scored};
-use crate::embedding::normalize;
 use crate::error::{Hint, Topic};
+use crate::memory::unit_query;
 use crate::{Embeddings, Error, Result};
 
 /// How much wider a search becomes where the projection would lose too much.
@@ -109,11 +109,7 @@ pub fn nearest(
 
 /// The projection summed over every stored text that takes part.
 fn retrieve_exact(store: &dyn TextStore, query: &[f32], options: &RetrievalOptions) -> Result<Retrieval> {
-    let mut unit = query.to_vec();
-    if normalize(&mut unit) == 0.0 || query.len() != store.space().dim {
-        // The search says what is wrong with it.
-        search(store, query, options.reported(), options)?;
-    }
+    let unit = unit_query(query, store.space().dim)?;
     let (found, sum) = store.nearest_and_projection(&unit, options.reported(), &options.scope, options.temperature)?;
     let Some(sum) = sum else {
         let rows = usize::try_from(filled(store, options)?.rows).unwrap_or(usize::MAX);

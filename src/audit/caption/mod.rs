@@ -13,7 +13,7 @@ pub use report::{AgreementAudit, AuditedNeighbour, CaptionAudit, Influence, Sear
 use self::without::Without;
 use crate::audio::Audio;
 use crate::bridge::Strategy;
-use crate::captioner::{Bridged, CaptionOptions, Captioned, Captioner, bridge};
+use crate::captioner::{Bridged, CaptionOptions, Captioned, Captioner, bridge, milliseconds};
 use crate::embedding::{dot, normalize};
 use crate::memory::Effort;
 use crate::progress::Control;
@@ -299,9 +299,4 @@ fn compared(captioned: &Captioned, nearest: &[Provenance], exact_ms: f64) -> Sea
     let (k, missed) = (nearest.len(), missed_ranks.len());
     let recall = (k - missed) as f64 / k.max(1) as f64;
     SearchAudit { k, recall, missed_ranks, approximate_ms: captioned.timings.search_ms, exact_ms }
-}
-
-fn milliseconds(start: Instant) -> f64 {
-    // Fewer digits read better: see `Timings`.
-    (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

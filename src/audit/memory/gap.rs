@@ -9,8 +9,8 @@ use super::options::AudioQueries;
 use super::overlap::centroids;
 use super::report::{CloudAudit, GapAudit, Histogram, Unmatched};
 use super::rows::Rows;
-use crate::embedding::{dot, normalize};
-use crate::{Embeddings, Result};
+use crate::Result;
+use crate::embedding::dot;
 
 /// Pairs whose cosines are drawn by chance.
 const PAIRS: usize = 20_000;
@@ -45,7 +45,8 @@ pub(super) fn gap(
             farthest: Vec::new(),
         });
     };
-    let heard = unit_rows(&queries.embeddings)?;
+    let mut heard = queries.embeddings.clone();
+    heard.normalize();
     let rows_of_sounds: Vec<&[f32]> = heard.rows().collect();
     let mut of_sounds = vec![0f64; rows.dim];
     for sound in &rows_of_sounds {
@@ -103,13 +104,4 @@ fn farthest(rows: &Rows<'_>, queries: &AudioQueries, found: &[Neighbours], liste
         })
     });
     unmatched.collect()
-}
-
-/// The same vectors with unit length.
-fn unit_rows(all: &Embeddings) -> Result<Embeddings> {
-    let mut numbers = all.as_slice().to_vec();
-    numbers.chunks_exact_mut(all.dim()).for_each(|row| {
-        normalize(row);
-    });
-    Embeddings::from_vec(all.dim(), numbers)
 }

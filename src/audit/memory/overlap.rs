@@ -25,8 +25,7 @@ impl Nearness {
     pub fn new(rows: &Rows<'_>, near: f32) -> Self {
         let mut captions = vec![0; rows.domains.len()];
         for (number, block) in rows.blocks.iter().enumerate() {
-            let live = (0..block.len()).filter(|row| block.is_live(*row)).count();
-            captions[rows.domain_of_block(number)] += live as u64;
+            captions[rows.domain_of_block(number)] += block.live() as u64;
         }
         let mut chosen: Vec<usize> = (0..captions.len()).collect();
         chosen.sort_by_key(|domain| u64::MAX - captions[*domain]);

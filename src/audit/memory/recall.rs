@@ -42,12 +42,10 @@ pub(super) fn recall(
         let asked = |queries: &Embeddings| compare(block, queries, k);
         let by_texts = if indexed { Some(asked(&text_queries(rows, number, seed)?)?) } else { None };
         let by_sounds = sounds.as_ref().filter(|_| indexed).map(asked).transpose()?;
-        let (domain, captions) =
-            (block.domain().to_owned(), (0..block.len()).filter(|row| block.is_live(*row)).count());
         segments.push(SegmentRecall {
             segment: block.number(),
-            domain,
-            captions: captions as u64,
+            domain: block.domain().to_owned(),
+            captions: block.live() as u64,
             indexed,
             by_texts,
             by_sounds,
@@ -73,7 +71,7 @@ fn text_queries(rows: &Rows<'_>, block: usize, seed: u64) -> Result<Embeddings> 
     if others.len() >= QUERIES / 2 {
         return Ok(rows.vectors(&others));
     }
-    let own: Vec<usize> = range.filter(|row| rows.blocks[block].is_live(row - rows.number(block, 0))).collect();
+    let own: Vec<usize> = rows.blocks[block].live_rows().map(|row| rows.number(block, row)).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut moved = Embeddings::with_capacity(rows.dim, QUERIES);
     for _ in 0..QUERIES {

@@ -66,7 +66,7 @@ impl<'a> Rows<'a> {
     /// The rows that are not removed, ascending.
     pub fn live(&self) -> impl Iterator<Item = usize> {
         let blocks = self.blocks.iter().zip(&self.starts);
-        blocks.flat_map(|(block, start)| (0..block.len()).filter(|row| block.is_live(*row)).map(move |row| start + row))
+        blocks.flat_map(|(block, start)| block.live_rows().map(move |row| start + row))
     }
 
     /// The id of a row's caption.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::describe::describe;
 use super::html::{Gathered, Html};
-use crate::cli::batch::in_order;
+use crate::cli::batch::each_sound;
 use crate::cli::caption::usual_jobs;
 use crate::cli::context::Context;
 use crate::cli::how::How;
@@ -185,31 +185,7 @@ fn by_sounds(
         Ok((heard, looked, auditor.audit(audio)?))
     };
     let jobs = arguments.jobs.unwrap_or_else(usual_jobs);
-    each(context, &sounds, jobs, work, |sound, (heard, looked, audit)| outlets.give(sound, heard, audit, looked))
-}
-
-/// Gives `take` what `work` makes of each sound, in their order; one that fails does not stop the others.
-pub fn each<R: Send>(
-    context: &Context,
-    sounds: &[Sound],
-    jobs: usize,
-    work: impl Fn(Audio<'_>) -> Result<R> + Sync,
-    mut take: impl FnMut(&Sound, R) -> Result<()>,
-) -> Result<()> {
-    let (control, global) = (context.control(), &context.global);
-    let _phase = control.begin("auditing", Some(sounds.len() as u64));
-    let labour = |sound: &Sound| {
-        control.check()?;
-        control.note(&sound.path.file_name().unwrap_or_default().to_string_lossy());
-        work(sound.audio(global)?)
-    };
-    in_order(sounds, jobs, labour, |sound, result| {
-        match result {
-            Ok(result) => context.bars.aside(|| take(sound, result))?,
-            Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,
-        }
-        control.advance(1);
-        Ok(())
-    })
+    let _phase = context.control().begin("auditing", Some(sounds.len() as u64));
+    let give = |sound: &Sound, (heard, looked, audit)| outlets.give(sound, heard, audit, looked);
+    each_sound(context, &sounds, jobs, work, give)
 }

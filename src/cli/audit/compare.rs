@@ -9,8 +9,8 @@ use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::{Error, Result, corpus};
 use serde::Serialize;
 
-use super::caption::each;
 use super::way::Spec;
+use crate::cli::batch::each_sound;
 use crate::cli::caption::usual_jobs;
 use crate::cli::context::Context;
 use crate::cli::how::How;
@@ -85,7 +85,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
             let given = references.of(&audio.name());
             comparison.compare(audio, given)
         };
-        each(context, &sounds, jobs, work, |sound: &Sound, answer| {
+        let _phase = context.control().begin("auditing", Some(sounds.len() as u64));
+        each_sound(context, &sounds, jobs, work, |sound: &Sound, answer| {
             let mut answer = answer;
             answer.path.clone_from(&sound.name);
             compared.push(answer);

@@ -14,7 +14,7 @@ use echoic::file::Fingerprint;
 use echoic::{Error, Result};
 
 pub use self::answer::{Answer, written_by};
-pub use self::in_order::in_order;
+use self::in_order::in_order;
 pub use self::kept::{Kept, Making};
 pub use self::sidecars::Sidecars;
 use self::table::Row;
@@ -58,7 +58,7 @@ impl Batch {
         context: &Context,
         caption: impl Fn(Audio<'_>) -> Result<Vec<Captioned>> + Sync,
     ) -> Result<()> {
-        let (control, global) = (context.control(), &context.global);
+        let control = context.control();
         let sounds = std::mem::take(&mut self.sounds);
         let total = sounds.len() as u64;
         let is_batch = total != 1 || sounds.iter().any(|sound| sound.root.is_some());
@@ -68,26 +68,16 @@ impl Batch {
         if let (Some(table), Some(kept)) = (&mut self.table, &self.kept) {
             table.put(kept.rows())?;
         }
-        let is_logged = self.log.is_some();
+        let (is_logged, jobs) = (self.log.is_some(), self.jobs);
         let phase = control.begin("captioning", Some(total));
         control.skip(skipped);
-        let work = |sound: &Sound| {
-            control.check()?;
-            control.note(&sound.path.file_name().unwrap_or_default().to_string_lossy());
-            let audio = sound.audio(global)?;
+        let work = |audio: Audio<'_>| {
             // Before the caption: a file that changes meanwhile shall not be taken for the one that was heard.
             let heard = is_logged.then(|| audio.fingerprint()).transpose()?;
             Ok((heard, caption(audio)?))
         };
-        let ended = in_order(&left, self.jobs, work, |sound, captioned| {
-            match captioned {
-                Ok((heard, all)) => context.bars.aside(|| self.give(context, sound, heard, all, &mut tally))?,
-                Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,
-            }
-            control.advance(1);
-            Ok(())
-        });
+        let give = |sound: &Sound, (heard, all)| self.give(context, sound, heard, all, &mut tally);
+        let ended = each_sound(context, &left, jobs, work, give);
         phase.end();
         if is_batch || skipped > 0 {
             self.summarise(context, &tally, left.len() as u64);
@@ -171,6 +161,34 @@ impl Batch {
         }
         eprintln_all(&lines);
     }
+}
+
+/// Gives `take` what `work` makes of each sound, in their order, while `jobs` are worked on; one that fails does not stop the others.
+///
+/// # Errors
+/// [`Error::Interrupted`], and those of `take`.
+pub fn each_sound<R: Send>(
+    context: &Context,
+    sounds: &[Sound],
+    jobs: usize,
+    work: impl Fn(Audio<'_>) -> Result<R> + Sync,
+    mut take: impl FnMut(&Sound, R) -> Result<()>,
+) -> Result<()> {
+    let (control, global) = (context.control(), &context.global);
+    let labour = |sound: &Sound| {
+        control.check()?;
+        control.note(&sound.path.file_name().unwrap_or_default().to_string_lossy());
+        work(sound.audio(global)?)
+    };
+    in_order(sounds, jobs, labour, |sound, result| {
+        match result {
+            Ok(result) => context.bars.aside(|| take(sound, result))?,
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,
+        }
+        control.advance(1);
+        Ok(())
+    })
 }
 
 fn row(answer: &Answer) -> Row<'_> {

@@ -392,6 +392,16 @@ impl<'a> Block<'a> {
         self.len() >= GRAPH_ROWS && !self.has_index()
     }
 
+    /// Number of rows whose captions are not removed.
+    pub fn live(&self) -> usize {
+        self.segment.live()
+    }
+
+    /// The rows whose captions are not removed, ascending.
+    pub fn live_rows(&self) -> impl Iterator<Item = usize> + use<'a> {
+        self.segment.live_rows()
+    }
+
     /// Whether the caption of a row is not removed.
     pub fn is_live(&self, row: usize) -> bool {
         self.segment.is_live(row)

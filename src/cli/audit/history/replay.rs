@@ -59,24 +59,19 @@ pub fn replay(context: &Context, history: &History, arguments: &Arguments) -> Re
     let (mut replayed, mut differing) = (0, 0);
     for entry in history.entries(Order::OldestFirst, None) {
         control.check()?;
-        match entry.as_ref().map_err(|error| error.to_string()).map(|entry| again.replay(entry)) {
-            Ok(Ok(answer)) => {
-                replayed += 1;
-                differing += u64::from(!answer.identical);
-                if let Ok(entry) = &entry {
-                    context.bars.aside(|| print(context, entry, answer))?;
+        match entry {
+            Ok(entry) => match again.replay(&entry) {
+                Ok(answer) => {
+                    replayed += 1;
+                    differing += u64::from(!answer.identical);
+                    context.bars.aside(|| print(context, &entry, answer))?;
                 }
-            }
-            Ok(Err(Error::Interrupted)) => return Err(Error::Interrupted),
-            Ok(Err(error)) => {
-                let path = entry.as_ref().map_or_else(|_| history.path(), |entry| PathBuf::from(&entry.record.path));
-                context.bars.aside(|| context.out.failure(&path, None, &error))?;
-            }
-            Err(_) => {
-                if let Err(error) = &entry {
-                    context.bars.aside(|| context.out.failure(&history.path(), None, error))?;
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => {
+                    context.bars.aside(|| context.out.failure(Path::new(&entry.record.path), None, &error))?;
                 }
-            }
+            },
+            Err(error) => context.bars.aside(|| context.out.failure(&history.path(), None, &error))?,
         }
         control.advance(1);
     }
