@@ -4,6 +4,7 @@
 //! Every caption comes with the stored texts that it was made from, how near they were and how much each weighed.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -164,11 +165,11 @@ impl CaptionOptions {
 /// Captions audio by stored texts and a decoder.
 pub struct Captioner {
     store: Box<dyn TextStore>,
-    decoder: Option<Decoder>,
+    decoder: Option<Arc<Decoder>>,
     /// Its name in the store, and the SHA-256 of its file.
     origin: Option<(String, String)>,
     commit: Option<u64>,
-    clap: Option<Clap>,
+    clap: Option<Arc<Clap>>,
 }
 
 impl std::fmt::Debug for Captioner {
@@ -189,14 +190,17 @@ impl Captioner {
         decoder: impl Into<Option<Decoder>>,
         clap: Option<Clap>,
     ) -> Result<Self> {
-        let decoder = decoder.into();
-        let spaces = [decoder.as_ref().map(|decoder| &decoder.info().space), clap.as_ref().map(Clap::space)];
+        Self::joined(Box::new(store), decoder.into().map(Arc::new), clap.map(Arc::new))
+    }
+
+    fn joined(store: Box<dyn TextStore>, decoder: Option<Arc<Decoder>>, clap: Option<Arc<Clap>>) -> Result<Self> {
+        let spaces = [decoder.as_ref().map(|decoder| &decoder.info().space), clap.as_ref().map(|clap| clap.space())];
         for space in spaces.into_iter().flatten() {
             if space != store.space() {
                 return Err(Error::SpaceMismatch { store: store.space().to_string(), given: space.to_string() });
             }
         }
-        Ok(Self { store: Box::new(store), decoder, origin: None, commit: None, clap })
+        Ok(Self { store, decoder, origin: None, commit: None, clap })
     }
 
     /// Opens a store with one of its decoders and the model that it is bound to.
@@ -216,15 +220,29 @@ impl Captioner {
     /// As [`Captioner::open`].
     pub fn of(snapshot: Snapshot, decoder: Option<&str>) -> Result<Self> {
         let name = decoder.or_else(|| decoders::default_decoder(&snapshot).map(|decoder| decoder.name.as_str()));
-        let decoder = name.map(|name| decoders::load(&snapshot, Some(name))).transpose()?;
+        let name = name.map(str::to_owned);
+        let decoder = name.as_deref().map(|name| decoders::load(&snapshot, Some(name))).transpose()?;
+        let clap = match snapshot.space().is_external() {
+            true => None,
+            false => Some(Arc::new(Clap::for_store(&snapshot)?)),
+        };
+        Self::of_loaded(snapshot, name.as_deref().zip(decoder.map(Arc::new)), clap)
+    }
+
+    /// [`Captioner::of`] with towers, and a decoder of the snapshot by its name, that are loaded already and may serve other captioners, too.
+    ///
+    /// # Errors
+    /// As [`Captioner::new`].
+    pub fn of_loaded(
+        snapshot: Snapshot,
+        decoder: Option<(&str, Arc<Decoder>)>,
+        clap: Option<Arc<Clap>>,
+    ) -> Result<Self> {
+        let (name, decoder) = decoder.unzip();
         let entry = snapshot.decoders().iter().find(|decoder| name == Some(decoder.name.as_str()));
         let origin = entry.map(|entry| (entry.name.clone(), entry.sha256.clone()));
         let commit = Some(snapshot.commit());
-        let clap = match snapshot.space().is_external() {
-            true => None,
-            false => Some(Clap::for_store(&snapshot)?),
-        };
-        Ok(Self { origin, commit, ..Self::new(snapshot, decoder, clap)? })
+        Ok(Self { origin, commit, ..Self::joined(Box::new(snapshot), decoder, clap)? })
     }
 
     /// The decoder's name in the store, where it came from there; `None` where there is none.
@@ -360,14 +378,14 @@ impl Captioner {
     }
 
     pub(crate) fn decoder(&self) -> Result<&Decoder> {
-        self.decoder.as_ref().ok_or_else(|| {
+        self.decoder.as_deref().ok_or_else(|| {
             Error::input("the store", "no decoder", "a store with a trained decoder")
                 .with_hint(Hint::about(Topic::Train, "train one from the stored texts"))
         })
     }
 
     pub(crate) fn towers(&self) -> Result<&Clap> {
-        self.clap.as_ref().ok_or_else(|| no_tower(self.store.space()))
+        self.clap.as_deref().ok_or_else(|| no_tower(self.store.space()))
     }
 }
 

@@ -42,6 +42,17 @@ pub enum Error {
         hint: Option<Hint>,
     },
 
+    /// Something the user gave is more than was allowed for.
+    #[error("{subject}: found {found}, allowed are at most {allowed}")]
+    TooMuch {
+        /// What was given.
+        subject: String,
+        /// How much of it there was, or how much at least.
+        found: String,
+        /// The limit.
+        allowed: String,
+    },
+
     /// A vector has another number of components than what it is to be compared with.
     #[error("{subject}: found {found} components, expected {expected}")]
     Dimension {

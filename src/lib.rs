@@ -39,6 +39,7 @@
 //! | [`page`], [`plot`] | audits as one page to look at and listen to; plots as SVG and PNG |
 //! | [`history`] | the log of captions and audits, and captioning once more what was logged |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
+//! | `serve` | captions, audits and searches over HTTP, and the page that asks for them |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
 //! | [`embedding`], [`progress`], [`error`], [`clock`], [`file`](mod@file) | vectors and the identity of their space; how long work reports and stops; what goes wrong; points in time; files that are replaced whole |
 //!
@@ -52,6 +53,7 @@
 //! | `train` | training decoders, and aligning adapters |
 //! | `page` | plots, and pages that show and play what an audit found |
 //! | `parquet` | Parquet and Arrow files |
+//! | `serve` | answering over HTTP, with the page that asks |
 //! | `cli` | the program `echoic`, with all of these |
 //!
 //! All are on by default.
@@ -108,6 +110,8 @@ pub mod plot;
 pub mod progress;
 mod quiet;
 pub mod retrieval;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod simd;
 #[cfg(feature = "decoder")]
 mod tensor;

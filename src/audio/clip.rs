@@ -207,10 +207,11 @@ fn stream(audio: &Audio<'_>, rates: Rates, again: bool, take: impl FnMut(&[f32])
             let name = audio.name();
             check_rate(&name, *rate)?;
             check_samples(&name, samples, 0, *rate)?;
+            audio.2.check(&name, samples.len() as u64, *rate, 1)?;
             return stream_samples(samples, *rate, rates, take);
         }
     };
-    stream_file(if again { source.again() } else { source }, rates, take)
+    stream_file(if again { source.again() } else { source }, audio, rates, take)
 }
 
 fn stream_samples(
@@ -234,7 +235,12 @@ fn stream_samples(
     Ok(Streamed { sample_rate: rate, channels: 1, frames: samples.len() as u64, levels: meter.finish() })
 }
 
-fn stream_file(mut source: Source, rates: Rates, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
+fn stream_file(
+    mut source: Source,
+    audio: &Audio<'_>,
+    rates: Rates,
+    mut take: impl FnMut(&[f32]) -> Result<()>,
+) -> Result<Streamed> {
     let mut way = None;
     let (mut samples, mut resampled) = (Vec::new(), Vec::new());
     let mut frames = 0;
@@ -246,6 +252,7 @@ fn stream_file(mut source: Source, rates: Rates, mut take: impl FnMut(&[f32]) ->
         }
         frames += samples.len() as u64;
         let rate = source.sample_rate();
+        audio.2.check(&audio.name(), frames, rate, source.channels())?;
         let (chain, meter) = match &mut way {
             Some(way) => way,
             empty => empty.insert((Chain::new(rate, rates)?, Meter::new(rate))),

@@ -19,7 +19,31 @@ use crate::{Error, Result};
 /// # let _ = (file, samples);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Audio<'a>(pub(super) Input<'a>, pub(super) Option<PathBuf>);
+pub struct Audio<'a>(pub(super) Input<'a>, pub(super) Option<PathBuf>, pub(super) Bounds);
+
+/// How much of a sound is listened to before it is refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    seconds: Option<f64>,
+    channels: Option<u16>,
+}
+
+impl Bounds {
+    /// Refuses a sound of which `frames` have been decoded by now, where that is too much.
+    pub fn check(&self, name: &str, frames: u64, rate: u32, channels: u16) -> Result<()> {
+        let too_much =
+            |found: String, allowed: String| Err(Error::TooMuch { subject: name.to_owned(), found, allowed });
+        if let Some(allowed) = self.channels.filter(|allowed| channels > *allowed) {
+            return too_much(format!("{channels} channels"), allowed.to_string());
+        }
+        match self.seconds {
+            Some(seconds) if frames as f64 > seconds * f64::from(rate) => {
+                too_much(format!("more than {seconds} s of sound"), format!("{seconds} s"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) enum Input<'a> {
@@ -31,12 +55,12 @@ pub(super) enum Input<'a> {
 impl<'a> Audio<'a> {
     /// Mono samples, full scale 1, at `rate` Hz.
     pub fn samples(samples: &'a [f32], rate: u32) -> Self {
-        Self(Input::Samples { samples, rate }, None)
+        Self(Input::Samples { samples, rate }, None, Bounds::default())
     }
 
     /// The bytes of an audio file, in any format that files are read in; errors name it `name`.
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self(Input::Bytes { name: name.into(), bytes: bytes.into() }, None)
+        Self(Input::Bytes { name: name.into(), bytes: bytes.into() }, None, Bounds::default())
     }
 
     /// Reads an audio file from anywhere, whole, into memory; errors name it `name`.
@@ -54,7 +78,19 @@ impl<'a> Audio<'a> {
     /// It is started for such files only, gives its samples through a pipe, and is ended with the reading.
     #[must_use]
     pub fn with_ffmpeg(self, program: impl Into<PathBuf>) -> Self {
-        Self(self.0, Some(program.into()))
+        Self(self.0, Some(program.into()), self.2)
+    }
+
+    /// Refuses sounds of more than so many seconds, with [`Error::TooMuch`]. No more than that is decoded, whatever a file announces.
+    #[must_use]
+    pub fn at_most(self, seconds: f64) -> Self {
+        Self(self.0, self.1, Bounds { seconds: Some(seconds), ..self.2 })
+    }
+
+    /// Refuses sounds of more than so many channels, with [`Error::TooMuch`].
+    #[must_use]
+    pub fn at_most_channels(self, channels: u16) -> Self {
+        Self(self.0, self.1, Bounds { channels: Some(channels), ..self.2 })
     }
 
     /// The bytes of its file, where there are at most `most` of them; `None` for more, and for samples.
@@ -97,6 +133,6 @@ impl<'a> Audio<'a> {
 
 impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Audio<'a> {
     fn from(path: &'a P) -> Self {
-        Self(Input::File(path.as_ref()), None)
+        Self(Input::File(path.as_ref()), None, Bounds::default())
     }
 }

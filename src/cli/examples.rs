@@ -94,6 +94,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "serve",
+        &[
+            "echoic serve # then open the address that it prints",
+            "echoic serve --clips recordings/ --bind 127.0.0.1:8080",
+            "echoic serve --bind 0.0.0.0:7373 --host sounds.example # with a token in ECHOIC_TOKEN",
+        ],
+    ),
+    (
         "embed",
         &[
             "echoic embed --audio recordings/ --out sounds.npy",

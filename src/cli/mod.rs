@@ -36,6 +36,7 @@ mod pace;
 mod pipes;
 mod plots;
 mod search;
+mod serve;
 mod sounds;
 mod stats;
 mod train;
@@ -95,6 +96,8 @@ enum Command {
     Search(search::Arguments),
     /// Take captions apart, examine the memory, compare, and look back at what was logged
     Audit(Box<audit::Arguments>),
+    /// Answer over HTTP on this machine: a page to drop sounds on, and a JSON API
+    Serve(serve::Arguments),
     /// Write the vectors of sounds or captions for other programs
     Embed(embed::Arguments),
     /// Learn an adapter from audio to text embeddings from pairs of your own
@@ -166,6 +169,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Audit(arguments) => audit::run(context, &arguments),
+        Command::Serve(arguments) => serve::run(context, &arguments),
         Command::Embed(arguments) => embed::run(context, &arguments),
         Command::Align(arguments) => align::run(context, &arguments),
         Command::Models(arguments) => models::run(context, &arguments),

@@ -81,6 +81,24 @@ impl Snapshot {
         Err(Error::Internal("the store changed each time it was opened".into()))
     }
 
+    /// The newest commit of the same store; this one where nothing was committed since. What did not change stays open, so that it costs little to
+    /// ask before each of many answers.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`](crate::Store::snapshot).
+    pub fn newest(&self) -> Result<Self> {
+        let (dir, known) = (self.dir(), &self.0.manifest);
+        let manifest = Manifest::read(dir)?;
+        if manifest.store != known.store {
+            return Self::open(dir);
+        }
+        if manifest.commit == known.commit {
+            return Ok(self.clone());
+        }
+        // A file may be gone by now, of a commit that is no longer the newest.
+        Self::assemble(dir, manifest, &self.0.segments).or_else(|_| Self::open(dir))
+    }
+
     /// The snapshot of `manifest`, taking segments that `known`, in the order of their ids, has open already.
     pub(crate) fn assemble(dir: &Path, manifest: Manifest, known: &[Arc<Segment>]) -> Result<Self> {
         let mut segments = Vec::with_capacity(manifest.segments.len());

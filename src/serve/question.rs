@@ -1,0 +1,200 @@
+//! What is asked: the options of `caption`, `audit` and `search`, from the address or from a document.
+
+use axum::http::Uri;
+use serde_json::Value;
+
+use super::limits::Limits;
+use super::refusal::Refusal;
+use crate::audit::Parts;
+use crate::bridge::{PAPER_TEMPERATURE, Strategy};
+use crate::captioner::{CaptionOptions, Captioner};
+use crate::memory::{Effort, Scope};
+use crate::retrieval::RetrievalOptions;
+
+/// What can be said of a question.
+const NAMES: &str = "text, name, strategy, k, mass, temperature, domain, decoder, exact, recall, ef, only";
+/// Characters of the name of a sound.
+const NAME: usize = 255;
+
+/// What is asked, and how it is to be answered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Question {
+    /// The words that are looked for.
+    pub text: Option<String>,
+    /// What the sound is called.
+    pub name: Option<String>,
+    /// The decoder that is to write.
+    pub decoder: Option<String>,
+    strategy: Option<Strategy>,
+    k: Option<usize>,
+    mass: Option<f32>,
+    temperature: Option<f32>,
+    domains: Vec<String>,
+    exact: bool,
+    recall: Option<f32>,
+    ef: Option<usize>,
+    only: Vec<String>,
+}
+
+impl Question {
+    /// What stands behind the `?` of an address.
+    pub fn of(uri: &Uri) -> Result<Self, Refusal> {
+        let mut question = Self::default();
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            question.set(&name, &value)?;
+        }
+        question.checked()
+    }
+
+    /// The same with what a document adds: an object of the same names.
+    pub fn with(mut self, document: &Value) -> Result<Self, Refusal> {
+        let Value::Object(named) = document else { return Err(Refusal::question("the document is no JSON object")) };
+        for (name, value) in named {
+            match value {
+                Value::Array(values) => values.iter().try_for_each(|value| self.set(name, &plain(name, value)?))?,
+                Value::Null => {}
+                value => self.set(name, &plain(name, value)?)?,
+            }
+        }
+        self.checked()
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        match name {
+            "text" => self.text = Some(value.to_owned()),
+            "name" => self.name = Some(value.chars().take(NAME).collect()),
+            "decoder" => self.decoder = Some(value.to_owned()),
+            "strategy" => self.strategy = Some(value.parse()?),
+            "k" => self.k = Some(number(name, value)?),
+            "mass" => self.mass = Some(number(name, value)?),
+            "temperature" => self.temperature = Some(number(name, value)?),
+            "recall" => self.recall = Some(number(name, value)?),
+            "ef" => self.ef = Some(number(name, value)?),
+            "exact" => self.exact = number(name, if value.is_empty() { "true" } else { value })?,
+            "domain" => self.domains.push(value.to_owned()),
+            "only" => self.only.extend(value.split(',').map(|part| part.trim().to_owned())),
+            _ => {
+                return Err(
+                    Refusal::question(format!("nothing is called '{name}' here")).hint(format!("there are: {NAMES}"))
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what cannot be meant together, as the command line does.
+    fn checked(self) -> Result<Self, Refusal> {
+        let efforts = [self.exact, self.recall.is_some(), self.ef.is_some()];
+        let widths = [self.exact, self.k.is_some(), self.mass.is_some()];
+        let several = |all: [bool; 3]| all.into_iter().filter(|given| *given).count() > 1;
+        if several(efforts) {
+            return Err(Refusal::question("give one of exact, recall and ef"));
+        }
+        if several(widths) && self.text.is_none() {
+            return Err(Refusal::question("give one of exact, k and mass"));
+        }
+        for (name, value) in [("k", self.k), ("ef", self.ef)] {
+            if value.is_some_and(|value| value == 0 || value > Limits::NEIGHBOURS) {
+                return Err(Refusal::question(format!("{name} is a number from 1 to {}", Limits::NEIGHBOURS)));
+            }
+        }
+        if let Some(part) = self.only.iter().find(|part| !PARTS.contains(&part.as_str())) {
+            return Err(Refusal::question(format!("'{part}' is no part of an audit"))
+                .hint(format!("there are: {}", PARTS.join(", "))));
+        }
+        Ok(self)
+    }
+
+    /// How a caption is to be made.
+    pub fn caption_options(&self, captioner: &Captioner) -> CaptionOptions {
+        let usual = if captioner.has_decoder() { Strategy::Projection } else { Strategy::Text };
+        let retrieval = self.retrieval().k(self.k);
+        let retrieval = retrieval.clone().mass(self.mass.unwrap_or(retrieval.mass));
+        CaptionOptions::default().strategy(self.strategy.unwrap_or(usual)).retrieval(retrieval)
+    }
+
+    /// How texts are to be looked for.
+    pub fn search_options(&self) -> RetrievalOptions {
+        self.retrieval().report(self.k.unwrap_or(RetrievalOptions::REPORTED))
+    }
+
+    fn retrieval(&self) -> RetrievalOptions {
+        let effort = match (self.exact, self.recall, self.ef) {
+            (true, _, _) => Effort::EXACT,
+            (_, Some(recall), _) => Effort::recall(recall),
+            (_, _, Some(ef)) => Effort::ef(ef),
+            _ => Effort::default(),
+        };
+        let scope = if self.domains.is_empty() { Scope::all() } else { Scope::domains(&self.domains) };
+        let temperature = self.temperature.unwrap_or(PAPER_TEMPERATURE);
+        RetrievalOptions::default().temperature(temperature).scope(scope).effort(effort)
+    }
+
+    /// What an audit is to look into.
+    pub fn parts(&self) -> Parts {
+        if self.only.is_empty() {
+            return Parts::ALL;
+        }
+        let is_asked = |part: &str| self.only.iter().any(|asked| asked == part);
+        Parts {
+            strategies: is_asked("strategies"),
+            tokens: is_asked("words"),
+            influence: is_asked("influence"),
+            windows: is_asked("windows"),
+        }
+    }
+}
+
+/// The parts of an audit.
+const PARTS: [&str; 5] = ["neighbours", "strategies", "words", "influence", "windows"];
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Refusal> {
+    value.parse().map_err(|_| Refusal::question(format!("'{value}' is no value for {name}")))
+}
+
+/// A value of a document as it would stand in an address.
+fn plain(name: &str, value: &Value) -> Result<String, Refusal> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        _ => Err(Refusal::question(format!("{name} is no text, number, or list of them"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> Result<Question, Refusal> {
+        Question::of(&format!("/api/caption?{query}").parse().unwrap())
+    }
+
+    #[test]
+    fn an_address_and_a_document_say_the_same() {
+        let address = asked("strategy=nearest&k=5&domain=a&domain=b%20c&temperature=0.02").unwrap();
+        let document =
+            serde_json::json!({ "strategy": "nearest", "k": 5, "domain": ["a", "b c"], "temperature": 0.02 });
+        assert_eq!(address, Question::default().with(&document).unwrap());
+        assert_eq!(address.domains, ["a", "b c"]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for query in [
+            "k=0",
+            "k=x",
+            "k=1001",
+            "ef=0",
+            "path=/etc/passwd",
+            "exact=true&ef=3",
+            "k=3&mass=0.5",
+            "only=everything",
+            "strategy=best",
+        ] {
+            assert!(asked(query).is_err(), "{query}");
+        }
+        assert!(Question::default().with(&serde_json::json!(["rain"])).is_err());
+        assert!(Question::default().with(&serde_json::json!({ "text": { "a": 1 } })).is_err());
+    }
+}
