@@ -14,6 +14,23 @@ pub async fn page() -> Asset {
     asset("text/html; charset=utf-8", include_str!("assets/index.html"))
 }
 
+/// `GET /page.css`: what this page has in common with those that audits write.
+pub async fn common_style() -> Asset {
+    asset("text/css; charset=utf-8", include_str!("../page/assets/page.css"))
+}
+
+/// `GET /page.js`: the same of its script.
+pub async fn common_script() -> Asset {
+    let text = concat!(
+        include_str!("../page/assets/dom.js"),
+        include_str!("../page/assets/table.js"),
+        include_str!("../page/assets/sound.js"),
+        include_str!("../page/assets/words.js"),
+        include_str!("../page/assets/caption.js"),
+    );
+    asset("text/javascript; charset=utf-8", text)
+}
+
 /// `GET /serve.css`
 pub async fn style() -> Asset {
     asset("text/css; charset=utf-8", include_str!("assets/serve.css"))

@@ -16,9 +16,11 @@ use super::{answers, assets, clips, ingests, tables};
 /// A method, a path, and who answers.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Shared>>);
 
-fn routes() -> [Route; 15] {
+fn routes() -> [Route; 17] {
     [
         ("get", "/", get(assets::page)),
+        ("get", "/page.css", get(assets::common_style)),
+        ("get", "/page.js", get(assets::common_script)),
         ("get", "/serve.css", get(assets::style)),
         ("get", "/serve.js", get(assets::script)),
         ("get", "/openapi.json", get(assets::openapi)),
@@ -65,7 +67,7 @@ mod tests {
             methods.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
         });
         let answered = routes().map(|(method, path, _)| (method.to_owned(), path.to_owned()));
-        let of_the_page = ["/", "/serve.css", "/serve.js"];
+        let of_the_page = ["/", "/page.css", "/page.js", "/serve.css", "/serve.js"];
         let answered: BTreeSet<_> =
             answered.into_iter().filter(|(_, path)| !of_the_page.contains(&path.as_str())).collect();
         assert_eq!(described.collect::<BTreeSet<_>>(), answered);

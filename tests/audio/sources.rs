@@ -158,3 +158,26 @@ fn a_reader_that_fails_is_named() {
     let error = read.unwrap_err();
     assert!(matches!(&error, Error::Io { path, .. } if path == Path::new("from afar.wav")), "{error:?}");
 }
+
+#[test]
+fn a_sound_of_more_than_was_allowed_is_refused_in_every_form() {
+    let place = tempfile::tempdir().unwrap();
+    let (rate, path) = (16_000, place.path().join("two.wav"));
+    let samples = samples(2.0, rate);
+    float_wav(&path, &samples, rate);
+    let bytes = std::fs::read(&path).unwrap();
+    let forms = || [Audio::from(&path), Audio::bytes("two.wav", bytes.clone()), Audio::samples(&samples, rate)];
+    for audio in forms() {
+        assert!((Clip::open(audio.clone().at_most(2.0), 44_100).unwrap().seconds() - 2.0).abs() < 1e-9);
+        let refused = Clip::open(audio.at_most(1.999), 44_100).unwrap_err();
+        assert!(matches!(&refused, Error::TooMuch { allowed, .. } if allowed == "1.999 s"), "{refused}");
+    }
+    let wide = place.path().join("wide.wav");
+    let spec = WavSpec { channels: 4, sample_rate: rate, bits_per_sample: 32, sample_format: SampleFormat::Float };
+    let mut writer = WavWriter::create(&wide, spec).unwrap();
+    samples.iter().for_each(|x| writer.write_sample(*x).unwrap());
+    writer.finalize().unwrap();
+    assert!(Clip::open(Audio::from(&wide).at_most_channels(4), rate).is_ok());
+    let refused = Clip::open(Audio::from(&wide).at_most_channels(3), rate).unwrap_err();
+    assert!(matches!(&refused, Error::TooMuch { found, .. } if found == "4 channels"), "{refused}");
+}

@@ -58,7 +58,12 @@ impl Browser {
     }
 
     /// Opens a file with a window of this width and height, on dark paper or on light.
-    pub fn open(&self, page: &Path, (width, height): (u32, u32), dark: bool) {
+    pub fn open(&self, page: &Path, size: (u32, u32), dark: bool) {
+        self.open_at(&format!("file://{}", page.canonicalize().unwrap().display()), size, dark);
+    }
+
+    /// Opens an address in such a window.
+    pub fn open_at(&self, address: &str, (width, height): (u32, u32), dark: bool) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.devtools("Emulation.setDeviceMetricsOverride", &size);
         let scheme = if dark { "dark" } else { "light" };
@@ -66,7 +71,7 @@ impl Browser {
             "Emulation.setEmulatedMedia",
             &json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }),
         );
-        self.call("url", &json!({ "url": format!("file://{}", page.canonicalize().unwrap().display()) }));
+        self.call("url", &json!({ "url": address }));
         // Two frames: what watches for its own width has drawn by then.
         self.run_async("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done(1)));");
     }
@@ -78,6 +83,19 @@ impl Browser {
 
     fn run_async(&self, script: &str) -> Value {
         self.call("execute/async", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Waits until a script returns something true, and gives it.
+    #[track_caller]
+    pub fn until(&self, script: &str) -> Value {
+        for _ in 0..600 {
+            let said = self.run(script);
+            if said.as_bool() != Some(false) && !said.is_null() {
+                return said;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("it did not come about: {script}");
     }
 
     /// The text of every element that a selector finds, as it is seen.

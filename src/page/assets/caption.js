@@ -15,7 +15,8 @@ function fileName(audit) {
   return audit.row === undefined ? name : `${name}, row ${audit.row}`;
 }
 
-function captionArticle({ audit, sound }, id) {
+/** One caption taken apart; `columns` are added to those of its stored texts. */
+function captionArticle({ audit, sound, columns }, id) {
   const head = el("header", { class: "title" },
     el("p", { class: "kicker" }, fileName(audit), audit.seconds ? ` \u00b7 ${fixed(audit.seconds, 1)} s` : "",
       audit.start === undefined ? "" : ` \u00b7 from ${fixed(audit.start, 1)} to ${fixed(audit.end, 1)} s`),
@@ -28,7 +29,7 @@ function captionArticle({ audit, sound }, id) {
     sound ? section(`${id}-sound`, "Sound", windowsAbout(audit.windows), soundFigure(`${id}-figure`, sound, audit.windows)) : "",
     audit.tokens.length ? section(`${id}-words`, "Words", "How likely each word was, and whether this sound called for it or the language alone would have written it.", words(`${id}-words`, audit.tokens)) : "",
     audit.strategies.length ? section(`${id}-strategies`, "Strategies", "The same sound, bridged in other ways.", strategies(audit.strategies)) : "",
-    broad(`${id}-neighbours`, "Stored texts", neighboursAbout(audit), neighbours(`${id}-table`, audit)),
+    broad(`${id}-neighbours`, "Stored texts", neighboursAbout(audit), neighbours(`${id}-table`, audit, columns)),
     audit.windows.length > 1 ? broad(`${id}-windows`, "Windows", "The stretches that were heard one by one. The one with the highest support spoke.", windowsTable(`${id}-windows-table`, audit.windows)) : "",
     section(`${id}-parameters`, "How it was made", "What it takes to write the same caption again.", parameters(audit)),
   ];
@@ -61,7 +62,7 @@ function neighboursAbout(audit) {
   return `The truly nearest texts, and what each weighs in the projection.${missed ? ` The approximate search missed ${counted(missed, "of them").replace("thems", "them")}.` : ""}`;
 }
 
-function neighbours(id, audit) {
+function neighbours(id, audit, more = []) {
   const rows = audit.audited.length ? audit.audited : audit.neighbours.map((text, index) => ({ ...text, rank: index + 1, found: true, influence: null }));
   if (!rows.length) return el("p", {}, "No stored text answered.");
   const most = Math.max(...rows.map(({ weight }) => weight), 1e-9);
@@ -77,6 +78,7 @@ function neighbours(id, audit) {
   ];
   if (missing) columns.push({ key: "found", name: "Search", value: (row) => (row.found ? 1 : 0), cell: (row) => (row.found ? "found" : el("strong", {}, "missed")) });
   if (influences) columns.push({ key: "influence", name: "Without it", kind: "influence", about: "What becomes of the caption when this text is left out", value: (row) => (row.influence ? row.influence.shift + (row.influence.changes ? 1 : 0) : -1), cell: influenceCell });
+  columns.push(...more);
   return table({ id, name: "The nearest stored texts", columns, rows, thing: "text",
     search: (row) => `${row.caption} ${row.clip || ""}`, domain: (row) => row.domain, sorted: { key: "rank", down: false } });
 }
