@@ -57,7 +57,7 @@ pub async fn audit(State(shared): State<Arc<Shared>>, request: Request) -> Resul
 /// `POST /api/search`
 pub async fn search(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Found>, Refusal> {
     if !body::is_json(&request) {
-        return about_sound(shared, request, |shared, question, audio| by_sound(shared, question, audio)).await;
+        return about_sound(shared, request, by_sound).await;
     }
     let place = shared.place_of_question()?;
     let question = Question::of(request.uri())?;
