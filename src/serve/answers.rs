@@ -14,11 +14,16 @@ use super::shared::Shared;
 use crate::Result;
 use crate::audio::{Audio, Level};
 use crate::audit::{Auditor, CaptionAudit};
-use crate::captioner::{Captioned, Timings};
+use crate::captioner::{Captioned, Timings, milliseconds};
+use crate::page::{Map, Mapping, Sound};
+use crate::progress::{Control, Stop};
 use crate::retrieval::{Provenance, retrieve};
 
 /// What a sound is called that came without a name.
 const UNNAMED: &str = "upload";
+
+/// Texts on a map: what a browser is sent with each sound.
+const MAPPED: usize = 2_000;
 
 /// What is near to words or to a sound, as `search` prints it.
 #[derive(Debug, Serialize)]
@@ -35,10 +40,26 @@ pub struct Found {
     timings: Timings,
 }
 
+/// What a page shows of a sound.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    audit: CaptionAudit,
+    sound: Sound,
+    map: Map,
+}
+
+/// A sound that came, and what is asked about it.
+struct Asked<'a> {
+    shared: &'a Shared,
+    question: &'a Question,
+    audio: Audio<'a>,
+    stop: &'a Stop,
+}
+
 /// `POST /api/caption`
 pub async fn caption(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Captioned>, Refusal> {
-    about_sound(shared, request, |shared, question, audio| {
-        let captioner = shared.memory.captioner(question.decoder.as_deref())?;
+    about_sound(shared, request, |Asked { shared, question, audio, .. }| {
+        let captioner = shared.memory.captioner(shared.memory.snapshot()?, question.decoder.as_deref())?;
         captioner.caption(audio, &question.caption_options(&captioner))
     })
     .await
@@ -46,10 +67,27 @@ pub async fn caption(State(shared): State<Arc<Shared>>, request: Request) -> Res
 
 /// `POST /api/audit`
 pub async fn audit(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<CaptionAudit>, Refusal> {
-    about_sound(shared, request, |shared, question, audio| {
-        let captioner = shared.memory.captioner(question.decoder.as_deref())?;
+    about_sound(shared, request, |Asked { shared, question, audio, stop }| {
+        let captioner = shared.memory.captioner(shared.memory.snapshot()?, question.decoder.as_deref())?;
         let options = question.caption_options(&captioner);
-        Auditor::new(&captioner, options, question.parts()).audit(audio)
+        Auditor::new(&captioner, options, question.parts()).control(Control::new(&(), stop)).audit(audio)
+    })
+    .await
+}
+
+/// `POST /api/page`
+pub async fn page(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Shown>, Refusal> {
+    about_sound(shared, request, |Asked { shared, question, audio, stop }| {
+        let (memory, control) = (shared.memory.snapshot()?, Control::new(&(), stop));
+        let captioner = shared.memory.captioner(memory.clone(), question.decoder.as_deref())?;
+        let options = question.caption_options(&captioner);
+        let scope = options.retrieval.scope.clone();
+        let audit = Auditor::new(&captioner, options, question.parts()).control(control).audit(audio.clone())?;
+        let answered = audit.audited.iter().map(|neighbour| neighbour.text.id);
+        let mapping = Mapping::new(&memory).scope(scope).most(MAPPED);
+        let mapping = mapping.query(&audit.captioned.path, &audit.embedding, Some(&audit.prefix), answered);
+        let map = mapping.run(&control)?;
+        Ok(Shown { audit, sound: Sound::of(audio)?, map })
     })
     .await
 }
@@ -65,23 +103,23 @@ pub async fn search(State(shared): State<Arc<Shared>>, request: Request) -> Resu
     let Some(text) = question.text.clone().filter(|text| !text.trim().is_empty()) else {
         return Err(Refusal::question("there are no words in `text`"));
     };
-    shared.work(place, move |shared| by_text(shared, &question, &text)).await.map(Json)
+    shared.work(place, move |shared, _| by_text(shared, &question, &text)).await.map(Json)
 }
 
 /// Takes a sound in, once there is a place for it, and answers what is asked about it.
 async fn about_sound<T: Send + 'static>(
     shared: Arc<Shared>,
     request: Request,
-    answer: impl FnOnce(&Shared, &Question, Audio<'_>) -> Result<T> + Send + 'static,
+    answer: impl FnOnce(Asked<'_>) -> Result<T> + Send + 'static,
 ) -> Result<Json<T>, Refusal> {
     let question = Question::of(request.uri())?;
     let place = shared.place_of_sound()?;
     let Upload { name, bytes } = body::sound(request, &shared.limits).await?;
-    let answered = shared.work(place, move |shared| {
+    let answered = shared.work(place, move |shared, stop| {
         let name = question.name.clone().or(name).unwrap_or_else(|| UNNAMED.to_owned());
         let limits = &shared.limits;
         let audio = Audio::bytes(name, bytes).at_most(limits.seconds).at_most_channels(limits.channels);
-        answer(shared, &question, audio)
+        answer(Asked { shared, question: &question, audio, stop })
     });
     answered.await.map(Json)
 }
@@ -94,7 +132,7 @@ fn by_text(shared: &Shared, question: &Question, text: &str) -> Result<Found> {
     Ok(Found { query: Some(text.to_owned()), ..found })
 }
 
-fn by_sound(shared: &Shared, question: &Question, audio: Audio<'_>) -> Result<Found> {
+fn by_sound(Asked { shared, question, audio, .. }: Asked<'_>) -> Result<Found> {
     let (clap, path, start) = (shared.memory.towers()?, audio.name(), Instant::now());
     let heard = clap.embed_audio(audio)?;
     let embed_ms = milliseconds(start);
@@ -105,12 +143,7 @@ fn by_sound(shared: &Shared, question: &Question, audio: Audio<'_>) -> Result<Fo
 fn near(shared: &Shared, question: &Question, query: &[f32], embed_ms: f64) -> Result<Found> {
     let (snapshot, start) = (shared.memory.snapshot()?, Instant::now());
     let found = retrieve(&snapshot, query, &question.search_options())?;
-    let mut timings = Timings::default();
-    (timings.embed_ms, timings.search_ms) = (embed_ms, milliseconds(start));
+    let timings = Timings { embed_ms, search_ms: milliseconds(start), ..Timings::default() };
     let (neighbours, lost_mass) = (found.neighbours, found.lost_mass);
     Ok(Found { path: None, query: None, seconds: None, level: None, neighbours, lost_mass, timings })
-}
-
-fn milliseconds(start: Instant) -> f64 {
-    (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

@@ -26,6 +26,7 @@ pub async fn common_script() -> Asset {
         include_str!("../page/assets/table.js"),
         include_str!("../page/assets/sound.js"),
         include_str!("../page/assets/words.js"),
+        include_str!("../page/assets/map.js"),
         include_str!("../page/assets/caption.js"),
     );
     asset("text/javascript; charset=utf-8", text)

@@ -4,25 +4,21 @@
 //! ours, and what a browser says of a request's origin must be this very server.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::refusal::Refusal;
-use super::shared::Shared;
 use crate::{Error, Result};
 
 /// Bytes of a token at least: fewer could be guessed.
 const TOKEN_BYTES: usize = 16;
 
 /// What every answer carries: a page that may load nothing but what is here, and is shown in no other.
-const HEADERS: [(HeaderName, &str); 7] = [
+pub const HEADERS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; \
@@ -82,7 +78,7 @@ impl Guard {
     }
 
     /// Refuses a request before anything of it is looked at but its head.
-    fn check(&self, request: &Request) -> Result<(), Refusal> {
+    pub fn check(&self, request: &Request) -> Result<(), Refusal> {
         let headers = request.headers();
         let host = self.host(request)?;
         self.check_origin(headers, &host)?;
@@ -161,18 +157,6 @@ impl Guard {
 /// What holds nothing of the store: the page before it has a token, what the interface is, and that the server is alive.
 fn is_public(path: &str) -> bool {
     !path.starts_with("/api/")
-}
-
-/// Lets a request through, or refuses it; every answer carries the headers.
-pub async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let mut response = match shared.guard.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    };
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Resu
         .map_err(|error| Refusal::question(format!("this says not what to ingest: {error}")))?;
     let captions = given.captions()?;
     let worker = Arc::clone(&shared);
-    let begun = shared.work(place, move |shared| {
+    let begun = shared.work(place, move |shared, _| {
         shared.memory.towers()?;
         crate::memory::check_name("domain", &given.domain)?;
         let writer = Store::open(shared.memory.snapshot()?.dir())?.writer()?;

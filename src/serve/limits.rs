@@ -53,6 +53,10 @@ impl Limits {
     pub(super) const JSON_BYTES: u64 = 4 << 20;
     /// Neighbours that can be asked for.
     pub(super) const NEIGHBOURS: usize = 1_000;
+    /// Captions that a decoder may keep in parallel.
+    pub(super) const BEAM: usize = 64;
+    /// Tokens of a caption that can be asked for.
+    pub(super) const TOKENS: usize = 1_000;
     /// Seconds after which to come again where all places are taken.
     pub(super) const RETRY_SECONDS: u64 = 1;
 

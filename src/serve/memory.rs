@@ -51,9 +51,8 @@ impl Memory {
         self.clap.as_deref().ok_or_else(|| no_tower(held(&self.current).space()))
     }
 
-    /// A captioner of the newest commit, with the named decoder or the one in use.
-    pub fn captioner(&self, decoder: Option<&str>) -> Result<Captioner> {
-        let snapshot = self.snapshot()?;
+    /// A captioner of a commit, with the named decoder or the one in use.
+    pub fn captioner(&self, snapshot: Snapshot, decoder: Option<&str>) -> Result<Captioner> {
         let name = decoder.or_else(|| default_decoder(&snapshot).map(|entry| entry.name.as_str())).map(str::to_owned);
         let decoder = match &name {
             Some(name) => Some((name.as_str(), self.decoder(&snapshot, name)?)),

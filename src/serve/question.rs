@@ -8,11 +8,13 @@ use super::refusal::Refusal;
 use crate::audit::Parts;
 use crate::bridge::{PAPER_TEMPERATURE, Strategy};
 use crate::captioner::{CaptionOptions, Captioner};
+use crate::decoder::GenerateOptions;
 use crate::memory::{Effort, Scope};
 use crate::retrieval::RetrievalOptions;
 
 /// What can be said of a question.
-const NAMES: &str = "text, name, strategy, k, mass, temperature, domain, decoder, exact, recall, ef, only";
+const NAMES: &str = "text, name, strategy, k, mass, temperature, domain, decoder, exact, recall, ef, beam, sample, top_p, seed, \
+    max_tokens, only";
 /// Characters of the name of a sound.
 const NAME: usize = 255;
 
@@ -33,6 +35,11 @@ pub struct Question {
     exact: bool,
     recall: Option<f32>,
     ef: Option<usize>,
+    beam: Option<usize>,
+    sample: Option<f32>,
+    top_p: Option<f32>,
+    seed: Option<u64>,
+    max_tokens: Option<usize>,
     only: Vec<String>,
 }
 
@@ -70,6 +77,11 @@ impl Question {
             "temperature" => self.temperature = Some(number(name, value)?),
             "recall" => self.recall = Some(number(name, value)?),
             "ef" => self.ef = Some(number(name, value)?),
+            "beam" => self.beam = Some(number(name, value)?),
+            "sample" => self.sample = Some(number(name, value)?),
+            "top_p" => self.top_p = Some(number(name, value)?),
+            "seed" => self.seed = Some(number(name, value)?),
+            "max_tokens" => self.max_tokens = Some(number(name, value)?),
             "exact" => self.exact = number(name, if value.is_empty() { "true" } else { value })?,
             "domain" => self.domains.push(value.to_owned()),
             "only" => self.only.extend(value.split(',').map(|part| part.trim().to_owned())),
@@ -93,10 +105,26 @@ impl Question {
         if several(widths) && self.text.is_none() {
             return Err(Refusal::question("give one of exact, k and mass"));
         }
-        for (name, value) in [("k", self.k), ("ef", self.ef)] {
-            if value.is_some_and(|value| value == 0 || value > Limits::NEIGHBOURS) {
-                return Err(Refusal::question(format!("{name} is a number from 1 to {}", Limits::NEIGHBOURS)));
+        let ranges = [
+            ("k", self.k, Limits::NEIGHBOURS),
+            ("ef", self.ef, Limits::NEIGHBOURS),
+            ("beam", self.beam, Limits::BEAM),
+            ("max_tokens", self.max_tokens, Limits::TOKENS),
+        ];
+        for (name, value, most) in ranges {
+            if value.is_some_and(|value| value == 0 || value > most) {
+                return Err(Refusal::question(format!("{name} is a number from 1 to {most}")));
             }
+        }
+        if self.sample.is_some_and(|temperature| temperature <= 0.0) {
+            return Err(Refusal::question("sample is a temperature above 0")
+                .hint("leave it out: the likeliest words are taken then"));
+        }
+        if self.sample.is_some() && self.beam.is_some() {
+            return Err(Refusal::question("give one of beam and sample"));
+        }
+        if self.sample.is_none() && (self.top_p.is_some() || self.seed.is_some()) {
+            return Err(Refusal::question("top_p and seed are for sample, which is not given"));
         }
         if let Some(part) = self.only.iter().find(|part| !PARTS.contains(&part.as_str())) {
             return Err(Refusal::question(format!("'{part}' is no part of an audit"))
@@ -110,7 +138,22 @@ impl Question {
         let usual = if captioner.has_decoder() { Strategy::Projection } else { Strategy::Text };
         let retrieval = self.retrieval().k(self.k);
         let retrieval = retrieval.clone().mass(self.mass.unwrap_or(retrieval.mass));
-        CaptionOptions::default().strategy(self.strategy.unwrap_or(usual)).retrieval(retrieval)
+        CaptionOptions::default()
+            .strategy(self.strategy.unwrap_or(usual))
+            .retrieval(retrieval)
+            .generate(self.generate_options())
+    }
+
+    fn generate_options(&self) -> GenerateOptions {
+        let usual = GenerateOptions::default();
+        GenerateOptions {
+            beam: self.beam.unwrap_or(usual.beam),
+            temperature: self.sample.unwrap_or(usual.temperature),
+            top_p: self.top_p.unwrap_or(usual.top_p),
+            seed: self.seed.unwrap_or(usual.seed),
+            max_tokens: self.max_tokens,
+            ..usual
+        }
     }
 
     /// How texts are to be looked for.
@@ -191,6 +234,11 @@ mod tests {
             "k=3&mass=0.5",
             "only=everything",
             "strategy=best",
+            "beam=65",
+            "sample=0",
+            "sample=0.7&beam=2",
+            "seed=3",
+            "max_tokens=0",
         ] {
             assert!(asked(query).is_err(), "{query}");
         }

@@ -33,6 +33,12 @@ impl Refusal {
             .hint("come again in a moment")
     }
 
+    /// What it is answered with.
+    #[cfg(test)]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Adds advice.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
-use super::guard::guard;
+use super::drain::drain;
+use super::guard::HEADERS;
 use super::refusal::Refusal;
 use super::shared::Shared;
-use super::{answers, assets, clips, ingests, tables};
+use super::{answers, assets, ingests, playing, tables};
 
 /// A method, a path, and who answers.
 type Route = (&'static str, &'static str, MethodRouter<Arc<Shared>>);
 
-fn routes() -> [Route; 17] {
+fn routes() -> [Route; 18] {
     [
         ("get", "/", get(assets::page)),
         ("get", "/page.css", get(assets::common_style)),
@@ -27,6 +29,7 @@ fn routes() -> [Route; 17] {
         ("get", "/healthz", get(tables::health)),
         ("post", "/api/caption", post(answers::caption)),
         ("post", "/api/audit", post(answers::audit)),
+        ("post", "/api/page", post(answers::page)),
         ("post", "/api/search", post(answers::search)),
         ("get", "/api/stats", get(tables::stats)),
         ("get", "/api/domains", get(tables::domains)),
@@ -34,7 +37,7 @@ fn routes() -> [Route; 17] {
         ("get", "/api/decoders/{name}", get(tables::decoder)),
         ("post", "/api/ingest", post(ingests::ingest)),
         ("get", "/api/jobs/{id}/events", get(ingests::events)),
-        ("get", "/api/clips/{id}", get(clips::clip)),
+        ("get", "/api/clips/{id}", get(playing::clip)),
     ]
 }
 
@@ -48,8 +51,21 @@ pub fn router(shared: &Arc<Shared>) -> Router {
         .method_not_allowed_fallback(|| async { Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method") })
         // Each body has a limit of its own.
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(Arc::clone(shared), guard))
+        .layer(from_fn_with_state(Arc::clone(shared), guarded))
+        .layer(from_fn(drain))
         .with_state(Arc::clone(shared))
+}
+
+/// Lets a request through, or refuses it; every answer carries the headers.
+async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let mut response = match shared.guard.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub async fn health(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Valu
 /// `GET /api/stats`
 pub async fn stats(State(shared): State<Arc<Shared>>) -> Result<Json<Figures>, Refusal> {
     let place = shared.place_of_question()?;
-    let figures = shared.work(place, |shared| {
+    let figures = shared.work(place, |shared, _| {
         let snapshot = shared.memory.snapshot()?;
         let clips = shared.clips.as_ref().map(super::clips::Clips::len);
         Ok(Figures { stats: snapshot.stats(), trainings: trainings(snapshot.dir()), clips })
@@ -57,19 +57,19 @@ pub async fn stats(State(shared): State<Arc<Shared>>) -> Result<Json<Figures>, R
 /// `GET /api/domains`
 pub async fn domains(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<DomainStats>>, Refusal> {
     let place = shared.place_of_question()?;
-    shared.work(place, |shared| Ok(shared.memory.snapshot()?.domains())).await.map(Json)
+    shared.work(place, |shared, _| Ok(shared.memory.snapshot()?.domains())).await.map(Json)
 }
 
 /// `GET /api/decoders`
 pub async fn all_decoders(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<DecoderSummary>>, Refusal> {
     let place = shared.place_of_question()?;
-    shared.work(place, |shared| Ok(decoders::summaries(&shared.memory.snapshot()?))).await.map(Json)
+    shared.work(place, |shared, _| Ok(decoders::summaries(&shared.memory.snapshot()?))).await.map(Json)
 }
 
 /// `GET /api/decoders/{name}`
 pub async fn decoder(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Result<Json<Shown>, Refusal> {
     let place = shared.place_of_question()?;
-    shared.work(place, move |shared| shown(shared, name)).await.map(Json)
+    shared.work(place, move |shared, _| shown(shared, name)).await.map(Json)
 }
 
 fn shown(shared: &Shared, name: String) -> Result<Shown> {

@@ -39,6 +39,19 @@ fn captions_audits_and_searches_are_those_of_the_command_line() {
     assert_eq!(status, 200, "{audit}");
     same(&audit, &bench.run_json(&["audit", "caption", path, "--only", "neighbours,words"]).succeeds().json());
 
+    let (status, drawn) = served.post("/api/caption?sample=0.8&top_p=0.9&seed=5&max_tokens=6", "audio/wav", &bytes);
+    assert_eq!(status, 200, "{drawn}");
+    let drawing = ["caption", path, "--sample", "0.8", "--top-p", "0.9", "--seed", "5", "--max-tokens", "6"];
+    same(&drawn, &bench.run_json(&drawing).succeeds().json());
+
+    let (status, page) = served.post("/api/page?only=neighbours,words&name=mine.wav", "audio/wav", &bytes);
+    assert_eq!(status, 200, "{page}");
+    same(&page["audit"], &audit);
+    assert_eq!(page["sound"]["seconds"], audit["seconds"]);
+    let points = page["map"]["points"].as_array().unwrap();
+    let asked = points.last().unwrap();
+    assert_eq!((points.len(), &asked["kind"], &asked["label"]), (12, &"query".into(), &"mine.wav".into()));
+
     let (status, found) = served.post("/api/search?k=3", "audio/wav", &bytes);
     assert_eq!(status, 200, "{found}");
     same(&found, &bench.run_json(&["search", "--audio", path, "-k", "3"]).succeeds().json());
@@ -46,6 +59,24 @@ fn captions_audits_and_searches_are_those_of_the_command_line() {
     let (status, found) = served.post_json("/api/search", &json!({ "text": "rain", "k": 2, "domain": ["street"] }));
     assert_eq!((status, &found["neighbours"][0]["caption"]), (200, &CAPTIONS[0].into()), "{found}");
     same(&found, &bench.run_json(&["search", "rain", "-k", "2", "--domain", "street"]).succeeds().json());
+}
+
+#[test]
+fn each_decoder_writes_as_itself_however_many_are_asked_in_turn() {
+    let Some(bench) = stocked() else { return };
+    let names: Vec<String> = (0..6).map(|number| format!("decoder-{number}")).collect();
+    for (seed, name) in names.iter().enumerate() {
+        bench.run(&["train", "--name", name, "--epochs", "1", "--seed", &seed.to_string()]).succeeds();
+    }
+    let served = Served::start(&bench, &[]);
+    let (path, bytes) = recording(bench.dir.path(), 1.0);
+    let path = path.to_str().unwrap();
+    // More than are kept loaded, and each once more when it was let go.
+    for name in names.iter().chain(&names) {
+        let (status, caption) = served.post(&format!("/api/caption?decoder={name}"), "audio/wav", &bytes);
+        assert_eq!((status, &caption["parameters"]["decoder"]), (200, &name.as_str().into()), "{caption}");
+        same(&caption, &bench.run_json(&["caption", path, "--decoder", name]).succeeds().json());
+    }
 }
 
 #[test]
@@ -59,7 +90,7 @@ fn what_the_store_holds_is_told() {
     assert_eq!(served.get("/api/decoders").1, bench.run_json(&["decoders"]).succeeds().json());
     let (status, tiny) = served.get("/api/decoders/tiny");
     assert_eq!((status, &tiny["name"]), (200, &"tiny".into()));
-    assert_eq!(tiny["log"].as_array().unwrap().len(), 1);
+    assert_eq!(tiny["log"].as_array().unwrap().len(), 4);
     assert!(tiny["log"][0]["train_loss"].as_f64().unwrap() > 0.0);
     let (status, description) = served.get("/openapi.json");
     assert_eq!((status, &description["openapi"]), (200, &"3.1.0".into()));

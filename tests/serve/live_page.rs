@@ -48,13 +48,22 @@ fn picture(browser: &Browser, name: &str) {
 #[test]
 fn a_sound_becomes_a_caption_with_its_texts_and_other_choices_change_it() {
     let Some((browser, served, bench)) = opened(DESK, false) else { return };
-    // Before the browser has it: a file that is written again is another one to it.
-    let (_, bytes) = recording(bench.dir.path(), 4.0);
     heard(&browser, &bench);
+    // What was chosen is kept as it was, whatever becomes of the file.
+    let (_, bytes) = recording(bench.dir.path(), 4.0);
     let (_, expected) = served.post("/api/caption", "audio/wav", &bytes);
     assert_eq!(browser.texts("#result h1"), [expected["caption"].as_str().unwrap()]);
     assert!(browser.texts("#caption-1-table tbody tr").len() > 5);
     picture(&browser, "serve-desk-light.png");
+    // Its waveform is drawn, it can be played, and the training of the decoder has a curve.
+    let drawn = "const canvas = document.querySelector('.sound-canvas'); return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)";
+    assert_eq!(browser.run(drawn), true);
+    browser.until("return document.querySelector('#caption-1 audio').duration > 3.9");
+    assert_eq!(browser.run("return document.querySelectorAll('#curves svg .train').length"), 1);
+    // The map reads what is pointed at, and goes by keys to what was asked.
+    browser.run("document.getElementById('map').scrollIntoView()");
+    browser.keys(".map-canvas.front", "\u{E011}");
+    assert_eq!(browser.texts("#map-figure-reading"), ["recording-4.wav (the audited sound)"]);
     // Sorted by pointer, then filtered by words.
     browser.click("#caption-1-table th:nth-child(4) button");
     let sorted =

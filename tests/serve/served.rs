@@ -39,7 +39,7 @@ pub fn stocked() -> Option<Bench> {
         bench.run(&["ingest", &csv, "--domain", "street"]).succeeds();
         let text = bench.write("farm.txt", "A cow lows in a barn.\nA rooster crows.\n");
         bench.run(&["ingest", &text, "--domain", "farm"]).succeeds();
-        bench.run(&["train", "--name", "tiny", "--epochs", "1"]).succeeds();
+        bench.run(&["train", "--name", "tiny", "--epochs", "4"]).succeeds();
         Some(bench)
     });
     let made = made.as_ref()?;

@@ -6,8 +6,11 @@ function captionPage(data) {
   const several = data.captions.length > 1;
   const list = several ? el("nav", { class: "contents", "aria-label": "Audited sounds" }, el("ol", {}, data.captions.map(({ audit }, index) =>
     el("li", {}, el("a", { href: `#caption-${index + 1}` }, audit.caption), " ", el("span", { class: "about" }, fileName(audit)))))) : "";
-  const map = data.map ? broad("map", "Map", "Each point is a stored text; the diamond is the sound. The rings are the sums of texts that the captions were written from.", mapFigure("map-figure", data.map)) : "";
-  return [list, ...data.captions.map((shown, index) => captionArticle(shown, `caption-${index + 1}`)), map];
+  return [list, ...data.captions.map((shown, index) => captionArticle(shown, `caption-${index + 1}`)), data.map ? mapSection(data.map) : ""];
+}
+
+function mapSection(map) {
+  return broad("map", "Map", "Each point is a stored text; the diamond is the sound. The rings are the sums of texts that the captions were written from.", mapFigure("map-figure", map));
 }
 
 function fileName(audit) {

@@ -92,7 +92,13 @@ function mixed(from, to, share) {
   return from.map((value, i) => value + (to[i] - value) * share);
 }
 
-const redraws = [];
+let redraws = [];
+
+/** Draws all that is on the page once more; what was taken off it is forgotten. */
+function redraw() {
+  redraws = redraws.filter(({ canvas }) => canvas.isConnected);
+  redraws.forEach(({ again }) => again());
+}
 
 /** Draws on a canvas now, and again when its width or the theme changes. `draw(context, width, height)` counts in CSS pixels. */
 function drawn(canvas, draw) {
@@ -106,7 +112,7 @@ function drawn(canvas, draw) {
     context.scale(scale, scale);
     draw(context, width, height);
   };
-  redraws.push(again);
+  redraws.push({ canvas, again });
   new ResizeObserver(again).observe(canvas);
   return again;
 }
@@ -128,7 +134,7 @@ function themeButton() {
   } }, name());
   const changed = () => {
     button.textContent = name();
-    redraws.forEach((again) => again());
+    redraw();
   };
   scheme.addEventListener("change", changed);
   return button;

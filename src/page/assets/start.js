@@ -11,7 +11,7 @@ function start() {
     el("header", { class: "masthead" }, el("p", {}, el("strong", {}, "Echoic"), " ", el("span", {}, names[kind])), themeButton()),
     el("main", {}, PAGES[kind](data)),
     el("footer", { class: "about" }, origin));
-  redraws.forEach((again) => again());
+  redraw();
 }
 
 start();

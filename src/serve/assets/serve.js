@@ -5,7 +5,7 @@
 const at = (id) => document.getElementById(id);
 const KEPT = "echoic-token";
 let token = takeToken();
-/** The sound that was chosen last; choices of strategy, domain and decoder are applied to it again. */
+/** The sound that was chosen last, `{ name, bytes }`; choices of strategy, domain and decoder are applied to it again. */
 let chosen = null;
 /** What is asked now; what is asked next breaks it off. */
 let asking = null;
@@ -90,57 +90,59 @@ function playing() {
 }
 
 async function play({ id, caption }) {
-  hear(await (await ask(`/api/clips/${id}`)).blob());
-  say(`Playing: ${caption}`);
-  await at("player").play();
-}
-
-function hear(blob) {
+  const clip = await (await ask(`/api/clips/${id}`)).blob();
   const player = at("player");
   if (player.src) URL.revokeObjectURL(player.src);
-  player.src = URL.createObjectURL(blob);
-  player.hidden = false;
+  player.src = URL.createObjectURL(clip);
+  at("playing").hidden = false;
+  at("played").textContent = caption;
+  say(`Playing the clip of: ${caption}`);
+  await player.play();
 }
 
+/** Takes a sound as it is now: a file that is written again later is closed to the page. */
 function choose(file) {
-  if (!file) return;
-  chosen = file;
-  at("near-sound").disabled = false;
-  hear(file);
-  listen();
+  if (!file) return undefined;
+  return attempt(async () => {
+    const bytes = await file.arrayBuffer().catch(() => { throw new Error(`The browser cannot read ${file.name}.`); });
+    chosen = { name: file.name, bytes };
+    at("near-sound").disabled = false;
+    await listen();
+  });
+}
+
+function sending(signal) {
+  return { method: "POST", body: chosen.bytes, headers: { "Content-Type": "application/octet-stream" }, signal };
 }
 
 /** Captions the chosen sound: first the caption, which is there at once, then all that an audit says. */
-function listen() {
-  if (!chosen) return undefined;
-  return attempt(async () => {
-    if (asking) asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
-    const sent = { method: "POST", body: chosen, headers: { "Content-Type": "application/octet-stream" }, signal };
-    const asked = query(["strategy", "domain", "decoder"]);
-    const result = at("result");
-    result.setAttribute("aria-busy", "true");
-    say(`Listening to ${chosen.name}`);
-    try {
-      const caption = await json(`/api/caption?${asked}`, sent);
-      show(heading(caption));
-      say(caption.caption);
-      const audit = await json(`/api/audit?${asked}`, sent);
-      show(captionArticle({ audit, sound: null, columns: playing() }, "caption-1"));
-    } finally {
-      if (!signal.aborted) result.setAttribute("aria-busy", "false");
-    }
-  });
+async function listen() {
+  if (!chosen) return;
+  if (asking) asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  const asked = query(["strategy", "domain", "decoder"]);
+  const result = at("result");
+  result.setAttribute("aria-busy", "true");
+  say(`Listening to ${chosen.name}`);
+  try {
+    const caption = await json(`/api/caption?${asked}`, sending(signal));
+    show(heading(caption));
+    say(caption.caption);
+    const { audit, sound, map } = await json(`/api/page?${asked}`, sending(signal));
+    show(captionArticle({ audit, sound, columns: playing() }, "caption-1"), mapSection(map));
+  } finally {
+    if (!signal.aborted) result.setAttribute("aria-busy", "false");
+  }
 }
 
 function heading(caption) {
   return el("header", { class: "title" }, el("p", { class: "kicker" }, caption.path), el("h1", {}, caption.caption));
 }
 
-function show(node) {
-  at("result").replaceChildren(node);
-  redraws.forEach((again) => again());
+function show(...nodes) {
+  at("result").replaceChildren(...nodes);
+  redraw();
 }
 
 function found(answer, what) {
@@ -220,7 +222,7 @@ function svg(tag, properties, ...children) {
 }
 
 function curve({ name, log }) {
-  const [width, height, left, low] = [620, 200, 44, 24];
+  const [width, height, left, low] = [620, 220, 64, 34];
   const losses = log.flatMap((entry) => [entry.train_loss, entry.validation_loss]).filter(Number.isFinite);
   const [least, most] = [Math.min(...losses), Math.max(...losses)];
   const x = (epoch) => left + ((epoch - log[0].epoch) / (log[log.length - 1].epoch - log[0].epoch || 1)) * (width - left - 8);
@@ -253,10 +255,14 @@ function begin() {
   }
   for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => { event.preventDefault(); choose(event.dataTransfer.files[0]); });
-  for (const name of ["strategy", "domain", "decoder"]) at(name).addEventListener("change", listen);
+  for (const name of ["strategy", "domain", "decoder"]) at(name).addEventListener("change", () => attempt(listen));
+  at("stop-playing").addEventListener("click", () => {
+    at("player").pause();
+    at("playing").hidden = true;
+  });
   at("near-sound").addEventListener("click", () => attempt(async () => {
     const asked = query(["domain"]);
-    const answer = await json(`/api/search?${asked}`, { method: "POST", body: chosen, headers: { "Content-Type": "application/octet-stream" } });
+    const answer = await json(`/api/search?${asked}`, sending());
     found(answer, chosen.name);
     at("found").scrollIntoView({ block: "nearest" });
   }));
