@@ -7,7 +7,7 @@ use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::file::Fingerprint;
 use echoic::{Error, Result};
 
-use super::batch::{Answer, Batch, Kept, Making, Sidecars, Table};
+use super::batch::{Answer, Batch, Format, Kept, Making, Sidecars, Table};
 use super::context::Context;
 use super::how::How;
 use super::log::Log;
@@ -45,6 +45,9 @@ struct Outlets {
     /// Write each caption into a text file beside its sound: rain.txt for rain.wav; or into the same place below DIR
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with = "embedding")]
     sidecar: Option<Option<PathBuf>>,
+    /// What sidecars are: text, or with --windows subtitles, in which windows that say the same are one
+    #[arg(long, value_name = "FORMAT", default_value = "txt", requires = "sidecar")]
+    sidecar_format: Format,
     /// Let sidecars take the place of text files that say something else
     #[arg(long, requires = "sidecar")]
     overwrite: bool,
@@ -58,7 +61,14 @@ struct Outlets {
 
 impl Outlets {
     /// Refuses what cannot be meant, before anything is written.
-    fn check(&self, context: &Context, sounds: &[Sound]) -> Result<()> {
+    fn check(&self, context: &Context, sounds: &[Sound], windows: bool) -> Result<()> {
+        if self.sidecar_format != Format::Txt && !windows {
+            return Err(Error::input(
+                "--sidecar-format",
+                self.sidecar_format.ending(),
+                "--windows beside it: subtitles have times",
+            ));
+        }
         let is_stdout = |file: &Option<PathBuf>| file.as_deref().is_some_and(is_pipe);
         if is_stdout(&self.csv) && context.global.json {
             return Err(Error::input("--csv -", "--json beside it", "one of them: both write to stdout"));
@@ -76,7 +86,8 @@ impl Outlets {
     /// Opens what captions go to.
     fn batch(&self, sounds: Vec<Sound>, making: &Making, windows: bool) -> Result<Batch> {
         let kept = self.resume.as_deref().map(|path| Kept::open(path, making)).transpose()?;
-        let sidecars = self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.overwrite));
+        let sidecars =
+            self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.sidecar_format, self.overwrite));
         let table = self.csv.as_deref().map(|path| Table::create(path, windows)).transpose()?;
         let unprinted = self.csv.as_deref().is_some_and(is_pipe);
         let jobs = self.jobs.unwrap_or_else(usual_jobs);
@@ -92,7 +103,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         return rows(context, &captioner, file, &options, log.as_ref());
     }
     let sounds = sounds(context, &arguments.audio)?;
-    arguments.outlets.check(context, &sounds)?;
+    arguments.outlets.check(context, &sounds, arguments.windows)?;
     let making = Making::new(options.strategy, &captioner.parameters(&options), arguments.windows)?;
     let batch = Batch { log, ..arguments.outlets.batch(sounds, &making, arguments.windows)? };
     if !batch.sounds.is_empty() {

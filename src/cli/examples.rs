@@ -81,6 +81,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic caption bell.wav",
             "echoic --json caption recordings/ --domain street -k 20",
             "echoic caption recordings/ --csv captions.csv --sidecar",
+            "echoic caption recordings/ --windows --sidecar --sidecar-format vtt # subtitles",
             "echoic caption recordings/ --resume captions.jsonl # the same again after Ctrl-C",
             "echoic caption - < bell.wav",
         ],
@@ -90,6 +91,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "echoic search --text \"rain\" -k 5",
             "echoic search --audio bell.wav",
+            "echoic search \"a dog barks\" --audio recordings/ --windows -k 5 # when was it heard?",
             "echoic search --embedding audio.npy",
         ],
     ),

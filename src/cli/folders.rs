@@ -11,6 +11,9 @@ use walkdir::{DirEntry, WalkDir};
 use super::context::Context;
 use super::output::counted;
 
+/// The endings of text files that say what is heard in a sound.
+const TEXTS: [&str; 3] = ["txt", "vtt", "srt"];
+
 /// A file that was named, or was found in a folder that was named.
 #[derive(Debug)]
 pub struct Found {
@@ -156,7 +159,7 @@ impl Walk {
         }
         if EXTENSIONS.contains(&extension.as_str()) {
             self.found.push((path, None));
-        } else if extension == "txt" {
+        } else if TEXTS.contains(&extension.as_str()) {
             self.texts.push(path);
         } else {
             let ending = if extension.is_empty() { "without an ending".into() } else { format!(".{extension}") };
@@ -166,10 +169,11 @@ impl Walk {
 
     /// Counts the text files that are no sidecars: those beside their sounds are no news.
     fn count_texts(&mut self) {
-        let sidecars: HashSet<PathBuf> = self.found.iter().flat_map(|(sound, _)| text_names(sound)).collect();
-        let others = self.texts.iter().filter(|text| !sidecars.contains(*text)).count() as u64;
-        if others > 0 {
-            self.passed_over.others.insert(".txt".into(), others);
+        let endings = |sound| TEXTS.iter().flat_map(move |ending| text_names(sound, ending));
+        let sidecars: HashSet<PathBuf> = self.found.iter().flat_map(|(sound, _)| endings(sound)).collect();
+        for text in self.texts.iter().filter(|text| !sidecars.contains(*text)) {
+            let ending = text.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+            *self.passed_over.others.entry(format!(".{ending}")).or_default() += 1;
         }
     }
 
@@ -180,10 +184,11 @@ impl Walk {
 }
 
 /// What the text file of a sound may be called: `rain.txt`, or `rain.wav.txt` where the first is that of another sound, too.
-pub fn text_names(sound: &Path) -> [PathBuf; 2] {
+pub fn text_names(sound: &Path, ending: &str) -> [PathBuf; 2] {
     let mut whole = sound.to_path_buf().into_os_string();
-    whole.push(".txt");
-    [sound.with_extension("txt"), whole.into()]
+    whole.push(".");
+    whole.push(ending);
+    [sound.with_extension(ending), whole.into()]
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {

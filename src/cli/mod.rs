@@ -31,6 +31,7 @@ mod init;
 mod listing;
 mod log;
 mod models;
+mod moments;
 mod output;
 mod pace;
 mod pipes;

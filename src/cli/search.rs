@@ -14,6 +14,7 @@ use echoic::{Error, Result, Snapshot};
 use serde::Serialize;
 
 use super::context::Context;
+use super::moments::{Wanted, moments};
 use super::pipes;
 use super::sounds::{Sound, sounds};
 
@@ -22,9 +23,13 @@ use super::sounds::{Sound, sounds};
 pub struct Arguments {
     #[command(flatten)]
     query: Query,
-    /// Keep the windows of a long recording apart: one answer for each, with its seconds; otherwise their embeddings are averaged
-    #[arg(long, conflicts_with_all = ["text", "embedding"])]
+    /// Keep the windows of a long recording apart: one answer for each, with its seconds; otherwise their embeddings are averaged. With words beside
+    /// the sounds: find the windows that fit the words
+    #[arg(long, requires = "audio")]
     windows: bool,
+    /// Show nothing that is less similar than this, from -1 to 1
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = cosine)]
+    min_similarity: Option<f32>,
     /// Neighbours to show
     #[arg(short, value_name = "K", default_value_t = RetrievalOptions::REPORTED)]
     k: usize,
@@ -69,20 +74,25 @@ impl Effort {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 struct Query {
     /// Search by words
     #[arg(value_name = "TEXT", value_parser = words)]
     words: Option<String>,
     /// The same, by an option
-    #[arg(long, value_name = "TEXT", value_parser = words)]
+    #[arg(long, value_name = "TEXT", value_parser = words, conflicts_with = "words")]
     text: Option<String>,
     /// Search by an audio file, each one of a folder, or standard input (`-`)
     #[arg(long, value_name = "FILE|DIR")]
     audio: Option<PathBuf>,
     /// Search by the embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
-    #[arg(long, value_name = "FILE[:NAME]")]
+    #[arg(long, value_name = "FILE[:NAME]", conflicts_with_all = ["words", "text", "audio"])]
     embedding: Option<PathBuf>,
+}
+
+/// A cosine.
+fn cosine(text: &str) -> Result<f32, &'static str> {
+    text.parse().ok().filter(|cosine| (-1.0..=1.0).contains(cosine)).ok_or("give a number from -1 to 1")
 }
 
 /// A number of things of which none would do nothing.
@@ -137,49 +147,58 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if let Some(words) = words.as_ref().filter(|words| Path::new(words).is_file()) {
         tracing::warn!("searching for the words '{words}'; --audio searches by the sound of this name");
     }
+    let asked = Asked { memory: &memory, options: &options, least: arguments.min_similarity.unwrap_or(-1.0) };
     if let Some(file) = embedding {
-        return by_rows(context, &memory, file, &options);
+        return by_rows(context, asked, file);
     }
     if memory.space().is_external() {
         return Err(no_tower(memory.space()));
     }
     let clap = Clap::for_store(&memory)?;
     match (text, audio) {
-        (Some(text), _) => by_text(context, &memory, &clap, text, &options),
-        (None, Some(audio)) => by_sounds(context, &memory, &clap, audio, arguments.windows, &options),
+        (Some(text), Some(audio)) if arguments.windows => {
+            moments(context, &clap, text, audio, &Wanted { most: arguments.k, least: asked.least })
+        }
+        (Some(_), Some(_)) => {
+            Err(Error::input("--audio", "words beside it", "--windows, too: the windows that fit the words"))
+        }
+        (Some(text), None) => by_text(context, asked, &clap, text),
+        (None, Some(audio)) => by_sounds(context, asked, &clap, audio, arguments.windows),
         (None, None) => Ok(()), // clap requires one of the three
     }
 }
 
-fn by_text(context: &Context, memory: &Snapshot, clap: &Clap, text: &str, options: &RetrievalOptions) -> Result<()> {
+/// Where is looked, and for what.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    memory: &'a Snapshot,
+    options: &'a RetrievalOptions,
+    /// The similarity of what is shown, at least.
+    least: f32,
+}
+
+fn by_text(context: &Context, asked: Asked<'_>, clap: &Clap, text: &str) -> Result<()> {
     let phase = context.control().begin("embedding the query", None);
     let start = Instant::now();
     let query = clap.embed_texts(&[text])?.into_vec();
     let embed_ms = milliseconds(start);
     phase.end();
-    let mut found = answer(memory, &query, options)?;
+    let mut found = asked.answer(&query)?;
     found.timings.embed_ms = embed_ms;
     found.query = Some(text.to_owned());
     print(context, &found)
 }
 
 /// Searches by a sound, or by all of a folder, of which one that fails does not stop the others.
-fn by_sounds(
-    context: &Context,
-    memory: &Snapshot,
-    clap: &Clap,
-    named: &Path,
-    windows: bool,
-    options: &RetrievalOptions,
-) -> Result<()> {
+fn by_sounds(context: &Context, asked: Asked<'_>, clap: &Clap, named: &Path, windows: bool) -> Result<()> {
     let control = context.control();
     let sounds = sounds(context, &[named.to_path_buf()])?;
     let _phase = control.begin("searching by sounds", Some(sounds.len() as u64));
     for sound in &sounds {
         control.check()?;
         let found = match windows {
-            true => by_windows(context, memory, clap, sound, options),
-            false => by_whole(context, memory, clap, sound, options).map(|found| vec![found]),
+            true => by_windows(context, asked, clap, sound),
+            false => by_whole(context, asked, clap, sound).map(|found| vec![found]),
         };
         match found {
             Ok(all) => context.bars.aside(|| all.iter().try_for_each(|found| print(context, found)))?,
@@ -191,32 +210,20 @@ fn by_sounds(
     Ok(())
 }
 
-fn by_whole(
-    context: &Context,
-    memory: &Snapshot,
-    clap: &Clap,
-    sound: &Sound,
-    options: &RetrievalOptions,
-) -> Result<Found> {
+fn by_whole(context: &Context, asked: Asked<'_>, clap: &Clap, sound: &Sound) -> Result<Found> {
     let start = Instant::now();
     let heard = clap.embed_audio(sound.audio(&context.global)?)?;
     let embed_ms = milliseconds(start);
-    let mut found = answer(memory, &heard.embedding, options)?.about(sound);
+    let mut found = asked.answer(&heard.embedding)?.about(sound);
     found.timings.embed_ms = embed_ms;
     found.level = Some(heard.level);
     Ok(found)
 }
 
-fn by_windows(
-    context: &Context,
-    memory: &Snapshot,
-    clap: &Clap,
-    sound: &Sound,
-    options: &RetrievalOptions,
-) -> Result<Vec<Found>> {
+fn by_windows(context: &Context, asked: Asked<'_>, clap: &Clap, sound: &Sound) -> Result<Vec<Found>> {
     let windows = clap.embed_windows(sound.audio(&context.global)?)?;
     let found = windows.into_iter().map(|window| {
-        let mut found = answer(memory, &window.embedding, options)?.about(sound);
+        let mut found = asked.answer(&window.embedding)?.about(sound);
         (found.start, found.end) = (Some(window.start), Some(window.end));
         found.level = Some(window.level);
         Ok(found)
@@ -228,9 +235,9 @@ fn milliseconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
-fn by_rows(context: &Context, memory: &Snapshot, file: &Path, options: &RetrievalOptions) -> Result<()> {
-    each_row(context, file, memory.space().dim, |row, query| {
-        let mut found = answer(memory, query, options)?;
+fn by_rows(context: &Context, asked: Asked<'_>, file: &Path) -> Result<()> {
+    each_row(context, file, asked.memory.space().dim, |row, query| {
+        let mut found = asked.answer(query)?;
         found.path = Some(file.display().to_string());
         found.row = row;
         print(context, &found)
@@ -271,24 +278,27 @@ pub fn each_row(
     Ok(())
 }
 
-fn answer(memory: &Snapshot, query: &[f32], options: &RetrievalOptions) -> Result<Found> {
-    let start = Instant::now();
-    let retrieved = retrieve(memory, query, options)?;
-    let mut timings = Timings::default();
-    timings.search_ms = milliseconds(start);
-    let (neighbours, lost_mass) = (retrieved.neighbours, retrieved.lost_mass);
-    Ok(Found {
-        path: None,
-        root: None,
-        query: None,
-        row: None,
-        start: None,
-        end: None,
-        level: None,
-        neighbours,
-        lost_mass,
-        timings,
-    })
+impl Asked<'_> {
+    fn answer(self, query: &[f32]) -> Result<Found> {
+        let start = Instant::now();
+        let retrieved = retrieve(self.memory, query, self.options)?;
+        let mut timings = Timings::default();
+        timings.search_ms = milliseconds(start);
+        let (mut neighbours, lost_mass) = (retrieved.neighbours, retrieved.lost_mass);
+        neighbours.retain(|neighbour| neighbour.similarity >= self.least);
+        Ok(Found {
+            path: None,
+            root: None,
+            query: None,
+            row: None,
+            start: None,
+            end: None,
+            level: None,
+            neighbours,
+            lost_mass,
+            timings,
+        })
+    }
 }
 
 fn print(context: &Context, found: &Found) -> Result<()> {
@@ -296,7 +306,11 @@ fn print(context: &Context, found: &Found) -> Result<()> {
         let name = found.query.as_deref().or(found.path.as_deref()).unwrap_or("");
         let row = found.row.map(|row| format!(" [{row}]")).unwrap_or_default();
         let span = span(found.start, found.end);
-        format!("{name}{row}{span}\n{}", describe(&found.neighbours, found.neighbours.len()))
+        let neighbours = match found.neighbours.is_empty() {
+            true => "    nothing as similar as that".to_owned(),
+            false => describe(&found.neighbours, found.neighbours.len()),
+        };
+        format!("{name}{row}{span}\n{neighbours}")
     })
 }
 

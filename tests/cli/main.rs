@@ -25,6 +25,7 @@ mod keeping;
 mod layouts;
 mod memory_audit;
 mod models_local;
+mod moments;
 mod one_folder;
 mod pipes;
 mod readme;

@@ -4,6 +4,7 @@ mod answer;
 mod in_order;
 mod kept;
 mod sidecars;
+mod subtitles;
 mod table;
 
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub use self::answer::{Answer, written_by};
 use self::in_order::in_order;
 pub use self::kept::{Kept, Making};
 pub use self::sidecars::Sidecars;
+pub use self::subtitles::Format;
 use self::table::Row;
 pub use self::table::Table;
 use super::context::Context;

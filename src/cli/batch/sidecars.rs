@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use echoic::{Error, Result, file};
 
+use super::subtitles::Format;
 use super::table::Row;
 use crate::cli::folders::text_names;
 use crate::cli::sounds::{Sound, legible};
@@ -15,6 +16,8 @@ use crate::cli::sounds::{Sound, legible};
 pub struct Sidecars {
     /// The folder that takes them; `None` puts each beside its sound.
     into: Option<PathBuf>,
+    /// What is written into them.
+    format: Format,
     /// Whether what another program wrote is replaced.
     overwrite: bool,
     /// Places without an ending that several sounds have.
@@ -23,8 +26,8 @@ pub struct Sidecars {
 
 impl Sidecars {
     /// For these sounds.
-    pub fn new(sounds: &[Sound], into: Option<PathBuf>, overwrite: bool) -> Self {
-        let mut sidecars = Self { into, overwrite, shared: HashSet::new() };
+    pub fn new(sounds: &[Sound], into: Option<PathBuf>, format: Format, overwrite: bool) -> Self {
+        let mut sidecars = Self { into, format, overwrite, shared: HashSet::new() };
         let mut owners: HashMap<String, &Path> = HashMap::new();
         for sound in sounds {
             let stem = stem(&sidecars.base(sound));
@@ -36,17 +39,12 @@ impl Sidecars {
         sidecars
     }
 
-    /// Writes the captions of a sound, unless they stand there already. The windows of a sound become a line each, as label tracks have them:
-    /// start, end and caption between tabs.
+    /// Writes the captions of a sound, unless they stand there already.
     ///
     /// # Errors
     /// [`Error::Input`] where the place has a file that says something else, [`Error::Io`].
     pub fn put<'a>(&self, sound: &Sound, rows: impl IntoIterator<Item = Row<'a>>) -> Result<()> {
-        let lines = rows.into_iter().map(|row| match row.window {
-            Some((start, end)) => format!("{start:.3}\t{end:.3}\t{}\n", row.caption),
-            None => format!("{}\n", row.caption),
-        });
-        let (text, place) = (lines.collect::<String>(), self.place(sound));
+        let (text, place) = (self.format.write(rows), self.place(sound));
         match fs::metadata(&place) {
             Ok(there) if there.len() == text.len() as u64 && holds(&place, &text)? => return Ok(()),
             Ok(_) if !self.overwrite => {
@@ -65,7 +63,7 @@ impl Sidecars {
     /// `rain.txt` for `rain.wav`; `rain.wav.txt` where there is a `rain.mp3`, too.
     fn place(&self, sound: &Sound) -> PathBuf {
         let base = self.base(sound);
-        let [short, whole] = text_names(&base);
+        let [short, whole] = text_names(&base, self.format.ending());
         if self.shared.contains(&stem(&base)) { whole } else { short }
     }
 
@@ -97,7 +95,7 @@ mod tests {
             root: (!root.is_empty()).then(|| PathBuf::from(root)),
         };
         let sounds: Vec<Sound> = sounds.iter().map(sound).collect();
-        let sidecars = Sidecars::new(&sounds, into.map(PathBuf::from), false);
+        let sidecars = Sidecars::new(&sounds, into.map(PathBuf::from), Format::Txt, false);
         sounds.iter().map(|sound| sidecars.place(sound).display().to_string()).collect()
     }
 
