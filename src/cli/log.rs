@@ -29,6 +29,15 @@ impl Log {
             return Ok(None);
         }
         let (history, memory) = (History::of(&context.store()?), context.snapshot()?);
+        // A log that cannot be read at all fails when it is added to: captions come first.
+        if let Ok(unreadable @ 1..) = history.unreadable() {
+            let (entries, are) = if unreadable == 1 { ("entry", "is") } else { ("entries", "are") };
+            tracing::warn!(
+                "{}: {unreadable} {entries} of the log {are} damaged or missing; what is logged now goes behind, and `echoic audit history` \
+                 lists what is left",
+                history.path().display()
+            );
+        }
         Ok(Some(Self { history, memory, is_over: AtomicBool::new(false) }))
     }
 

@@ -9,7 +9,10 @@ const MAGIC: &[u8; 8] = b"ECHOICLO";
 pub(super) const VERSION: u32 = 1;
 
 /// Bytes before the first entry.
-pub(super) const HEADER: usize = 16;
+pub(super) const HEADER: usize = 28;
+
+/// Where the header says which entry is the last that was acknowledged.
+pub(super) const ACKNOWLEDGED: usize = 16;
 
 /// Bytes of an entry before its JSON.
 pub(super) const HEAD: usize = 28;
@@ -55,14 +58,29 @@ impl Head {
     }
 }
 
-/// The bytes before the first entry.
-pub(super) fn header() -> [u8; HEADER] {
+/// The bytes before the first entry, of a log whose last entry has the number `last`; 0 for none.
+pub(super) fn header(last: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
     let crc = crc32fast::hash(&header[..12]);
-    header[12..].copy_from_slice(&crc.to_le_bytes());
+    header[12..ACKNOWLEDGED].copy_from_slice(&crc.to_le_bytes());
+    header[ACKNOWLEDGED..].copy_from_slice(&acknowledging(last));
     header
+}
+
+/// The part of the header that says which entry is the last that was acknowledged.
+pub(super) fn acknowledging(last: u64) -> [u8; HEADER - ACKNOWLEDGED] {
+    let mut bytes = [0; HEADER - ACKNOWLEDGED];
+    bytes[..8].copy_from_slice(&last.to_le_bytes());
+    bytes[8..].copy_from_slice(&crc32fast::hash(&last.to_le_bytes()).to_le_bytes());
+    bytes
+}
+
+/// The last entry that was acknowledged; `None` where the header does not say so any more.
+pub(super) fn acknowledged(header: &[u8; HEADER]) -> Option<u64> {
+    let last = u64::from_le_bytes(*header[ACKNOWLEDGED..].first_chunk()?);
+    (header[ACKNOWLEDGED..] == acknowledging(last)).then_some(last)
 }
 
 /// Refuses a file of another kind or of a newer version.
@@ -135,8 +153,11 @@ mod tests {
         let crc = crc32fast::hash(&[&[2u8, 0, 0, 0][..], &rest].concat());
         let expected = [&[2u8, 0, 0, 0][..], &crc.to_le_bytes(), &rest, &[2, 0, 0, 0]].concat();
         assert_eq!(encode(7, 0x0102_0304, Kind::Audit, b"{}"), expected);
-        assert_eq!(header()[..12], *b"ECHOICLO\x01\0\0\0");
-        assert_eq!(check_header(&header()), Ok(()));
+        let header = header(0x0708);
+        assert_eq!(header[..12], *b"ECHOICLO\x01\0\0\0");
+        assert_eq!(header[16..24], [8, 7, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(header[24..], crc32fast::hash(&header[16..24]).to_le_bytes());
+        assert_eq!((check_header(&header), acknowledged(&header)), (Ok(()), Some(0x0708)));
     }
 
     #[test]
@@ -150,18 +171,19 @@ mod tests {
         }
         assert!((0..entry.len()).all(|len| check(&entry[..len]).is_err()));
         for place in 0..HEADER {
-            let mut other = header();
+            let mut other = header(7);
             other[place] ^= 1;
-            assert!(check_header(&other).is_err(), "byte {place}");
+            let (is_log, last) = (check_header(&other).is_ok(), acknowledged(&other));
+            assert_eq!((is_log, last.is_some()), (place >= ACKNOWLEDGED, place < ACKNOWLEDGED), "byte {place}");
         }
     }
 
     #[test]
     fn a_newer_version_is_named() {
-        let mut newer = header();
+        let mut newer = header(0);
         newer[8] = 2;
         let crc = crc32fast::hash(&newer[..12]);
-        newer[12..].copy_from_slice(&crc.to_le_bytes());
+        newer[12..ACKNOWLEDGED].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(check_header(&newer), Err(Unread::Newer(2)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::entry::{Kind, Record};
-use super::format::{self, HEAD, HEADER, JSON_LIMIT, TAIL, Unread};
+use super::format::{self, ACKNOWLEDGED, HEAD, HEADER, JSON_LIMIT, TAIL, Unread};
 use super::places::{Places, whole_at};
 use crate::error::{Hint, Topic};
 use crate::file::Replacement;
@@ -16,6 +16,8 @@ use crate::lock::{Lock, Taken};
 use crate::memory::{Store, layout};
 use crate::{Error, Result};
 
+/// Looks at the header, which another may be writing just then.
+const LOOKS: u32 = 3;
 /// Between two looks whether another process has let go of the log.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -33,8 +35,14 @@ pub struct History {
 pub struct Cleared {
     /// Entries that were removed; `None` where a log was removed that could not be read.
     pub removed: Option<u64>,
+    /// How many of them could not be read: they were damaged, or missing.
+    pub unreadable: u64,
     /// Entries that are left.
     pub left: u64,
+}
+
+impl Cleared {
+    const NOTHING: Self = Self { removed: Some(0), unreadable: 0, left: 0 };
 }
 
 impl History {
@@ -59,7 +67,8 @@ impl History {
         layout::history(&self.dir)
     }
 
-    /// Adds entries, and returns their numbers when they are durable. Readers and the writer of the store are not kept waiting.
+    /// Adds entries, and returns their numbers when they are durable. Readers and the writer of the store are not kept waiting. Numbers of
+    /// entries that are missing are not given again; [`History::unreadable`] counts those.
     ///
     /// # Errors
     /// [`Error::Input`] where the log is full, was written by a newer version, or stays locked by another process for longer than
@@ -84,6 +93,13 @@ impl History {
             let _ = file.set_len(end);
             Error::io("write", &path)(cause)
         })?;
+        // Behind the sync: what it names was there, however power fails. The next sync makes it durable. Without it a loss could not be noticed; that
+        // is no reason to deny what is on the disk.
+        let last = format::acknowledging(first + bodies.len() as u64 - 1);
+        let marked = file.seek(SeekFrom::Start(ACKNOWLEDGED as u64)).and_then(|_| file.write_all(&last));
+        if let Err(error) = marked {
+            tracing::debug!("{}: the last number cannot be noted: {error}", path.display());
+        }
         Ok(numbers)
     }
 
@@ -100,7 +116,7 @@ impl History {
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = options.map_err(Error::io("open", &path))?;
         if file.metadata().map_err(Error::io("read", &path))?.len() < HEADER as u64 {
-            let begun = file.set_len(0).and_then(|()| file.write_all(&format::header()));
+            let begun = file.set_len(0).and_then(|()| file.write_all(&format::header(0)));
             begun.and_then(|()| file.sync_all()).map_err(Error::io("write", &path))?;
             // A log that was reported to hold something must be found again.
             sync(&self.dir)?;
@@ -110,32 +126,45 @@ impl History {
 
     /// How many entries there are, the number of the next one, and where it belongs.
     fn end(&self, file: &mut File) -> Result<(u64, u64, u64)> {
-        let path = self.path();
-        if let Some(end) = ends(file).map_err(Error::io("read", &path))? {
-            self.check_header(file)?;
-            return Ok(end);
+        let acknowledged = self.acknowledged(file)?;
+        let ends = ends(file).map_err(Error::io("read", self.path()))?;
+        if let Some((first, last, end)) = ends.filter(|(_, last, _)| *last >= acknowledged) {
+            return Ok((last + 1 - first, last + 1, end));
         }
         let places = self.places(file)?;
         let next = places.last().map_or(1, |last| last + 1);
         Ok((places.count(), next, places.end()))
     }
 
-    fn check_header(&self, file: &mut File) -> Result<()> {
+    /// The number of the last entry that was acknowledged, as the header has it.
+    fn acknowledged(&self, file: &mut File) -> Result<u64> {
         let mut header = [0; HEADER];
-        let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut header));
-        read.map_err(Error::io("read", self.path()))?;
-        format::check_header(&header).map_err(|unread| self.unread(None, unread))
+        for _ in 0..LOOKS {
+            let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut header));
+            read.map_err(Error::io("read", self.path()))?;
+            format::check_header(&header).map_err(|unread| self.unread(None, unread))?;
+            if let Some(last) = format::acknowledged(&header) {
+                return Ok(last);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        tracing::warn!(
+            "{}: its beginning does not say any more how many were logged; entries that are missing at its end go unnoticed",
+            self.path().display()
+        );
+        Ok(0)
     }
 
     /// Where each entry lies.
     pub(super) fn places(&self, file: &mut File) -> Result<Places> {
         let path = self.path();
-        let len = file.metadata().map_err(Error::io("read", &path))?.len();
-        if len < HEADER as u64 {
+        if file.metadata().map_err(Error::io("read", &path))?.len() < HEADER as u64 {
             return Ok(Places::default());
         }
-        self.check_header(file)?;
-        Places::find(file, len).map_err(Error::io("read", &path))
+        let acknowledged = self.acknowledged(file)?;
+        // The length is the later one of the two: what is acknowledged by now is in the file.
+        let len = file.metadata().map_err(Error::io("read", &path))?.len();
+        Places::find(file, len, acknowledged).map_err(Error::io("read", &path))
     }
 
     /// The open log and its entries, where there is one. What others add meanwhile is not among them.
@@ -158,6 +187,15 @@ impl History {
         Ok(self.opened()?.map_or(0, |(_, places)| places.count()))
     }
 
+    /// How many entries cannot be read: they are damaged, or missing. Reads the whole log.
+    ///
+    /// # Errors
+    /// As [`History::len`].
+    pub fn unreadable(&self) -> Result<u64> {
+        let Some((mut file, places)) = self.opened()? else { return Ok(0) };
+        places.unreadable(&mut file, u64::MAX).map_err(Error::io("read", self.path()))
+    }
+
     /// Whether nothing is logged.
     ///
     /// # Errors
@@ -174,35 +212,41 @@ impl History {
     pub fn clear(&self, before: Option<u64>) -> Result<Cleared> {
         let path = self.path();
         if !path.exists() {
-            return Ok(Cleared { removed: Some(0), left: 0 });
+            return Ok(Cleared::NOTHING);
         }
         let _lock = self.lock()?;
-        let opened = self.opened();
-        let Some(time) = before else {
-            return self.removed(opened.ok().flatten().map(|(_, places)| places.count()));
+        let (mut file, places) = match (self.opened(), before) {
+            (Err(_), None) => return self.removed(None, 0),
+            (opened, _) => match opened? {
+                Some(opened) => opened,
+                None => return Ok(Cleared::NOTHING),
+            },
         };
-        let Some((mut file, places)) = opened? else { return Ok(Cleared { removed: Some(0), left: 0 }) };
-        let Some((oldest, offset)) = places.since(time) else { return self.removed(Some(places.count())) };
+        let kept = before.and_then(|time| places.since(time));
+        let unreadable = places.unreadable(&mut file, kept.map_or(u64::MAX, |(oldest, _)| oldest));
+        let unreadable = unreadable.map_err(Error::io("read", &path))?;
+        let Some((oldest, offset)) = kept else { return self.removed(Some(places.count()), unreadable) };
         let removed = oldest - places.first().unwrap_or(oldest);
         if removed > 0 {
             let new = Replacement::beside(&path)?;
             let mut out = new.create()?;
             let rest = file.seek(SeekFrom::Start(offset)).map(|_| (&mut file).take(places.end() - offset));
             let mut rest = rest.map_err(Error::io("read", &path))?;
-            let copied = out.write_all(&format::header()).and_then(|()| io::copy(&mut rest, &mut out));
+            let copied =
+                out.write_all(&format::header(places.last().unwrap_or(0))).and_then(|()| io::copy(&mut rest, &mut out));
             copied.and_then(|_| out.flush()).map_err(Error::io("write", &path))?;
             drop(out);
             new.keep()?;
         }
-        Ok(Cleared { removed: Some(removed), left: places.count() - removed })
+        Ok(Cleared { removed: Some(removed), unreadable, left: places.count() - removed })
     }
 
-    /// Removes the file, in which so many entries were.
-    fn removed(&self, entries: Option<u64>) -> Result<Cleared> {
+    /// Removes the file, in which so many entries were, and so many that could not be read.
+    fn removed(&self, entries: Option<u64>, unreadable: u64) -> Result<Cleared> {
         let path = self.path();
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         sync(&self.dir)?;
-        Ok(Cleared { removed: entries, left: 0 })
+        Ok(Cleared { removed: entries, unreadable, left: 0 })
     }
 
     /// Waits until nobody else adds or clears.
@@ -245,11 +289,11 @@ impl History {
     }
 }
 
-/// How many entries there are, the number of the next one and where it belongs, by a look at the first and the last; `None` where these are not whole.
+/// The numbers of the first and the last entry, and where the next one belongs, by a look at the two; `None` where these are not whole.
 fn ends(file: &mut File) -> io::Result<Option<(u64, u64, u64)>> {
     let len = file.metadata()?.len();
     if len == HEADER as u64 {
-        return Ok(Some((0, 1, len)));
+        return Ok(Some((1, 0, len)));
     }
     let mut tail = [0; TAIL];
     if len < (HEADER + HEAD + TAIL) as u64 {
@@ -261,7 +305,7 @@ fn ends(file: &mut File) -> io::Result<Option<(u64, u64, u64)>> {
     let Some(start) = start.filter(|start| *start >= HEADER as u64) else { return Ok(None) };
     let (first, last) = (whole_at(file, HEADER as u64, len)?, whole_at(file, start, len)?);
     let ends = first.zip(last).filter(|(first, last)| start + last.whole() == len && first.number <= last.number);
-    Ok(ends.map(|(first, last)| (last.number - first.number + 1, last.number + 1, len)))
+    Ok(ends.map(|(first, last)| (first.number, last.number, len)))
 }
 
 /// Makes the names in a folder durable.
@@ -284,8 +328,13 @@ mod tests {
         let history = History::of(&store);
         let entries =
             times.iter().zip(1..).flat_map(|(time, number)| format::encode(number, *time, Kind::Caption, b"{}"));
-        fs::write(history.path(), format::header().into_iter().chain(entries).collect::<Vec<_>>()).unwrap();
+        fs::write(history.path(), format::header(times.len() as u64).into_iter().chain(entries).collect::<Vec<_>>())
+            .unwrap();
         history
+    }
+
+    fn cleared(removed: u64, left: u64) -> Cleared {
+        Cleared { removed: Some(removed), unreadable: 0, left }
     }
 
     fn ends_of(history: &History) -> (u64, u64, u64) {
@@ -298,12 +347,12 @@ mod tests {
         let times: Vec<u64> = (0..300).collect();
         let history = logged(folder.path(), &times);
         let before = history.path().metadata().unwrap().len();
-        assert_eq!(history.clear(Some(200)).unwrap(), Cleared { removed: Some(200), left: 100 });
+        assert_eq!(history.clear(Some(200)).unwrap(), cleared(200, 100));
         assert_eq!(ends_of(&history), (100, 301, before - 200 * 34));
-        assert_eq!(history.clear(Some(200)).unwrap(), Cleared { removed: Some(0), left: 100 });
-        assert_eq!(history.clear(Some(1000)).unwrap(), Cleared { removed: Some(100), left: 0 });
+        assert_eq!(history.clear(Some(200)).unwrap(), cleared(0, 100));
+        assert_eq!(history.clear(Some(1000)).unwrap(), cleared(100, 0));
         assert!(!history.path().exists());
-        assert_eq!(history.clear(None).unwrap(), Cleared { removed: Some(0), left: 0 });
+        assert_eq!(history.clear(None).unwrap(), cleared(0, 0));
     }
 
     /// A look at the first and the last entry says what going through all of them says.
@@ -321,9 +370,14 @@ mod tests {
             fs::write(history.path(), [&whole, &next[..half]].concat()).unwrap();
             assert_eq!(ends_of(&history), (3, 4, end), "{half} bytes of the next");
         }
-        for len in 0..=HEADER {
+        for len in 0..HEADER {
             fs::write(history.path(), &whole[..len]).unwrap();
             assert_eq!(ends_of(&history), (0, 1, HEADER as u64), "{len} bytes of the beginning");
+        }
+        // What was acknowledged is cut off at a border: its numbers are not given again.
+        for entries in 1..=3 {
+            fs::write(history.path(), &whole[..HEADER + entries * 34]).unwrap();
+            assert_eq!(ends_of(&history), (3, 4, (HEADER + entries * 34) as u64), "{entries} entries");
         }
     }
 }

@@ -37,11 +37,13 @@ pub(super) struct Place {
 pub(super) struct Places {
     all: Vec<Place>,
     end: u64,
+    /// The last number that was acknowledged: entries up to it were there, whatever the file holds now.
+    acknowledged: u64,
 }
 
 impl Places {
-    /// Goes through a file of `len` bytes. Half an entry at its end is none.
-    pub(super) fn find(file: &mut File, len: u64) -> io::Result<Self> {
+    /// Goes through a file of `len` bytes. Half an entry at its end is none, unless it was acknowledged.
+    pub(super) fn find(file: &mut File, len: u64, acknowledged: u64) -> io::Result<Self> {
         let (mut all, mut offset): (Vec<Place>, _) = (Vec::new(), HEADER as u64);
         while offset < len {
             let expected = all.last().map(|last| last.number + 1);
@@ -60,7 +62,7 @@ impl Places {
             all.push(place);
         }
         let end = all.last().map_or(HEADER as u64, |last| last.offset + last.whole);
-        Ok(Self { all, end })
+        Ok(Self { all, end, acknowledged })
     }
 
     /// The entry that begins at `offset` and has the same length at its end.
@@ -103,12 +105,17 @@ impl Places {
 
     /// The lowest number. Where the file does not begin with an entry that can be found, it is that of one which cannot.
     pub(super) fn first(&self) -> Option<u64> {
-        self.all.first().map(|place| place.number - u64::from(place.offset > HEADER as u64 && place.number > 1))
+        match self.all.first() {
+            Some(place) => Some(place.number - u64::from(place.offset > HEADER as u64 && place.number > 1)),
+            // All are lost; how many there were is not known.
+            None => Some(self.acknowledged).filter(|last| *last > 0),
+        }
     }
 
     /// The highest number.
     pub(super) fn last(&self) -> Option<u64> {
-        self.all.last().map(|place| place.number)
+        let found = self.all.last().map_or(0, |place| place.number);
+        Some(found.max(self.acknowledged)).filter(|last| *last > 0)
     }
 
     /// How many entries there are, with those that are damaged.
@@ -127,6 +134,17 @@ impl Places {
         self.all.get(place).copied()
     }
 
+    /// How many of the entries before `number` cannot be read: they are missing, or not what was written.
+    pub(super) fn unreadable(&self, file: &mut File, number: u64) -> io::Result<u64> {
+        let before = self.all.iter().take_while(|place| place.number < number);
+        let mut readable = 0;
+        for place in before {
+            readable += u64::from(whole_at(file, place.offset, self.end())?.is_some());
+        }
+        let last = self.last().map_or(0, |last| last.min(number - 1));
+        Ok(self.first().map_or(0, |first| (last + 1).saturating_sub(first)) - readable)
+    }
+
     /// The first entry that is not from before a point in time, with its place in the file.
     pub(super) fn since(&self, time: u64) -> Option<(u64, u64)> {
         self.all.iter().find(|place| place.time >= time).map(|place| (place.number, place.offset))
@@ -142,7 +160,7 @@ mod tests {
 
     /// A log of entries 1 to 6, and where each of them begins.
     fn log() -> (Vec<u8>, Vec<usize>) {
-        let (mut bytes, mut begin) = (format::header().to_vec(), Vec::new());
+        let (mut bytes, mut begin) = (format::header(0).to_vec(), Vec::new());
         for number in 1..=6u64 {
             begin.push(bytes.len());
             bytes.extend(format::encode(number, 100 + number, Kind::Caption, &vec![b'x'; number as usize * 37]));
@@ -153,7 +171,22 @@ mod tests {
     fn found(bytes: &[u8]) -> Places {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        Places::find(&mut file, bytes.len() as u64).unwrap()
+        Places::find(&mut file, bytes.len() as u64, 0).unwrap()
+    }
+
+    /// Also at a border between two entries, where no byte of the others is left.
+    #[test]
+    fn what_was_acknowledged_and_is_cut_off_is_missed() {
+        let (bytes, begin) = log();
+        for len in HEADER..bytes.len() {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes[..len]).unwrap();
+            let places = Places::find(&mut file, len as u64, 5).unwrap();
+            let whole = begin.iter().skip(1).filter(|end| **end <= len).count() as u64;
+            assert_eq!((places.last(), places.end()), (Some(5), begin[whole as usize] as u64), "{len} bytes");
+            let lost = if whole == 0 { 1 } else { 5 - whole };
+            assert_eq!(places.unreadable(&mut file, u64::MAX).unwrap(), lost, "{len} bytes");
+        }
     }
 
     fn numbers(bytes: &[u8]) -> Vec<u64> {

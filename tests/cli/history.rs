@@ -20,6 +20,8 @@ use crate::common::{scattered, stores};
 use crate::decoders::{filled, train};
 
 const DIM: usize = 24;
+/// Bytes before the first entry: schema/history.md.
+const HEADER: usize = 28;
 
 /// A store of two domains with a decoder that was trained for a moment, and three embeddings to caption.
 fn curated() -> (Bench, String) {
@@ -36,6 +38,10 @@ fn logged(run: &Run) -> Vec<u64> {
 
 fn numbers(run: &Run) -> Vec<u64> {
     run.succeeds().lines().iter().map(|line| line["number"].as_u64().unwrap()).collect()
+}
+
+fn numbers_of(lines: &[Value]) -> Vec<u64> {
+    lines.iter().filter_map(|line| line["number"].as_u64()).collect()
 }
 
 fn history(bench: &Bench, arguments: &[&str]) -> Run {
@@ -58,7 +64,7 @@ fn nothing_is_logged_unless_it_is_asked_for() {
     assert!(bench.run(&["audit", "history"]).succeeds().stdout.contains("nothing is logged"));
     bench.run(&["audit", "history", "show", "1"]).fails(1, &["no entry of the log named '1'"]);
     bench.run(&["audit", "history", "replay", "--all"]).fails(1, &["nothing logged", "--log"]);
-    assert_eq!(history(&bench, &["clear"]).succeeds().json(), json!({ "removed": 0, "left": 0 }));
+    assert_eq!(history(&bench, &["clear"]).succeeds().json(), json!({ "removed": 0, "unreadable": 0, "left": 0 }));
     assert_eq!(history(&bench, &["export", "-"]).succeeds().stdout, "");
     assert!(before == common::files(&bench.store()), "the store was touched");
 }
@@ -118,8 +124,8 @@ fn what_was_logged_is_listed_found_shown_exported_and_cleared() {
     assert!(bench.run_json_at(&copy, &["audit", "history"]).succeeds().lines().is_empty());
 
     let cleared = |arguments: &[&str]| history(&bench, arguments).succeeds().json();
-    assert_eq!(cleared(&["clear", "--before", "2000-01-01"]), json!({ "removed": 0, "left": 3 }));
-    assert_eq!(cleared(&["clear"]), json!({ "removed": 3, "left": 0 }));
+    assert_eq!(cleared(&["clear", "--before", "2000-01-01"]), json!({ "removed": 0, "unreadable": 0, "left": 3 }));
+    assert_eq!(cleared(&["clear"]), json!({ "removed": 3, "unreadable": 0, "left": 0 }));
     assert!(!bench.store().join("history.log").exists(), "the space is free");
     assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
 }
@@ -326,18 +332,24 @@ fn a_damaged_log_stands_in_nobodys_way_and_can_be_cleared() {
     damaged(sound.len() / 2);
     let listed = history(&bench, &[]);
     let lines = listed.fails(1, &["entry 2", "damaged", "audit history clear"]).lines();
-    assert_eq!(lines.iter().filter_map(|line| line["number"].as_u64()).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(numbers_of(&lines), [3, 1]);
     bench.run(&["audit", "history", "show", "2"]).fails(1, &["entry 2", "damaged"]);
     let out = bench.path("rest.jsonl");
     history(&bench, &["export", out.to_str().unwrap()]).fails(1, &["entry 2"]);
     assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 2);
-    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [4, 5, 6]);
+    let again = bench.run_json(&["caption", "--embedding", &query, "--log"]);
+    assert_eq!(logged(&again), [4, 5, 6]);
+    assert!(again.stderr.contains("1 entry of the log is damaged or missing"), "{again:?}");
+    let cleared = bench.run(&["audit", "history", "clear"]);
+    assert!(cleared.succeeds().stdout.contains("removed 6 entries, of which 1 could not be read"), "{cleared:?}");
 
-    // What a process that was killed wrote of an entry is no damage.
-    std::fs::write(&log, &sound[..sound.len() - 100]).unwrap();
-    assert_eq!(numbers(&history(&bench, &[])), [2, 1]);
-    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [3, 4, 5]);
-    assert_eq!(numbers(&history(&bench, &[])), [5, 4, 3, 2, 1]);
+    // What a process that was killed wrote of an entry, and nobody was told of, is no damage.
+    std::fs::write(&log, [&sound[..], &sound[HEADER..HEADER + 100]].concat()).unwrap();
+    assert_eq!(numbers(&history(&bench, &[])), [3, 2, 1]);
+    let again = bench.run_json(&["caption", "--embedding", &query, "--log"]);
+    assert_eq!(logged(&again), [4, 5, 6]);
+    assert!(!again.stderr.contains("missing"), "{again:?}");
+    assert_eq!(numbers(&history(&bench, &[])), [6, 5, 4, 3, 2, 1]);
 
     // It is no log at all.
     damaged(0);
@@ -346,6 +358,44 @@ fn a_damaged_log_stands_in_nobodys_way_and_can_be_cleared() {
     bench.run(&["check"]).succeeds();
     history(&bench, &["clear"]).succeeds();
     assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
+}
+
+/// schema/history.md: an entry ends with the length of its JSON, which stands between 28 bytes and these 4.
+fn without_the_last(log: &[u8]) -> usize {
+    let json = u32::from_le_bytes(*log.last_chunk().unwrap()) as usize;
+    log.len() - 28 - json - 4
+}
+
+#[test]
+fn what_was_cut_off_a_log_is_missed_and_its_numbers_are_not_given_again() {
+    let (bench, query) = curated();
+    logged(&bench.run_json(&["caption", "--embedding", &query, "--log"]));
+    let log = bench.store().join("history.log");
+    let whole = std::fs::read(&log).unwrap();
+    let border = without_the_last(&whole);
+    for kept in [border, border + 50, without_the_last(&whole[..border]), HEADER] {
+        std::fs::write(&log, &whole[..kept]).unwrap();
+        history(&bench, &[]).fails(1, &["entry 3", "audit history clear"]);
+        bench.run(&["audit", "history", "show", "3"]).fails(1, &["entry 3"]);
+        let again = bench.run_json(&["caption", "--embedding", &query, "--log"]);
+        assert_eq!(logged(&again), [4, 5, 6], "{kept} bytes");
+        assert!(again.stderr.contains("of the log") && again.stderr.contains("missing"), "{again:?}");
+        assert!(numbers_of(&history(&bench, &[]).lines()).starts_with(&[6, 5, 4]));
+    }
+    std::fs::write(&log, &whole[..border]).unwrap();
+    let cleared = history(&bench, &["clear", "--before", "2222-01-01"]).succeeds().json();
+    assert_eq!(cleared, json!({ "removed": 3, "unreadable": 1, "left": 0 }));
+    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
+
+    // Where the header does not say any more how many there were, the others are read, and the next that is logged says it again.
+    let mut bytes = whole.clone();
+    bytes[16] ^= 1;
+    std::fs::write(&log, &bytes).unwrap();
+    let listed = history(&bench, &[]);
+    assert_eq!(numbers(&listed), [3, 2, 1]);
+    assert!(listed.stderr.contains("go unnoticed"), "{listed:?}");
+    assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [4, 5, 6]);
+    assert!(!history(&bench, &[]).stderr.contains("unnoticed"));
 }
 
 #[test]

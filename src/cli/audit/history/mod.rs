@@ -12,7 +12,7 @@ use echoic::history::{Cleared, History};
 use echoic::{Error, Result};
 
 use crate::cli::context::Context;
-use crate::cli::output::counted;
+use crate::cli::output::{counted, number};
 use crate::cli::pipes::is_pipe;
 
 /// Arguments of `audit history`.
@@ -85,10 +85,13 @@ fn export(context: &Context, history: &History, file: &PathBuf) -> Result<()> {
 
 fn clear(context: &Context, history: &History, before: Option<u64>) -> Result<()> {
     let cleared = history.clear(before)?;
-    context.out.item(&cleared, |Cleared { removed, left, .. }| {
-        let removed = match removed {
-            Some(removed) => format!("removed {}", entries_counted(*removed)),
-            None => "removed a log that could not be read".to_owned(),
+    context.out.item(&cleared, |Cleared { removed, unreadable, left, .. }| {
+        let removed = match (removed, unreadable) {
+            (None, _) => "removed a log that could not be read".to_owned(),
+            (Some(removed), 0) => format!("removed {}", entries_counted(*removed)),
+            (Some(removed), lost) => {
+                format!("removed {}, of which {} could not be read", entries_counted(*removed), number(*lost))
+            }
         };
         format!("{removed}, {} left", if *left == 0 { "none".to_owned() } else { entries_counted(*left) })
     })
