@@ -150,6 +150,17 @@ pub fn clustered(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
     vectors
 }
 
+/// The key-value store of the catalogue. sled's threads may still hold the lock of the one that was just closed, so it is tried again.
+pub fn opened_catalogue(dir: &Path) -> sled::Db {
+    for _ in 0..500 {
+        if let Ok(database) = sled::open(dir.join("catalogue")) {
+            return database;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    sled::open(dir.join("catalogue")).expect("a catalogue that can be opened")
+}
+
 /// Removes the catalogue. sled's threads may still be finishing a file when its database is closed, so it is tried again.
 pub fn lose_catalogue(dir: &Path) {
     let catalogue = dir.join("catalogue");

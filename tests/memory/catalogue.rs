@@ -83,7 +83,7 @@ fn what_a_killed_writer_had_in_memory_only_is_made_again() {
 fn a_page_that_is_lost_or_damaged_is_built_again() {
     let (_guard, dir) = store();
     for damage in ["removed", "flipped", "swapped"] {
-        let database = sled::open(dir.join("catalogue")).unwrap();
+        let database = opened_catalogue(&dir);
         let pages: Vec<_> = database.scan_prefix("p").map(Result::unwrap).collect();
         let (key, value) = &pages[0];
         let mut bad = value.to_vec();
@@ -135,7 +135,7 @@ fn the_catalogue_of_an_older_layout_is_built_again_and_its_history_kept() {
     let mut writer = writing(&dir);
     writer.record("audit", serde_json::json!(1)).unwrap();
     drop(writer);
-    let database = sled::open(dir.join("catalogue")).unwrap();
+    let database = opened_catalogue(&dir);
     let store = database.get("state").unwrap().unwrap()[..16].to_vec();
     // As layout 2 had it: commit, closed properly, layout.
     database.insert("state", [&store[..], &6u64.to_le_bytes(), &[1, 2]].concat()).unwrap();

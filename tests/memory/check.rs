@@ -1,7 +1,6 @@
 //! Checking and repairing: truth is only ever looked at, everything else is built again.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use echoic::internals::index_above;
 use echoic::memory::{CatalogueState, Effort, SearchOptions};
@@ -130,15 +129,7 @@ fn a_graph_that_leads_astray_is_found_by_walking_it() {
 #[test]
 fn a_catalogue_that_forgot_a_row_is_found_out_and_built_again() {
     let (_guard, dir) = store();
-    // The threads of the one that was just dropped let go of its lock a little later.
-    let opened = std::iter::from_fn(|| Some(sled::open(dir.join("catalogue"))));
-    let pause = |tried: &sled::Result<_>| {
-        tried.is_ok() || {
-            std::thread::sleep(Duration::from_millis(20));
-            false
-        }
-    };
-    let database = opened.take(500).find(pause).unwrap().unwrap();
+    let database = opened_catalogue(&dir);
     let (key, page) = database.scan_prefix("p").next().unwrap().unwrap();
     // The first page of segment 1 loses an entry, and gets a checksum that fits.
     let captions = std::fs::read(dir.join("segments/00000001.captions")).unwrap();
@@ -166,7 +157,7 @@ fn a_lost_page_is_no_damage_and_is_repaired() {
     let mut writer = writing(&dir);
     writer.record("audit", serde_json::json!(1)).unwrap();
     drop(writer);
-    let database = sled::open(dir.join("catalogue")).unwrap();
+    let database = opened_catalogue(&dir);
     let key = database.scan_prefix("p").keys().next().unwrap().unwrap();
     database.remove(key).unwrap();
     database.flush().unwrap();
