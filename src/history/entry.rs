@@ -41,7 +41,7 @@ impl std::fmt::Display for Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Heard {
+pub enum Subject {
     /// A sound as a whole.
     Sound,
     /// A window of a sound.
@@ -76,7 +76,7 @@ pub struct Record {
     /// The folder that `path` begins in; `None` where `path` leads to the file by itself.
     pub root: Option<String>,
     /// What was captioned.
-    pub heard: Heard,
+    pub subject: Subject,
     /// Row of the file, from 0, where the file holds several embeddings.
     pub row: Option<usize>,
     /// Where the window begins, in seconds.
@@ -106,10 +106,10 @@ pub struct Record {
 impl Record {
     /// What is to be noted of a caption that was made of `input` with this memory.
     pub fn of(captioned: &Captioned, input: Fingerprint, memory: &Snapshot) -> Self {
-        let heard = match (captioned.level, captioned.start) {
-            (None, _) => Heard::Embedding,
-            (Some(_), None) => Heard::Sound,
-            (Some(_), Some(_)) => Heard::Window,
+        let subject = match (captioned.level, captioned.start) {
+            (None, _) => Subject::Embedding,
+            (Some(_), None) => Subject::Sound,
+            (Some(_), Some(_)) => Subject::Window,
         };
         let is_same = captioned.parameters.commit == Some(memory.commit());
         let domains = is_same.then(|| memory.domains().into_iter().map(|domain| domain.name).collect());
@@ -117,7 +117,7 @@ impl Record {
             echoic: env!("CARGO_PKG_VERSION").to_owned(),
             path: captioned.path.clone(),
             root: None,
-            heard,
+            subject,
             row: captioned.row,
             start: captioned.start,
             end: captioned.end,

@@ -14,7 +14,7 @@ mod places;
 mod reading;
 mod replay;
 
-pub use entry::{Entry, Heard, Kind, Record};
+pub use entry::{Entry, Kind, Record, Subject};
 pub use log::{Cleared, History};
 pub use reading::{Entries, Order};
 pub use replay::{Difference, Input, Replayed, replay};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::entry::{Entry, Heard, Record};
+use super::entry::{Entry, Record, Subject};
 use crate::captioner::{CaptionOptions, Captioned, Captioner};
 use crate::error::{Hint, Topic};
 use crate::file::Fingerprint;
@@ -124,9 +124,9 @@ pub fn replay(
     captioner: std::result::Result<&Captioner, &Error>,
 ) -> Result<Replayed> {
     let record = &entry.record;
-    let found = match (input, record.heard) {
-        (Input::Sound(audio), Heard::Sound | Heard::Window) => audio.fingerprint()?,
-        (Input::Embedding(embedding), Heard::Embedding) => Fingerprint::of_numbers(embedding),
+    let found = match (input, record.subject) {
+        (Input::Sound(audio), Subject::Sound | Subject::Window) => audio.fingerprint()?,
+        (Input::Embedding(embedding), Subject::Embedding) => Fingerprint::of_numbers(embedding),
         _ => return Err(other_input(record)),
     };
     let mut replayed = Replayed { number: entry.number, identical: false, caption: None, differences: Vec::new() };
@@ -153,8 +153,8 @@ pub fn replay(
 }
 
 fn other_input(record: &Record) -> Error {
-    let (found, expected) = match record.heard {
-        Heard::Embedding => ("a sound", "a file of embeddings, as it was captioned from"),
+    let (found, expected) = match record.subject {
+        Subject::Embedding => ("a sound", "a file of embeddings, as it was captioned from"),
         _ => ("embeddings", "a sound, as it was captioned from"),
     };
     Error::input(&record.path, found, expected).with_hint(Hint::about(Topic::LoggedInput, "name the file"))
@@ -193,7 +193,7 @@ fn caption(record: &Record, input: Input<'_>, captioner: &Captioner) -> std::res
     let options = CaptionOptions::of(record.strategy, &record.parameters);
     let captioned = match input {
         Input::Embedding(embedding) => captioner.caption_embedding(&record.path, embedding, &options),
-        Input::Sound(audio) if record.heard == Heard::Window => {
+        Input::Sound(audio) if record.subject == Subject::Window => {
             let windows = captioner.caption_windows(audio.clone(), &options).map_err(|error| error.to_string())?;
             // Reading numbers back may cost their last bit.
             let near = |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| (a - b).abs() < 1e-6);

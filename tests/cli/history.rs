@@ -92,7 +92,7 @@ fn what_was_logged_is_listed_found_shown_exported_and_cleared() {
     let shown = history(&bench, &["show", "2"]).succeeds().json();
     let row = &scattered(3, DIM)[DIM..2 * DIM];
     let input = serde_json::to_value(file::Fingerprint::of_numbers(row)).unwrap();
-    assert_eq!((&shown["input"], &shown["row"], &shown["heard"]), (&input, &1.into(), &"embedding".into()));
+    assert_eq!((&shown["input"], &shown["row"], &shown["subject"]), (&input, &1.into(), &"embedding".into()));
     for name in ["caption", "neighbours", "lost_mass", "strategy", "parameters"] {
         assert_eq!(shown[name], answers[1][name], "{name}");
     }
@@ -128,6 +128,39 @@ fn what_was_logged_is_listed_found_shown_exported_and_cleared() {
     assert_eq!(cleared(&["clear"]), json!({ "removed": 3, "unreadable": 0, "left": 0 }));
     assert!(!bench.store().join("history.log").exists(), "the space is free");
     assert_eq!(logged(&bench.run_json(&["caption", "--embedding", &query, "--log"])), [1, 2, 3]);
+}
+
+#[test]
+fn filters_go_together_and_pages_follow_one_another() {
+    let (bench, query) = curated();
+    let log = |command: &[&str]| logged(&bench.run_json(&[command, &["--embedding", &query, "--log"]].concat()));
+    assert_eq!(log(&["caption"]), [1, 2, 3]);
+    assert_eq!(log(&["audit", "caption", "--only", "neighbours"]), [4, 5, 6]);
+    assert_eq!(log(&["caption", "--strategy", "text"]), [7, 8, 9]);
+    let listed = |arguments: &[&str]| numbers(&history(&bench, arguments));
+    assert_eq!(listed(&["--kind", "audit"]), [6, 5, 4]);
+    assert_eq!(listed(&["--kind", "audit", "--limit", "2"]), [6, 5]);
+    assert_eq!(listed(&["--kind", "audit", "--limit", "2", "--after", "5"]), [4]);
+    assert_eq!(listed(&["--kind", "caption", "--after", "8", "--limit", "2"]), [7, 3]);
+    let caption = history(&bench, &["show", "5"]).succeeds().json();
+    assert!(caption["audit"]["audited"].is_array() && caption["kind"] == "audit");
+    let words = caption["caption"].as_str().unwrap();
+    let found = listed(&["--find", words, "--kind", "audit", "--since", "2000-01-01"]);
+    assert!(found.contains(&5) && found.iter().all(|number| (4..=6).contains(number)), "{found:?}");
+    assert_eq!(listed(&["--find", words, "--since", "2222-01-01"]), [0; 0]);
+    assert_eq!(listed(&["--after", "1"]), [0; 0]);
+    for wrong in [&["--limit", "0"][..], &["--kind", "other"], &["--find", " "], &["--after", "x"]] {
+        assert_eq!(history(&bench, wrong).code, 1, "{wrong:?}");
+    }
+
+    // Everything once more, where the file lies in another folder now.
+    std::fs::create_dir(bench.path("moved")).unwrap();
+    std::fs::rename(&query, bench.path("moved/q.npy")).unwrap();
+    let moved = bench.path("moved/q.npy").display().to_string();
+    let all = history(&bench, &["replay", "--all", "--audio", &moved]).succeeds().lines();
+    assert!(all.len() == 9 && all.iter().all(|line| line["identical"] == true), "{all:?}");
+    history(&bench, &["replay", "--all"]).fails(1, &["q.npy"]);
+    history(&bench, &["replay", "1", "--audio", "nowhere.npy"]).fails(1, &["nowhere.npy"]);
 }
 
 #[test]
@@ -241,11 +274,11 @@ fn sounds_and_their_windows_are_found_again_and_heard_again() {
 
     let first = history(&bench, &["show", "1"]).succeeds().json();
     assert_eq!((&first["path"], &first["root"]), (&"deep/long.wav".into(), &folder.as_str().into()));
-    assert_eq!((&first["heard"], &first["strategy"]), (&"sound".into(), &"projection".into()));
+    assert_eq!((&first["subject"], &first["strategy"]), (&"sound".into(), &"projection".into()));
     let long = file::Fingerprint::of_file(bench.path("in/deep/long.wav")).unwrap();
     assert_eq!(first["input"], serde_json::to_value(long).unwrap());
     let last = history(&bench, &["show", &windows.last().unwrap().to_string()]).succeeds().json();
-    assert!(last["heard"] == "window" && last["end"].as_f64() > last["start"].as_f64(), "{last}");
+    assert!(last["subject"] == "window" && last["end"].as_f64() > last["start"].as_f64(), "{last}");
 
     bench.run(&["audit", "history", "replay", &piped]).fails(1, &["standard input", "--audio"]);
     let short = bench.path("in/short.wav").display().to_string();

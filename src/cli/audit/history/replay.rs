@@ -7,7 +7,7 @@ use clap::Args;
 use echoic::captioner::Captioner;
 use echoic::error::{Hint, Topic};
 use echoic::formats::embeddings;
-use echoic::history::{Difference, Entry, Heard, History, Input, Order, Record, Replayed, replay as caption_again};
+use echoic::history::{Difference, Entry, History, Input, Order, Record, Replayed, Subject, replay as caption_again};
 use echoic::retrieval::Provenance;
 use echoic::{Error, Result, Snapshot};
 use serde::Serialize;
@@ -103,7 +103,7 @@ impl Again<'_> {
         let decoder = record.parameters.decoder.clone();
         let made = self.captioners.entry(decoder.clone());
         let captioner = made.or_insert_with(|| Captioner::of(memory.clone(), decoder.as_deref())).as_ref();
-        if record.heard == Heard::Embedding {
+        if record.subject == Subject::Embedding {
             let row = row(&place, record, memory.space().dim)?;
             return caption_again(entry, Input::Embedding(&row), memory, captioner);
         }
@@ -124,7 +124,7 @@ impl Again<'_> {
             None => logged,
         };
         // An array in a file of embeddings is named behind a colon.
-        let is_there = place.exists() || record.heard == Heard::Embedding;
+        let is_there = place.exists() || record.subject == Subject::Embedding;
         if is_there {
             return Ok(place);
         }
@@ -164,6 +164,20 @@ fn print(context: &Context, entry: &Entry, replayed: Replayed) -> Result<()> {
     })
 }
 
+/// Neighbours that are shown of each kind of change: the verdict is what is asked for.
+const SHOWN: usize = 3;
+
+/// The first of some neighbours in words, and how many more there are.
+fn shown(words: &str, all: &[Provenance], text: impl Fn(&Provenance) -> String) -> Vec<String> {
+    let mut lines: Vec<String> =
+        all.iter().take(SHOWN).map(|neighbour| format!("{words}{}", text(neighbour))).collect();
+    let left = all.len().saturating_sub(SHOWN);
+    if left > 0 {
+        lines.push(format!("{words}and {} more; --json lists them", number(left as u64)));
+    }
+    lines
+}
+
 /// A difference in words.
 fn told(difference: &Difference) -> Vec<String> {
     match difference {
@@ -196,15 +210,15 @@ fn told(difference: &Difference) -> Vec<String> {
         Difference::Neighbours { new, gone, changed } => {
             let text =
                 |text: &Provenance| format!("{:.3}  {} [{} {}]", text.similarity, text.caption, text.domain, text.id);
-            let new = new.iter().map(|neighbour| format!("new neighbour:  {}", text(neighbour)));
-            let gone = gone.iter().map(|neighbour| format!("gone neighbour: {}", text(neighbour)));
+            let new = shown("new neighbour:  ", new, text);
+            let gone = shown("gone neighbour: ", gone, text);
             let changed = (*changed > 0).then(|| {
                 format!(
                     "{} with another place, similarity, weight, text or multiplicity",
                     counted(*changed, "other neighbour")
                 )
             });
-            new.chain(gone).chain(changed).collect()
+            new.into_iter().chain(gone).chain(changed).collect()
         }
         Difference::LostMass { logged, found } => vec![format!("lost mass now {found}; it was {logged}")],
         other => vec![format!("{other:?}")],
