@@ -10,20 +10,17 @@ use echoic::{Error, Result};
 use super::batch::{Answer, Batch, Format, Kept, Making, Sidecars, Table};
 use super::context::Context;
 use super::how::How;
+use super::inputs::Inputs;
 use super::log::Log;
 use super::pipes::{STDIN, is_pipe};
-use super::search::{at_least_one, each_row};
+use super::search::each_row;
 use super::sounds::{Sound, sounds};
 
 /// Arguments of `caption`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Audio files (wav, flac, ogg, mp3, m4a), folders of them, or `-` for standard input
-    #[arg(value_name = "AUDIO", required_unless_present = "embedding")]
-    audio: Vec<PathBuf>,
-    /// Caption precomputed audio embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
-    #[arg(long, value_name = "FILE[:NAME]", conflicts_with = "audio")]
-    embedding: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
     #[arg(long, conflicts_with = "embedding")]
     windows: bool,
@@ -36,7 +33,7 @@ pub struct Arguments {
     outlets: Outlets,
 }
 
-/// Where captions go beside the screen, and how many are made at once.
+/// Where captions go beside the screen.
 #[derive(Debug, Args)]
 struct Outlets {
     /// Write a table with the columns file_name and caption_predicted, as scorers read it; `-` writes it to stdout in place of the captions
@@ -54,9 +51,6 @@ struct Outlets {
     /// Keep the captions in FILE as lines of JSON while they come, and pass over the sounds that it holds already
     #[arg(long, value_name = "FILE", conflicts_with = "embedding")]
     resume: Option<PathBuf>,
-    /// Sounds to work on at once; by default as many as there are processors, 8 at most
-    #[arg(short, long, value_name = "N", value_parser = at_least_one, conflicts_with = "embedding")]
-    jobs: Option<usize>,
 }
 
 impl Outlets {
@@ -84,13 +78,12 @@ impl Outlets {
     }
 
     /// Opens what captions go to.
-    fn batch(&self, sounds: Vec<Sound>, making: &Making, windows: bool) -> Result<Batch> {
+    fn batch(&self, sounds: Vec<Sound>, jobs: usize, making: &Making, windows: bool) -> Result<Batch> {
         let kept = self.resume.as_deref().map(|path| Kept::open(path, making)).transpose()?;
         let sidecars =
             self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.sidecar_format, self.overwrite));
         let table = self.csv.as_deref().map(|path| Table::create(path, windows)).transpose()?;
         let unprinted = self.csv.as_deref().is_some_and(is_pipe);
-        let jobs = self.jobs.unwrap_or_else(usual_jobs);
         Ok(Batch { sounds, jobs, kept, sidecars, table, unprinted, log: None })
     }
 }
@@ -99,13 +92,14 @@ impl Outlets {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (captioner, options) = arguments.how.captioner(context)?;
     let log = Log::of(context, arguments.log)?;
-    if let Some(file) = &arguments.embedding {
+    if let Some(file) = &arguments.inputs.embedding {
         return rows(context, &captioner, file, &options, log.as_ref());
     }
-    let sounds = sounds(context, &arguments.audio)?;
+    let sounds = sounds(context, &arguments.inputs.audio)?;
     arguments.outlets.check(context, &sounds, arguments.windows)?;
     let making = Making::new(options.strategy, &captioner.parameters(&options), arguments.windows)?;
-    let batch = Batch { log, ..arguments.outlets.batch(sounds, &making, arguments.windows)? };
+    let jobs = arguments.inputs.jobs();
+    let batch = Batch { log, ..arguments.outlets.batch(sounds, jobs, &making, arguments.windows)? };
     if !batch.sounds.is_empty() {
         // Two threads would load it twice.
         captioner.load_audio()?;
@@ -114,11 +108,6 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         true => captioner.caption_windows(audio, &options),
         false => captioner.caption(audio, &options).map(|captioned| vec![captioned]),
     })
-}
-
-/// Each sound of minutes holds some 45 MB while it is worked on, and a tower keeps several processors busy itself.
-pub fn usual_jobs() -> usize {
-    rayon::current_num_threads().min(8)
 }
 
 fn rows(

@@ -28,6 +28,7 @@ mod folders;
 mod how;
 mod ingest;
 mod init;
+mod inputs;
 mod listing;
 mod log;
 mod models;

@@ -1,7 +1,5 @@
 //! `echoic audit caption`: captions taken apart.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use echoic::audio::Audio;
 use echoic::audit::{Auditor, CaptionAudit, Parts};
@@ -14,30 +12,23 @@ use serde_json::Value;
 use super::describe::describe;
 use super::html::{Gathered, Html};
 use crate::cli::batch::each_sound;
-use crate::cli::caption::usual_jobs;
 use crate::cli::context::Context;
 use crate::cli::how::How;
+use crate::cli::inputs::Inputs;
 use crate::cli::log::Log;
-use crate::cli::search::{at_least_one, each_row};
+use crate::cli::search::each_row;
 use crate::cli::sounds::{Sound, sounds};
 
 /// Arguments of `audit caption`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Audio files, folders of them, or `-` for standard input
-    #[arg(value_name = "AUDIO", required_unless_present = "embedding")]
-    audio: Vec<PathBuf>,
-    /// Audit the captions of precomputed audio embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
-    #[arg(long, value_name = "FILE[:NAME]", conflicts_with = "audio")]
-    embedding: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Look into these parts only, separated by commas; the neighbours are always looked into
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     only: Vec<Part>,
     #[command(flatten)]
     how: How,
-    /// Sounds to work on at once; by default as many as there are processors, 8 at most
-    #[arg(short, long, value_name = "N", value_parser = at_least_one, conflicts_with = "embedding")]
-    jobs: Option<usize>,
     /// Keep in the store's log what was heard and what the audit found; `audit history` looks back at it
     #[arg(long)]
     log: bool,
@@ -149,11 +140,12 @@ fn beside_the_caption(audit: &CaptionAudit) -> Result<Value> {
 /// Audits the captions of everything that was named; a file that fails does not stop the others.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (memory, html) = (context.snapshot()?, &arguments.html);
+    html.check_map()?;
     let (captioner, options) = arguments.how.captioner_of(memory.clone())?;
     let auditor = Auditor::new(&captioner, options.clone(), parts(&arguments.only)).control(context.control());
     let log = Log::of(context, arguments.log)?;
     let mut outlets = Outlets { context, html, gathered: Gathered::default(), log };
-    match &arguments.embedding {
+    match &arguments.inputs.embedding {
         Some(file) => each_row(context, file, captioner.store().space().dim, |row, embedding| {
             let mut audit = auditor.audit_embedding(&file.display().to_string(), embedding)?;
             audit.captioned.row = row;
@@ -171,7 +163,7 @@ fn by_sounds(
     auditor: &Auditor<'_>,
     outlets: &mut Outlets<'_>,
 ) -> Result<()> {
-    let sounds = sounds(context, &arguments.audio)?;
+    let sounds = sounds(context, &arguments.inputs.audio)?;
     if !sounds.is_empty() {
         // Two threads would load it twice.
         captioner.load_audio()?;
@@ -184,8 +176,7 @@ fn by_sounds(
         let looked = is_shown.then(|| page::Sound::of(audio.clone())).transpose()?;
         Ok((heard, looked, auditor.audit(audio)?))
     };
-    let jobs = arguments.jobs.unwrap_or_else(usual_jobs);
     let _phase = context.control().begin("auditing", Some(sounds.len() as u64));
     let give = |sound: &Sound, (heard, looked, audit)| outlets.give(sound, heard, audit, looked);
-    each_sound(context, &sounds, jobs, work, give)
+    each_sound(context, &sounds, arguments.inputs.jobs(), work, give)
 }

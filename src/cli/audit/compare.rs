@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::way::Spec;
 use crate::cli::batch::each_sound;
-use crate::cli::caption::usual_jobs;
 use crate::cli::context::Context;
 use crate::cli::how::How;
+use crate::cli::inputs::Inputs;
 use crate::cli::output::counted;
-use crate::cli::search::{at_least_one, each_row};
+use crate::cli::search::each_row;
 use crate::cli::sounds::{Sound, sounds};
 
 /// Arguments of `audit compare`.
@@ -28,12 +28,8 @@ pub struct Arguments {
     /// The second way, likewise
     #[arg(value_name = "B")]
     b: Spec,
-    /// Audio files, folders of them, or `-` for standard input
-    #[arg(value_name = "AUDIO", required_unless_present = "embedding")]
-    audio: Vec<PathBuf>,
-    /// Compare on precomputed audio embeddings in a file (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind a colon
-    #[arg(long, value_name = "FILE[:NAME]", conflicts_with = "audio")]
-    embedding: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Captions that people gave the sounds, in any layout that `ingest` reads: clips are found by the names of their files
     #[arg(long, value_name = "FILE", conflicts_with = "embedding")]
     references: Option<PathBuf>,
@@ -42,9 +38,6 @@ pub struct Arguments {
     all: bool,
     #[command(flatten)]
     how: How,
-    /// Sounds to work on at once; by default as many as there are processors, 8 at most
-    #[arg(short, long, value_name = "N", value_parser = at_least_one, conflicts_with = "embedding")]
-    jobs: Option<usize>,
 }
 
 /// Of fewer sounds than these a bootstrap draws nearly the same again and again, and its interval is too narrow.
@@ -70,7 +63,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let comparison = Comparison::new(Way::new(&first.0, first.1), Way::new(&second.0, second.1));
     let references = References::read(arguments.references.as_deref())?;
     let mut compared = Vec::new();
-    if let Some(file) = &arguments.embedding {
+    if let Some(file) = &arguments.inputs.embedding {
         let name = file.display().to_string();
         each_row(context, file, first.0.store().space().dim, |row, embedding| {
             let mut answer = comparison.compare_embedding(&name, embedding, &[])?;
@@ -79,14 +72,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
             Ok(())
         })?;
     } else {
-        let sounds = sounds(context, &arguments.audio)?;
-        let jobs = arguments.jobs.unwrap_or_else(usual_jobs);
+        let sounds = sounds(context, &arguments.inputs.audio)?;
         let work = |audio: echoic::audio::Audio<'_>| {
             let given = references.of(&audio.name());
             comparison.compare(audio, given)
         };
         let _phase = context.control().begin("auditing", Some(sounds.len() as u64));
-        each_sound(context, &sounds, jobs, work, |sound: &Sound, answer| {
+        each_sound(context, &sounds, arguments.inputs.jobs(), work, |sound: &Sound, answer| {
             let mut answer = answer;
             answer.path.clone_from(&sound.name);
             compared.push(answer);

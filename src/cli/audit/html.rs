@@ -25,9 +25,9 @@ pub struct Html {
     /// Write a page to look at and to listen to, too: one HTML file that needs no network
     #[arg(long, value_name = "FILE", value_parser = pipes::file)]
     pub html: Option<PathBuf>,
-    /// How the page's map is drawn
-    #[arg(long, value_name = "METHOD", default_value = "principal", requires = "html")]
-    map: Way,
+    /// How the page's map is drawn; by default principal
+    #[arg(long, value_name = "METHOD")]
+    map: Option<Way>,
 }
 
 /// How a map is drawn.
@@ -43,10 +43,23 @@ enum Way {
 
 impl Html {
     fn method(&self) -> Option<Method> {
-        match self.map {
+        match self.map.unwrap_or(Way::Principal) {
             Way::Principal => Some(Method::Principal),
             Way::Tsne => Some(Method::Neighbourhoods),
             Way::None => None,
+        }
+    }
+
+    /// Refuses a map that would go nowhere.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where no page is wanted.
+    pub fn check_map(&self) -> Result<()> {
+        match self.map {
+            Some(Way::Principal | Way::Tsne) if self.html.is_none() => {
+                Err(Error::input("--map", "no page to draw it on", "--html FILE beside it"))
+            }
+            _ => Ok(()),
         }
     }
 
