@@ -399,7 +399,7 @@ impl Error {
                 "use the model that the store was created with, or create another store for this one",
             ),
             Self::Io { source, .. } => match source.kind() {
-                std::io::ErrorKind::StorageFull => words("free some space; what was committed before is safe"),
+                std::io::ErrorKind::StorageFull => words("free some space; what was there before is safe"),
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                     words("check the permissions of the file and of its folder")
                 }

@@ -79,6 +79,25 @@ fn what_is_said_to_change_without_a_text_changes_when_it_is_removed() {
     }
 }
 
+/// The exact search knows the weights of all: those of the three that were found and what was left out are the whole.
+#[test]
+fn what_was_truly_left_out_is_told_beside_its_bound() {
+    let Some((bench, _)) = trained() else { return };
+    let query = bench.npy("q.npy", 1, DIM);
+    let audit_of = |more: &[&str]| audit(&bench, &[&["--embedding", &query, "--only", "neighbours"], more].concat());
+    let few = audit_of(&["-k", "3", "--temperature", "0.2"]);
+    let weights: f64 =
+        few["audited"].as_array().unwrap().iter().map(|neighbour| neighbour["weight"].as_f64().unwrap()).sum();
+    let lost = few["true_lost_mass"].as_f64().unwrap();
+    assert!((lost - (1.0 - weights)).abs() < 1e-5 && lost > 0.01, "{lost} beside {weights}");
+    assert!(lost <= few["lost_mass"].as_f64().unwrap(), "{few}");
+    assert_eq!(audit_of(&["--exact"])["true_lost_mass"], 0.0);
+    assert_eq!(audit_of(&["--strategy", "nearest"])["true_lost_mass"], Value::Null);
+    let told =
+        bench.run(&["audit", "caption", "--embedding", &query, "-k", "3", "--beam", "1"]).succeeds().stdout.clone();
+    assert!(told.contains("of the weight left out, truly ") && told.contains(", 1 beam,"), "{told}");
+}
+
 #[test]
 fn no_more_than_twenty_texts_are_left_out_one_by_one() {
     let Some((bench, captions)) = trained() else { return };

@@ -2,6 +2,7 @@
 
 mod report;
 mod without;
+mod words;
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use rayon::prelude::*;
 pub use report::{AgreementAudit, AuditedNeighbour, CaptionAudit, Influence, SearchAudit, TokenAudit, WindowAudit};
 
 use self::without::Without;
+use self::words::words;
 use crate::audio::Audio;
 use crate::bridge::Strategy;
 use crate::captioner::{Bridged, CaptionOptions, Captioned, Captioner, bridge, milliseconds};
@@ -133,6 +135,7 @@ impl<'c> Auditor<'c> {
         let search = compared(&captioned, &exact.neighbours, milliseconds(start));
         Ok(CaptionAudit {
             texts: store.counts(&self.options.retrieval.scope)?,
+            true_lost_mass: left_out(&captioned, &exact.neighbours),
             effective_texts: exact.effective_texts,
             prefix_similarity: dot(&unit, &prefix),
             audited: self.neighbours(&heard, exact.neighbours, &search)?,
@@ -207,15 +210,7 @@ impl<'c> Auditor<'c> {
         }
         let Some(neutral) = self.mean()? else { return Ok(Vec::new()) };
         let explained = self.captioner.decoder()?.explain(heard.prefix, neutral, &self.options.generate)?;
-        let audited = explained.into_iter().map(|token| TokenAudit {
-            text: token.text,
-            is_end: token.is_end,
-            probability: token.log_prob.exp(),
-            habit: token.habit.exp(),
-            forced: token.log_prob - token.habit,
-            instead: token.instead,
-        });
-        Ok(audited.collect())
+        Ok(words(explained))
     }
 
     /// The mean of all texts that take part, of unit length.
@@ -285,6 +280,19 @@ struct Heard<'a> {
     embedding: &'a [f32],
     prefix: &'a [f32],
     caption: &'a str,
+}
+
+/// The share of the projection's weight that a search left out. What a text weighs among those that were found and what it weighs among all differ
+/// by just that share, whichever of them it is.
+fn left_out(captioned: &Captioned, nearest: &[Provenance]) -> Option<f32> {
+    if captioned.strategy != Strategy::Projection {
+        return None;
+    }
+    let weighed = captioned.neighbours.iter().filter(|found| found.weight > 0.0);
+    let both =
+        weighed.filter_map(|found| Some((found.weight, nearest.iter().find(|text| text.id == found.id)?.weight)));
+    let (among_found, among_all) = both.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some((1.0 - among_all / among_found).clamp(0.0, 1.0))
 }
 
 /// The neighbours of a caption beside the truly nearest.

@@ -19,6 +19,9 @@ pub struct CaptionAudit {
     pub captioned: Captioned,
     /// The texts that took part.
     pub texts: Counts,
+    /// The softmax weight that was truly left out of the projection, of which `lost_mass` is a bound; 0 where the search was exact. `None` under other
+    /// strategies, and where the caption came from none of the truly nearest texts.
+    pub true_lost_mass: Option<f32>,
     /// How many texts spoke: the exponential of the entropy of the projection's weights over the whole memory, at least 1.
     pub effective_texts: f64,
     /// Cosine of the audio to what the decoder was given, in -1..1: 1 is the audio itself.
@@ -29,7 +32,7 @@ pub struct CaptionAudit {
     pub search: SearchAudit,
     /// The caption under each strategy.
     pub strategies: Vec<AgreementAudit>,
-    /// The words as they were written, token by token; empty where the caption is a stored text.
+    /// The caption word by word, as it was written; empty where it is a stored text.
     pub tokens: Vec<TokenAudit>,
     /// The windows of a sound of several.
     pub windows: Vec<WindowAudit>,
@@ -98,7 +101,7 @@ pub struct AgreementAudit {
     pub prefix_similarity: f32,
 }
 
-/// A token that the decoder wrote.
+/// What the decoder wrote at a time: a token, or a word as a whole where it wrote that in pieces.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TokenAudit {
@@ -106,13 +109,13 @@ pub struct TokenAudit {
     pub text: String,
     /// True for the marker that ends the caption.
     pub is_end: bool,
-    /// Its probability after the words before it, in 0..1.
+    /// Its probability after the words before it, in 0..1; of a word in pieces their product.
     pub probability: f32,
     /// The same where the decoder is given the mean of all stored texts in place of this sound: its habit.
     pub habit: f32,
     /// `ln(probability / habit)`, in nats: above 0 the sound called for it, near 0 the language alone did.
     pub forced: f32,
-    /// What habit would most likely have written in its place; `None` where it would have written the same.
+    /// What habit would most likely have written in its place, or begun with; `None` where it would have begun with the same.
     pub instead: Option<String>,
 }
 

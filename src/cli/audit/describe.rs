@@ -25,7 +25,10 @@ fn head(audit: &CaptionAudit) -> String {
     let row = captioned.row.map(|row| format!(" [{row}]")).unwrap_or_default();
     let seconds = captioned.seconds.map(|seconds| format!("  {seconds:.1} s")).unwrap_or_default();
     let lost = match captioned.strategy {
-        Strategy::Projection => format!("; at most {} of the weight left out", percent(captioned.lost_mass)),
+        Strategy::Projection => {
+            let truly = audit.true_lost_mass.map(|lost| format!(", truly {}", percent(lost))).unwrap_or_default();
+            format!("; at most {} of the weight left out{truly}", percent(captioned.lost_mass))
+        }
         _ => String::new(),
     };
     let speak = if captioned.strategy == Strategy::Projection { "speak" } else { "would speak in a projection" };

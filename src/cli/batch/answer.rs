@@ -8,6 +8,7 @@ use echoic::captioner::Captioned;
 use serde::Serialize;
 
 use crate::cli::context::Context;
+use crate::cli::output::counted;
 use crate::cli::search::{describe, span};
 use crate::cli::sounds::Sound;
 
@@ -68,7 +69,7 @@ pub fn written_by(captioned: &Captioned) -> String {
     let words = match (&p.decoder, p.sample > 0.0) {
         (None, _) => String::new(),
         (_, true) => format!(", words drawn at {} (top-p {}, seed {})", p.sample, p.top_p, p.seed),
-        (_, false) => format!(", {} beams", p.beam),
+        (_, false) => format!(", {}", counted(p.beam as u64, "beam")),
     };
     let commit = p.commit.map(|commit| format!(", commit {commit}")).unwrap_or_default();
     format!("{}{projection}{decoder}{words}{commit}", captioned.strategy)
