@@ -40,6 +40,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic audit compare store=old,k=5 decoder=mine recordings/ --references captions.csv",
             "echoic audit memory",
             "echoic audit memory --queries recordings/ --only hubs,gap # asked with sounds, too",
+            "echoic audit memory --only recall --plot recall --svg recall.svg # recall and latency, by effort",
             "echoic audit memory --html memory.html # a page; --svg FILE and --png FILE write single plots",
             "echoic audit caption bell.wav --html audit.html # a page to look at and to listen to",
             "echoic audit history --find dog --limit 20 # what was logged: caption --log",

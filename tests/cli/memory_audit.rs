@@ -141,7 +141,9 @@ fn the_report_says_what_lies_behind_its_findings() {
     assert_eq!(first["caption"], HUB);
     assert!(audit["hubs"]["by_texts"]["skewness"].as_f64().unwrap() > 1.4);
     assert_eq!(audit["outliers"]["by_neighbour"]["farthest"][0]["caption"], STRAY);
-    assert!(finding(&audit, "orphans", planted.ids[STRAY]).is_some(), "what is far from all is found by none");
+    let is_orphan = |text: &Value| text["id"] == planted.ids[STRAY];
+    let orphans = audit["hubs"]["by_texts"]["orphans"]["texts"].as_array().unwrap();
+    assert!(orphans.iter().any(is_orphan), "what is far from all is found by none");
     assert_eq!(audit["overlap"]["domains"], serde_json::json!(["street", "copy"]));
     assert_eq!((&audit["overlap"]["same"][0][1], &audit["overlap"]["near"][1][0]), (&10.into(), &1.0.into()));
     let kinds: Vec<u64> = audit["duplicates"]["kinds"]
@@ -176,6 +178,97 @@ fn the_report_says_what_lies_behind_its_findings() {
     let examined = &some["examined"];
     assert_eq!((&examined["sampled"], &examined["k"]), (&20.into(), &3.into()));
     assert_eq!(some["hubs"]["by_texts"]["orphans"]["meaningful"], false);
+}
+
+/// Whoever runs one command after another removes each text once, and keeps one of those that say the same.
+#[cfg(unix)]
+#[test]
+fn all_commands_can_be_run_one_after_another() {
+    let planted = planted();
+    let audit = planted.audit();
+    let remedies =
+        audit["findings"].as_array().unwrap().iter().flat_map(|finding| finding["remedies"].as_array().unwrap());
+    let ids: Vec<u64> = remedies
+        .flat_map(|remedy| remedy["ids"].as_array().cloned().unwrap_or_default())
+        .map(|id| id.as_u64().unwrap())
+        .collect();
+    let once: std::collections::BTreeSet<u64> = ids.iter().copied().collect();
+    assert_eq!(once.len(), ids.len(), "a text is named twice: {ids:?}");
+    assert!(once.contains(&planted.ids[STRAY]) && once.contains(&planted.ids[HUB]));
+    for finding in audit["findings"].as_array().unwrap() {
+        for command in finding["commands"].as_array().unwrap().iter().take(1) {
+            let command = command.as_str().unwrap();
+            if command.contains("remove") {
+                planted.mend(command).succeeds();
+            }
+        }
+    }
+    let left = planted.bench.run_json(&["captions", "list"]).succeeds().lines();
+    let left: Vec<&str> = left.iter().map(|caption| caption["caption"].as_str().unwrap()).collect();
+    assert!(sound_captions()[20..30].iter().all(|caption| left.contains(&caption.as_str())), "both copies are gone");
+    for (one, other) in [(AGAIN, &sound_captions()[1]), (SHOUTED, &sound_captions()[0])] {
+        assert!(left.contains(&one) || left.contains(&other.as_str()), "neither {one} nor {other} is left");
+    }
+}
+
+#[test]
+fn a_handful_of_queries_is_no_verdict_on_hubs() {
+    let planted = planted();
+    let file = planted.bench.npy("few.npy", 1, DIM);
+    let asked = ["audit", "memory", "--only", "hubs", "--sample", "29", "--queries", &file];
+    let hubs = planted.bench.run_json(&asked).succeeds().json()["hubs"].clone();
+    for (asked, queries) in [("by_texts", 29), ("by_sounds", 1)] {
+        let counts = &hubs[asked];
+        assert_eq!((&counts["queries"], &counts["meaningful"]), (&queries.into(), &false.into()), "{counts}");
+        assert_eq!(counts["skewness"], Value::Null);
+    }
+    let told = planted.bench.run(&[&asked[..], &["-k", "1"]].concat());
+    for words in [
+        "29 queries only: too few",
+        "1 query only: too few",
+        "29 texts, a sample by seed 0 and 1 sound, for 1 neighbour each",
+    ] {
+        assert!(told.succeeds().stdout.contains(words), "'{words}' is not in {told:?}");
+    }
+    let told = planted.bench.run(&["audit", "memory", "--only", "recall"]);
+    assert!(!told.succeeds().stdout.contains("asked with"), "{told:?}");
+}
+
+#[test]
+fn searches_are_timed_and_their_recall_is_drawn() {
+    let planted = planted();
+    let (svg, png) = (planted.bench.path("recall.svg"), planted.bench.path("recall.png"));
+    let file = planted.bench.npy("asking.npy", 12, DIM);
+    let files = ["--svg", svg.to_str().unwrap(), "--png", png.to_str().unwrap(), "--queries", &file];
+    let timed = ["audit", "memory", "--only", "recall", "--plot", "recall"];
+    let curve = planted.bench.run_json(&[&timed[..], &files].concat()).succeeds().json()["recall_curve"].clone();
+    assert_eq!(curve["k"], 10);
+    for (asked, queries) in [("by_texts", 200), ("by_sounds", 12)] {
+        let points = curve[asked].as_array().unwrap();
+        assert!(points.iter().all(|point| point["queries"] == queries && point["median_us"].as_f64() > Some(0.0)));
+        let last = points.last().unwrap();
+        assert_eq!((&last["ef"], &last["recall"]), (&Value::Null, &1.0.into()));
+    }
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    for words in ["Recall and latency", "texts (200 queries)", "sounds (12 queries)", "median milliseconds"] {
+        assert!(drawn.contains(words), "'{words}' is not drawn");
+    }
+    assert!(std::fs::read(png).unwrap().starts_with(b"\x89PNG"));
+    let told = planted.bench.run(&timed);
+    for words in ["RECALL AND LATENCY of the 10 nearest, asked with texts: 200 queries", "all (--exact)", "1.0000"] {
+        assert!(told.succeeds().stdout.contains(words), "'{words}' is not in {told:?}");
+    }
+    assert!(told.stdout.lines().all(|line| line.chars().count() <= 80), "{told:?}");
+    assert_eq!(planted.audit()["recall_curve"], Value::Null, "nothing is timed unasked");
+}
+
+#[test]
+fn a_plot_or_a_map_that_goes_nowhere_is_refused() {
+    let planted = planted();
+    let run = |more: &[&str]| planted.bench.run(&[&["audit", "memory", "--only", "texts"], more].concat());
+    run(&["--plot", "words"]).fails(1, &["--plot", "no file", "--svg FILE or --png FILE"]);
+    run(&["--map", "tsne"]).fails(1, &["--map", "no page", "--html FILE"]);
+    run(&["--map", "none"]).succeeds();
 }
 
 #[test]
@@ -251,8 +344,14 @@ fn recordings_are_heard_from_a_folder_and_from_a_table() {
     assert_eq!(heard["examined"]["sounds"], 2);
 
     std::fs::write(folder.join("broken.wav"), "no sound").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere.wav", folder.join("dangling.wav")).unwrap();
+    std::fs::create_dir(folder.join("folder.wav")).unwrap();
     let run = ask(&folder.display().to_string());
     run.fails(1, &["broken.wav"]);
+    if cfg!(unix) {
+        run.fails(1, &["dangling.wav"]);
+    }
     assert_eq!(run.lines().last().unwrap()["gap"], heard["gap"], "the others are heard all the same");
 
     let table = bench.write(
@@ -264,4 +363,12 @@ fn recordings_are_heard_from_a_folder_and_from_a_table() {
     assert_eq!(listed["gap"]["distance"], heard["gap"]["distance"]);
     let other = bench.write("other.csv", "words\nrain\n");
     ask(&other).fails(1, &["the columns words", "file_name"]);
+    ask("not-there.csv").fails(1, &["not-there.csv"]);
+    // A folder in the place of a table, and a table that names one in the place of a sound.
+    std::fs::create_dir(bench.path("folder.csv")).unwrap();
+    ask("folder.csv").fails(1, &["folder.csv"]);
+    let naming = bench.write("naming.csv", "path\nrecordings/folder.wav\nrecordings/sweep.wav\n");
+    let run = ask(&naming);
+    run.fails(1, &["folder.wav"]);
+    assert_eq!(run.lines().last().unwrap()["examined"]["sounds"], 1);
 }

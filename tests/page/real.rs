@@ -81,10 +81,51 @@ fn what_cannot_be_a_page_is_refused() {
     bench
         .run(&["audit", "caption", "--embedding", &one, "--html", "no/such/page.html"])
         .fails(1, &["no/such/page.html"]);
-    bench.run(&["audit", "caption", "--embedding", &one, "--map", "none"]).fails(1, &["--html"]);
+    bench.run(&["audit", "caption", "--embedding", &one, "--map", "tsne"]).fails(1, &["--map", "--html"]);
+    bench.run(&["audit", "caption", "--embedding", &one, "--map", "none"]).succeeds();
     bench.run(&["audit", "caption", "--embedding", &one, "--html", "page.html", "--map", "none"]).succeeds();
     let page = std::fs::read_to_string(bench.path("page.html")).unwrap();
     assert!(page.contains("Rain falls.") && page.contains("\"map\":null"));
+    let most = bench.npy("most.npy", 100, 4);
+    bench.run(&["audit", "caption", "--embedding", &most, "--html", "most.html"]).succeeds();
+    assert_eq!(
+        data(&std::fs::read_to_string(bench.path("most.html")).unwrap())["captions"].as_array().unwrap().len(),
+        100
+    );
+}
+
+/// What a page draws from.
+fn data(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+/// No browser is asked: the page carries the numbers that the program prints.
+#[test]
+fn a_page_carries_what_json_says() {
+    let bench = Bench::external(4);
+    bench.write(
+        "texts.csv",
+        "file_name,caption\na.wav,Rain <b>falls</b> & stops.\nb.wav,A dog barks.\nc.wav,Wind blows.\n",
+    );
+    let texts = bench.npy("texts.npy", 3, 4);
+    bench.run(&["ingest", "texts.csv", "--domain", "home", "--embeddings", &texts]).succeeds();
+    let asked = bench.npy("asked.npy", 2, 4);
+    let audits = bench.run_json(&["audit", "caption", "--embedding", &asked, "--html", "page.html"]).succeeds().lines();
+    let page = data(&std::fs::read_to_string(bench.path("page.html")).unwrap());
+    for (number, audit) in audits.iter().enumerate() {
+        let shown = &page["captions"][number];
+        let shown = if shown["audit"].is_object() { &shown["audit"] } else { shown };
+        for name in ["caption", "neighbours", "audited", "lost_mass", "strategies", "parameters", "row"] {
+            assert_eq!(shown[name], audit[name], "{name}");
+        }
+        assert_eq!(shown["search"]["missed_ranks"], audit["search"]["missed_ranks"]);
+    }
+    let memory = bench.run_json(&["audit", "memory", "--html", "memory.html"]).succeeds().json();
+    let page = data(&std::fs::read_to_string(bench.path("memory.html")).unwrap());
+    for name in ["examined", "duplicates", "hubs", "overlap", "outliers", "texts", "recall", "gap"] {
+        assert_eq!(page["audit"][name], memory[name], "{name}");
+    }
 }
 
 /// The picture that the README shows: the audit of one of the two field recordings, on a store of this project's own corpora. Run it with

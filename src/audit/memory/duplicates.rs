@@ -9,7 +9,6 @@ use super::rows::Rows;
 use super::sets::Sets;
 use crate::Result;
 use crate::embedding::dot;
-use crate::progress::Control;
 
 /// Members of a cluster that are named.
 const MEMBERS: usize = 50;
@@ -41,7 +40,20 @@ pub(super) struct Hashed {
     row: u32,
 }
 
+impl Hashed {
+    /// That of a text.
+    pub fn of(row: usize, text: &str) -> Self {
+        Self { folded: hash(&folded(text)), whole: hash(text), row: row as u32 }
+    }
+
+    /// What it is sorted by.
+    pub fn order(&self) -> (u128, u128, u32) {
+        (self.folded, self.whole, self.row)
+    }
+}
+
 /// All clusters, each with its rows in the order in which they are kept: the one to keep first.
+#[derive(Default)]
 pub(super) struct Clusters {
     pub clusters: Vec<(ClusterKind, Vec<usize>)>,
 }
@@ -69,24 +81,6 @@ pub(super) fn clusters(rows: &Rows<'_>, hashed: &[Hashed], pairs: &Pairs) -> Clu
     }
     clusters.sort_by_cached_key(|(kind, members)| (usize::MAX - members.len(), *kind, rows.id(members[0])));
     Clusters { clusters }
-}
-
-/// The texts in the order of their hashes.
-///
-/// # Errors
-/// [`Error::Damaged`](crate::Error::Damaged) when a record is.
-pub(super) fn hashed(rows: &Rows<'_>, control: &Control<'_>) -> Result<Vec<Hashed>> {
-    let _phase = control.begin("comparing texts", None);
-    let mut hashed = Vec::new();
-    for row in rows.live() {
-        if hashed.len() % 4096 == 0 {
-            control.check()?;
-        }
-        let text = rows.caption(row)?.text;
-        hashed.push(Hashed { folded: hash(&folded(&text)), whole: hash(&text), row: row as u32 });
-    }
-    hashed.sort_unstable_by_key(|text| (text.folded, text.whole, text.row));
-    Ok(hashed)
 }
 
 /// Rows of each domain whose text is in another, too, letter by letter: for each two domains how many, by `found(a, b)`.

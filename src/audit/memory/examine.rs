@@ -1,18 +1,19 @@
 //! The audit as a whole: each stored row is asked for once, and every part takes from the answers what it needs.
 
-use super::duplicates::{Pairs, clusters, hashed};
+use super::duplicates::{Clusters, Pairs, clusters};
 use super::findings;
 use super::gap::gap;
 use super::hubs::Occurrences;
+use super::naming::name_once;
 use super::neighbours::{Neighbours, of_queries, of_rows};
 use super::options::{AudioQueries, MemoryAuditOptions, Part};
 use super::outliers::Farness;
 use super::overlap::Nearness;
+use super::reading::{Wanted, read};
 use super::recall::recall;
 use super::remedy::Finding;
 use super::report::{Examined, HubAudit, MemoryAudit};
 use super::rows::Rows;
-use super::texts::texts;
 use crate::progress::Control;
 use crate::{Result, Snapshot};
 
@@ -38,7 +39,7 @@ const OF_A_WALK: usize = 4000;
 /// writer.append("street", plan, &Embeddings::from_vec(2, vec![1.0, 0.0, 0.0, 1.0])?)?;
 ///
 /// let audit = audit_memory(&store.snapshot()?, None, &MemoryAuditOptions::default(), &Control::default())?;
-/// assert!(audit.findings[0].summary.contains("1 text differ"));
+/// assert!(audit.findings[0].summary.contains("1 text differs"));
 /// # Ok::<(), echoic::Error>(())
 /// ```
 ///
@@ -84,14 +85,16 @@ pub fn audit_memory(
         gap: None,
     };
     let listed = options.listed;
-    let written = match wants(&[Part::Duplicates, Part::Overlap]) {
-        true => hashed(&rows, control)?,
-        false => Vec::new(),
+    let wanted = Wanted {
+        hashes: wants(&[Part::Duplicates, Part::Overlap]),
+        oddities: options.examines(Part::Texts).then_some(listed),
     };
+    let (written, read) = read(&rows, &wanted, control)?;
+    let mut alike = Clusters::default();
     if options.examines(Part::Duplicates) {
-        let clusters = clusters(&rows, &written, &pairs);
-        audit.findings.extend(findings::of_duplicates(&rows, &clusters));
-        audit.duplicates = Some(clusters.report(&rows, &pairs, listed)?);
+        alike = clusters(&rows, &written, &pairs);
+        audit.findings.extend(findings::of_duplicates(&rows, &alike));
+        audit.duplicates = Some(alike.report(&rows, &pairs, listed)?);
     }
     if options.examines(Part::Hubs) {
         let by_sounds = heard.as_ref().map(|heard| {
@@ -113,10 +116,9 @@ pub fn audit_memory(
         audit.findings.extend(findings::of_outliers(&outliers));
         audit.outliers = Some(outliers);
     }
-    if options.examines(Part::Texts) {
-        let read = texts(&rows, listed, control)?;
-        audit.findings.extend(findings::of_texts(&rows, &read));
-        audit.texts = Some(read.report(&rows, listed)?);
+    if let Some(texts) = read {
+        audit.findings.extend(findings::of_texts(&rows, &texts));
+        audit.texts = Some(texts.report(&rows)?);
     }
     if options.examines(Part::Recall) {
         let recall = recall(&rows, sounds.map(|sounds| &sounds.embeddings), options.k, options.seed, control)?;
@@ -129,6 +131,7 @@ pub fn audit_memory(
         audit.gap = Some(gap);
     }
     sort(&mut audit.findings);
+    name_once(&mut audit.findings, &rows, &alike);
     Ok(audit)
 }
 

@@ -94,14 +94,20 @@ pub(super) fn of_duplicates(rows: &Rows<'_>, clusters: &Clusters) -> Vec<Finding
         let severity =
             if superfluous as f64 > REPETITIONS * captions as f64 { Severity::Medium } else { Severity::Low };
         let ids = clusters.superfluous(rows, kind, IDS);
-        (superfluous > 0)
-            .then(|| finding(severity, of, superfluous as u64, format!("{} {words}", texts(superfluous)), remove(ids)))
+        (superfluous > 0).then(|| finding(severity, of, superfluous as u64, texts(superfluous, words), remove(ids)))
     });
     found.collect()
 }
 
-fn texts(count: usize) -> String {
-    if count == 1 { "1 text".into() } else { format!("{count} texts") }
+/// `1 text lies far`, `2 texts lie far`; `words` begin with the verb.
+fn texts(count: usize, words: &str) -> String {
+    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+    match (count, verb) {
+        (1, "are") => format!("1 text is {rest}"),
+        (1, "have") => format!("1 text has {rest}"),
+        (1, verb) => format!("1 text {verb}s {rest}"),
+        _ => format!("{count} texts {words}"),
+    }
 }
 
 /// Domains that say nothing new beside another.
@@ -125,14 +131,15 @@ pub(super) fn of_overlap(overlap: &OverlapAudit, captions: &[u64]) -> Vec<Findin
 pub(super) fn of_hubs(hubs: &HubAudit) -> Vec<Finding> {
     let asked = [(&hubs.by_texts, "texts")].into_iter().chain(hubs.by_sounds.as_ref().map(|counts| (counts, "sounds")));
     let found = asked.flat_map(|(counts, asked)| {
-        let is_hub =
-            |hub: &&super::report::Hub| hub.found as f64 >= HUB.0 * counts.expected.max(1.0) && hub.share >= HUB.1;
+        let is_hub = |hub: &&super::report::Hub| {
+            counts.meaningful && hub.found as f64 >= HUB.0 * counts.expected.max(1.0) && hub.share >= HUB.1
+        };
         let ids: Vec<u64> = counts.most_found.iter().filter(is_hub).map(|hub| hub.text.id).collect();
         let most = counts.most_found.first().map_or(0.0, |hub| hub.share);
         let hub = (!ids.is_empty()).then(|| {
             let summary = format!(
-                "{} found far too often: by up to {:.1} % of {asked}, where {:.1} answers each would be even",
-                if ids.len() == 1 { "1 text is".into() } else { format!("{} texts are", ids.len()) },
+                "{}: by up to {:.1} % of {asked}, where {:.1} answers each would be even",
+                texts(ids.len(), "are found far too often"),
                 100.0 * most,
                 counts.expected
             );
@@ -141,13 +148,11 @@ pub(super) fn of_hubs(hubs: &HubAudit) -> Vec<Finding> {
         let orphans = &counts.orphans;
         let orphan = (orphans.meaningful && orphans.count as f64 > 2.0 * orphans.by_chance + 0.5).then(|| {
             let ids = orphans.texts.iter().map(|text| text.id).collect();
-            let verb = if orphans.count == 1 { "is" } else { "are" };
-            let summary = format!(
-                "{} {verb} among the nearest of none of {} {asked}, where chance would leave {:.0}: such searches lose nothing without",
-                texts(orphans.count as usize),
-                counts.queries,
-                orphans.by_chance
+            let words = format!(
+                "are among the nearest of none of {} {asked}, where chance would leave {:.0}: such searches lose nothing without",
+                counts.queries, orphans.by_chance
             );
+            let summary = texts(orphans.count as usize, &words);
             finding(Severity::Low, FindingKind::Orphans, orphans.count, summary, remove(ids))
         });
         hub.into_iter().chain(orphan)
@@ -161,8 +166,7 @@ pub(super) fn of_outliers(outliers: &OutlierAudit) -> Vec<Finding> {
         [(&outliers.by_neighbour, "their neighbours"), (&outliers.by_centroid, "the centre of their domain")];
     let found = measures.into_iter().filter(|(measure, _)| measure.outliers > 0).map(|(measure, from)| {
         let ids = measure.farthest.iter().filter(|outlier| outlier.beyond).map(|outlier| outlier.text.id).collect();
-        let verb = if measure.outliers == 1 { "lies" } else { "lie" };
-        let summary = format!("{} {verb} far from {from}", texts(measure.outliers as usize));
+        let summary = texts(measure.outliers as usize, &format!("lie far from {from}"));
         finding(Severity::Low, FindingKind::Outliers, measure.outliers, summary, remove(ids))
     });
     found.collect()
@@ -189,7 +193,7 @@ pub(super) fn of_texts(rows: &Rows<'_>, read: &Texts) -> Vec<Finding> {
         if odd.iter().all(|row| rows.domain(*row) == domain) {
             remedies.push(Remedy::IngestAnew { domain: rows.domains[domain].clone() });
         }
-        let summary = format!("{} {words}", texts(odd.len()));
+        let summary = texts(odd.len(), words);
         finding(severity, FindingKind::OddTexts, odd.len() as u64, summary, remedies)
     });
     found.collect()

@@ -12,6 +12,9 @@ use crate::Result;
 /// Answers a text, on average, from which on it means something that no query finds it.
 const ANSWERS_ENOUGH: f64 = 5.0;
 
+/// Queries from which on the distribution of what they find means something: of a handful each answer is found by a large share.
+const QUERIES_ENOUGH: u64 = 30;
+
 /// How often each row was found.
 pub(super) struct Occurrences {
     found: Vec<u32>,
@@ -58,7 +61,8 @@ impl Occurrences {
         Ok(HubCounts {
             queries: self.queries,
             expected,
-            skewness: skewness(&counts),
+            meaningful: self.queries >= QUERIES_ENOUGH,
+            skewness: (self.queries >= QUERIES_ENOUGH).then(|| skewness(&counts)),
             hubs,
             hub_share: taken as f64 / self.answers.max(1) as f64,
             most_found: most_found.collect::<Result<_>>()?,

@@ -32,6 +32,48 @@ impl Default for MemoryAuditOptions {
 }
 
 impl MemoryAuditOptions {
+    /// Looks at `k` neighbours of each query.
+    #[must_use]
+    pub fn k(self, k: usize) -> Self {
+        Self { k, ..self }
+    }
+
+    /// Takes texts for near-duplicates from this cosine on.
+    #[must_use]
+    pub fn near(self, near: f32) -> Self {
+        Self { near, ..self }
+    }
+
+    /// Lets so many stored texts ask.
+    #[must_use]
+    pub fn sample(self, sample: impl Into<Option<usize>>) -> Self {
+        Self { sample: sample.into(), ..self }
+    }
+
+    /// Examines the captions of `scope`.
+    #[must_use]
+    pub fn scope(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// Examines these parts; all where there is none.
+    #[must_use]
+    pub fn parts(self, parts: impl IntoIterator<Item = Part>) -> Self {
+        Self { parts: parts.into_iter().collect(), ..self }
+    }
+
+    /// Names so many things in a list.
+    #[must_use]
+    pub fn listed(self, listed: usize) -> Self {
+        Self { listed, ..self }
+    }
+
+    /// Draws samples by `seed`.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
     /// Refuses what cannot be meant, before anything is done.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ pub(super) fn recall(
 }
 
 /// The first rows of a matrix.
-fn first(all: &Embeddings, most: usize) -> Result<Embeddings> {
+pub(super) fn first(all: &Embeddings, most: usize) -> Result<Embeddings> {
     let numbers = all.as_slice().iter().take(most * all.dim()).copied().collect();
     Embeddings::from_vec(all.dim(), numbers)
 }
@@ -83,7 +83,7 @@ fn text_queries(rows: &Rows<'_>, block: usize, seed: u64) -> Result<Embeddings> 
 }
 
 /// A text that is moved by a sum of differences of others.
-fn moved_text(rows: &Rows<'_>, own: &[usize], rng: &mut ChaCha8Rng) -> Vec<f32> {
+pub(super) fn moved_text(rows: &Rows<'_>, own: &[usize], rng: &mut ChaCha8Rng) -> Vec<f32> {
     let mut any = || rows.vector(own[rng.random_range(0..own.len())]);
     let mut query = any().to_vec();
     let mut shift = vec![0f32; rows.dim];
@@ -96,16 +96,21 @@ fn moved_text(rows: &Rows<'_>, own: &[usize], rng: &mut ChaCha8Rng) -> Vec<f32> 
     query
 }
 
+/// The share of the truly nearest that was found, by the similarities of both: one that is exactly as near as the last of the true ones is none the
+/// worse.
+pub(super) fn share(found: &[f32], exact: &[f32]) -> f64 {
+    let last = exact.last().copied().unwrap_or(f32::INFINITY);
+    let found = found.iter().filter(|similarity| **similarity >= last).count();
+    found.min(exact.len()) as f64 / exact.len().max(1) as f64
+}
+
 fn compare(block: &Block<'_>, queries: &Embeddings, k: usize) -> Result<RecallPoint> {
     let approximate = block.nearest(queries, k, Effort::default())?;
     let exact = block.nearest(queries, k, Effort::EXACT)?;
-    let shares = approximate.iter().zip(&exact).map(|(approximate, exact)| {
-        // One that is exactly as near as the last of the true ones is none the worse.
-        let last = exact.last().map_or(f32::INFINITY, |(_, similarity)| *similarity);
-        let found = approximate.iter().filter(|(_, similarity)| *similarity >= last).count();
-        found.min(exact.len()) as f64 / exact.len().max(1) as f64
-    });
-    let shares: Vec<f64> = shares.collect();
+    let similarities = |found: &[(usize, f32)]| found.iter().map(|(_, similarity)| *similarity).collect::<Vec<f32>>();
+    let both = approximate.iter().zip(&exact);
+    let shares: Vec<f64> =
+        both.map(|(approximate, exact)| share(&similarities(approximate), &similarities(exact))).collect();
     let recall = shares.iter().sum::<f64>() / shares.len().max(1) as f64;
     let worst = shares.iter().copied().fold(1.0, f64::min);
     Ok(RecallPoint { queries: shares.len() as u64, recall, worst })

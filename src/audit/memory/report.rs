@@ -150,8 +150,10 @@ pub struct HubCounts {
     pub queries: u64,
     /// Mean k-occurrence: what each text would have if all were found equally often.
     pub expected: f64,
-    /// Skewness of the k-occurrence, its third standardised moment: 0 where it is even, above 0 where there are hubs.
-    pub skewness: f64,
+    /// Whether there were queries enough, 30 at least, for hubs to mean anything: what one of a few queries finds is found by many of them.
+    pub meaningful: bool,
+    /// Skewness of the k-occurrence, its third standardised moment: 0 where it is even, above 0 where there are hubs. `None` for too few queries.
+    pub skewness: Option<f64>,
     /// Texts more than two standard deviations above the mean.
     pub hubs: u64,
     /// The share of all answers that they take, in 0..1.
@@ -362,6 +364,32 @@ pub struct RecallPoint {
     pub recall: f64,
     /// The lowest share of a single query.
     pub worst: f64,
+}
+
+/// What searches of the whole memory find with ever more effort, and how long they take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RecallCurve {
+    /// Neighbours that were compared.
+    pub k: usize,
+    /// Asked with texts, from little effort to comparing with all.
+    pub by_texts: Vec<CurvePoint>,
+    /// Asked with sounds, where there are any.
+    pub by_sounds: Option<Vec<CurvePoint>>,
+}
+
+/// Searches with one effort.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CurvePoint {
+    /// The length of the candidate queue; `None` where every vector is compared with.
+    pub ef: Option<usize>,
+    /// Queries.
+    pub queries: u64,
+    /// The share of the true neighbours that were found, in 0..1.
+    pub recall: f64,
+    /// Median of the microseconds that a query takes on one thread.
+    pub median_us: f64,
 }
 
 /// How texts and sounds lie to each other.

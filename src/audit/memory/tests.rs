@@ -118,11 +118,39 @@ fn the_same_store_gives_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
+fn more_effort_finds_more_and_comparing_with_all_finds_all() {
+    const WIDE: usize = 32;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("store"), EmbeddingSpace::external(WIDE)).unwrap();
+    let mut writer = store.writer().unwrap();
+    let vectors = crate::testing::noise(6_000 * WIDE, 5);
+    let texts: Vec<String> = (0..6_000).map(|row| format!("sound number {row} rings")).collect();
+    let keys: Vec<RowKey> = texts.iter().map(|text| RowKey::new(text.as_str())).collect();
+    let plan = writer.plan("a", &keys).unwrap();
+    writer.append("a", plan, &Embeddings::from_vec(WIDE, vectors.clone()).unwrap()).unwrap();
+    assert_eq!(writer.index_above(1_000, &Control::default()).unwrap(), 1);
+    let sounds = AudioQueries {
+        names: (0..40).map(|row| row.to_string()).collect(),
+        embeddings: Embeddings::from_vec(WIDE, vectors[7..7 + 40 * WIDE].to_vec()).unwrap(),
+    };
+    let memory = writer.snapshot().unwrap();
+    let curve = recall_curve(&memory, Some(&sounds), &MemoryAuditOptions::default(), &Control::default()).unwrap();
+    for (points, queries) in [(curve.by_texts, 200), (curve.by_sounds.unwrap(), 40)] {
+        let recalls: Vec<f64> = points.iter().map(|point| point.recall).collect();
+        assert!(recalls.is_sorted() && recalls[0] < 0.9, "{points:?}");
+        let last = points.last().unwrap();
+        assert_eq!((last.ef, last.recall), (None, 1.0));
+        assert!(points.iter().all(|point| point.queries == queries && point.median_us > 0.0), "{points:?}");
+        assert!(points[0].median_us < last.median_us, "{points:?}");
+    }
+}
+
+#[test]
 fn one_caption_is_no_reason_to_fail() {
     let (_folder, memory, _) = stored(&[[1.0, 0.0, 0.0, 0.0]]);
     let audit = audit_memory(&memory, None, &MemoryAuditOptions::default(), &Control::default()).unwrap();
     assert_eq!(audit.findings, []);
-    assert_eq!(audit.hubs.unwrap().by_texts.skewness, 0.0);
+    assert_eq!(audit.hubs.unwrap().by_texts.skewness, None);
     assert_eq!(audit.overlap.unwrap().nearest, [[None]]);
     assert_eq!(audit.gap.unwrap().texts.within, None);
     assert!(audit.outliers.unwrap().by_neighbour.farthest.is_empty());

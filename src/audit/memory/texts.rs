@@ -11,10 +11,7 @@ use super::report::{Anomaly, AnomalyKind, Histogram, LanguageCount, Suspect, Tex
 use super::rows::Rows;
 use crate::Result;
 use crate::memory::Caption;
-use crate::progress::Control;
 
-/// Texts that are read together.
-const BATCH: usize = 4096;
 /// Words that a text needs before its language is guessed: shorter ones are taken for anything.
 const WORDS_TO_TELL: usize = 6;
 /// How sure the guess must be.
@@ -24,6 +21,8 @@ const MAIN: f64 = 0.7;
 
 /// What was found, by rows.
 pub(super) struct Texts {
+    /// How many of each kind are given with their evidence.
+    listed: usize,
     words: Vec<(usize, u32)>,
     characters: Vec<u32>,
     languages: Vec<(usize, Lang)>,
@@ -37,42 +36,6 @@ struct Foreign {
     row: usize,
     language: Lang,
     words: Vec<(usize, String)>,
-}
-
-/// Reads all texts.
-///
-/// # Errors
-/// [`Error::Damaged`](crate::Error::Damaged) when a record is; [`Error::Interrupted`](crate::Error::Interrupted) where it is stopped.
-pub(super) fn texts(rows: &Rows<'_>, listed: usize, control: &Control<'_>) -> Result<Texts> {
-    let live: Vec<usize> = rows.live().collect();
-    let _phase = control.begin("reading texts", Some(live.len() as u64));
-    let mut all = Texts {
-        words: Vec::with_capacity(live.len()),
-        characters: Vec::with_capacity(live.len()),
-        languages: Vec::new(),
-        odd: BTreeMap::new(),
-        evidence: BTreeMap::new(),
-    };
-    for batch in live.chunks(BATCH) {
-        control.check()?;
-        let read = |row: &usize| Ok((*row, rows.caption(*row)?));
-        let captions: Vec<(usize, Caption)> = batch.iter().map(read).collect::<Result<_>>()?;
-        let judged = captions.par_iter().map(|(_, caption)| {
-            let text = caption.text.as_str();
-            (words(text), text.chars().count(), language(text), oddities(text))
-        });
-        let judged: Vec<_> = judged.collect();
-        for ((row, _), (words, characters, language, odd)) in captions.iter().zip(judged) {
-            all.words.push((*row, words as u32));
-            all.characters.push(characters as u32);
-            all.languages.extend(language.map(|language| (*row, language)));
-            odd.into_iter().for_each(|(kind, evidence)| all.add(kind, *row, listed, evidence));
-        }
-        control.advance(batch.len() as u64);
-    }
-    all.foreign(rows, listed)?;
-    all.long(rows, listed);
-    Ok(all)
 }
 
 /// The language of a text, where it is long enough to tell and the guess is sure. Scripts of one language tell it by few words, too.
@@ -89,10 +52,41 @@ fn single_words(text: &str) -> impl Iterator<Item = String> {
 }
 
 impl Texts {
-    fn add(&mut self, kind: AnomalyKind, row: usize, listed: usize, evidence: String) {
+    /// Nothing read yet; of each kind `listed` texts will be given with what is odd about them.
+    pub fn naming(listed: usize) -> Self {
+        let (odd, evidence) = (BTreeMap::new(), BTreeMap::new());
+        Self { listed, words: Vec::new(), characters: Vec::new(), languages: Vec::new(), odd, evidence }
+    }
+
+    /// Takes in some texts with their rows.
+    pub fn take(&mut self, captions: &[(usize, Caption)]) {
+        let judged = captions.par_iter().map(|(_, caption)| {
+            let text = caption.text.as_str();
+            (words(text), text.chars().count(), language(text), oddities(text))
+        });
+        let judged: Vec<_> = judged.collect();
+        for ((row, _), (words, characters, language, odd)) in captions.iter().zip(judged) {
+            self.words.push((*row, words as u32));
+            self.characters.push(characters as u32);
+            self.languages.extend(language.map(|language| (*row, language)));
+            odd.into_iter().for_each(|(kind, evidence)| self.add(kind, *row, evidence));
+        }
+    }
+
+    /// With what is odd about a text beside the others of its domain, when all were taken in.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) when a record is.
+    pub fn compared(mut self, rows: &Rows<'_>) -> Result<Self> {
+        self.foreign(rows)?;
+        self.long(rows);
+        Ok(self)
+    }
+
+    fn add(&mut self, kind: AnomalyKind, row: usize, evidence: String) {
         let rows = self.odd.entry(kind).or_default();
         rows.push(row);
-        if rows.len() <= listed {
+        if rows.len() <= self.listed {
             self.evidence.insert((kind, row), evidence);
         }
     }
@@ -113,7 +107,7 @@ impl Texts {
 
     /// Texts in another language than most of their domain. Names and lists of short words are taken for other languages at times; so a text
     /// is none of these whose words mostly stand in texts of the main language, too.
-    fn foreign(&mut self, rows: &Rows<'_>, listed: usize) -> Result<()> {
+    fn foreign(&mut self, rows: &Rows<'_>) -> Result<()> {
         let main = |spoken: &Vec<(Lang, u64)>| {
             let told: u64 = spoken.iter().map(|(_, count)| count).sum();
             spoken.first().filter(|(_, count)| *count as f64 >= MAIN * told as f64).map(|(language, _)| *language)
@@ -143,14 +137,14 @@ impl Texts {
         for Foreign { row, language, words } in other {
             let known = words.iter().filter(|word| seen.get(word).copied().unwrap_or(false)).count();
             if 2 * known < words.len() {
-                self.add(AnomalyKind::OtherLanguage, row, listed, language.eng_name().to_owned());
+                self.add(AnomalyKind::OtherLanguage, row, language.eng_name().to_owned());
             }
         }
         Ok(())
     }
 
     /// Texts far longer than others of their domain: beyond the outer fence, and twice as long as three quarters of them.
-    fn long(&mut self, rows: &Rows<'_>, listed: usize) {
+    fn long(&mut self, rows: &Rows<'_>) {
         let mut lengths: Vec<Vec<f32>> = vec![Vec::new(); rows.domains.len()];
         self.words.iter().for_each(|(row, words)| lengths[rows.domain(*row)].push(*words as f32));
         let fences = lengths.iter_mut().map(|lengths| {
@@ -164,7 +158,7 @@ impl Texts {
         let mut long: Vec<(usize, u32)> = self.words.iter().filter(is_long).copied().collect();
         long.sort_by_key(|(_, words)| u32::MAX - words);
         for (row, words) in long {
-            self.add(AnomalyKind::Long, row, listed, format!("{words} words"));
+            self.add(AnomalyKind::Long, row, format!("{words} words"));
         }
     }
 
@@ -172,7 +166,7 @@ impl Texts {
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged) when a record is.
-    pub fn report(&self, rows: &Rows<'_>, listed: usize) -> Result<TextAudit> {
+    pub fn report(&self, rows: &Rows<'_>) -> Result<TextAudit> {
         let spoken = self.spoken(rows).into_iter().enumerate().flat_map(|(domain, spoken)| {
             let domain = &rows.domains[domain];
             let count = move |(language, captions): (Lang, u64)| LanguageCount {
@@ -183,7 +177,7 @@ impl Texts {
             spoken.into_iter().map(count)
         });
         let anomalies = self.odd.iter().map(|(kind, odd)| {
-            let suspects = odd.iter().take(listed).map(|row| {
+            let suspects = odd.iter().take(self.listed).map(|row| {
                 let evidence = self.evidence.get(&(*kind, *row)).cloned().unwrap_or_default();
                 Ok(Suspect { text: rows.caption(*row)?, evidence })
             });

@@ -2,8 +2,8 @@
 
 use echoic::audit::memory::Histogram;
 
-use super::super::super::drawing::bar;
-use super::super::super::output::number;
+use crate::cli::drawing::bar;
+use crate::cli::output::number;
 
 /// The width of the longest bar.
 const WIDTH: usize = 40;

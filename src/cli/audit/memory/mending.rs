@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use echoic::audit::memory::{Finding, MemoryAudit, Remedy};
+use echoic::audit::memory::{Finding, MemoryAudit, RecallCurve, Remedy};
 use serde_json::Value;
 
-use super::super::super::advice::quoted;
-use super::super::super::context::Context;
 use super::queries::is_embeddings;
+use crate::cli::advice::quoted;
+use crate::cli::context::Context;
 
 /// What commands depend on.
 pub struct Mending<'a> {
@@ -55,9 +55,13 @@ impl Mending<'_> {
         audit.findings.iter().map(each).collect()
     }
 
-    /// The report for programs: each finding with its commands.
-    pub fn document(&self, audit: &MemoryAudit) -> serde_json::Result<Value> {
-        let mut document = serde_json::to_value(audit)?;
+    /// The report for programs: each finding with its commands, and the curve where one was measured.
+    pub fn document(&self, audit: &MemoryAudit, curve: Option<&RecallCurve>) -> serde_json::Result<Value> {
+        // Through text: a value of its own would widen numbers of 32 bits, and give them digits that they do not have.
+        let mut document: Value = serde_json::from_str(&serde_json::to_string(audit)?)?;
+        if let Some(curve) = curve {
+            document["recall_curve"] = serde_json::to_value(curve)?;
+        }
         let told = document["findings"].as_array_mut().into_iter().flatten();
         for (told, commands) in told.zip(self.commands(audit)) {
             told["commands"] = commands.into();

@@ -7,12 +7,12 @@ mod queries;
 mod text;
 
 use clap::{Args, ValueEnum};
-use echoic::audit::memory::{MemoryAuditOptions, Part, audit_memory};
+use echoic::audit::memory::{MemoryAuditOptions, Part, audit_memory, recall_curve};
 use echoic::{Error, Result};
 
-use super::super::context::Context;
-use super::super::search::{at_least_one, scope};
 use super::html::{Examined, Html, write_memory};
+use crate::cli::context::Context;
+use crate::cli::search::{at_least_one, scope};
 use mending::Mending;
 
 /// Arguments of `audit memory`.
@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Neighbours of each query
     #[arg(short, value_name = "K", value_parser = at_least_one, default_value_t = 10)]
     k: usize,
-    /// The cosine from which two texts are near-duplicates
+    /// The cosine from which two texts are near-duplicates, above 0 and at most 1
     #[arg(long, value_name = "COSINE", allow_negative_numbers = true, default_value_t = MemoryAuditOptions::default().near)]
     near: f32,
     /// Only these parts
@@ -89,27 +89,34 @@ impl Chosen {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let memory = context.snapshot()?;
     let scope = scope(&arguments.domains);
-    let mut options = MemoryAuditOptions::default();
-    options.k = arguments.k;
-    options.near = arguments.near;
-    options.sample = arguments.sample;
-    options.scope = scope.clone();
-    options.parts = arguments.only.iter().map(|chosen| chosen.part()).collect();
-    options.seed = arguments.seed;
-    options.listed = options.listed.max(arguments.limit);
+    let usual = MemoryAuditOptions::default();
+    let listed = usual.listed.max(arguments.limit);
+    let options = usual
+        .k(arguments.k)
+        .near(arguments.near)
+        .sample(arguments.sample)
+        .scope(scope.clone())
+        .parts(arguments.only.iter().map(|chosen| chosen.part()))
+        .seed(arguments.seed)
+        .listed(listed);
     // Nothing is listened to in vain.
     options.check(&memory)?;
+    arguments.figures.check()?;
+    arguments.html.check_map()?;
     let sounds = arguments.queries.as_ref().map(|place| queries::heard(context, &memory, place)).transpose()?;
     let audit = audit_memory(&memory, sounds.as_ref(), &options, &context.control())?;
+    let timed = arguments.figures.wants_curve();
+    let curve = timed.then(|| recall_curve(&memory, sounds.as_ref(), &options, &context.control())).transpose()?;
     let mending = Mending { context, queries: arguments.queries.as_deref() };
     let examined = Examined { memory: &memory, scope, sounds: sounds.as_ref(), seed: arguments.seed };
-    arguments.figures.write(context, &examined, &audit)?;
+    arguments.figures.write(context, &examined, &audit, curve.as_ref())?;
     write_memory(context, &examined, &audit, &mending.commands(&audit), &arguments.html)?;
     if context.global.json {
-        let document =
-            mending.document(&audit).map_err(|e| Error::Internal(format!("a report that is no JSON: {e}")))?;
+        let document = mending.document(&audit, curve.as_ref());
+        let document = document.map_err(|e| Error::Internal(format!("a report that is no JSON: {e}")))?;
         return context.out.item(&document, |_| String::new());
     }
     let limit = if arguments.all { usize::MAX } else { arguments.limit };
-    context.out.remark(&text::report(&audit, &mending, limit))
+    let curve = curve.map(|curve| format!("\n{}", text::curve(&curve))).unwrap_or_default();
+    context.out.remark(&(text::report(&audit, &mending, limit) + &curve))
 }

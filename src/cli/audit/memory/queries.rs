@@ -9,10 +9,10 @@ use echoic::towers::Clap;
 use echoic::{Embeddings, Error, Result, Snapshot};
 use rayon::prelude::*;
 
-use super::super::super::context::Context;
-use super::super::super::pipes::is_pipe;
-use super::super::super::search::each_row;
-use super::super::super::sounds::{Sound, sounds};
+use crate::cli::context::Context;
+use crate::cli::pipes::is_pipe;
+use crate::cli::search::each_row;
+use crate::cli::sounds::{Sound, sounds};
 
 /// Columns of a table that name sounds, in the order in which they are looked for.
 const COLUMNS: [&str; 5] = ["file_name", "path", "audio", "file", "filename"];

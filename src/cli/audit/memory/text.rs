@@ -1,14 +1,14 @@
 //! The report for people: what was found first, then each part in a few lines of at most 80 columns.
 
 use echoic::audit::memory::{
-    Cluster, DuplicateAudit, Finding, GapAudit, HubAudit, MemoryAudit, OutlierAudit, OverlapAudit, RecallAudit, Remedy,
-    TextAudit,
+    Cluster, DuplicateAudit, Finding, GapAudit, HubAudit, MemoryAudit, OutlierAudit, OverlapAudit, RecallAudit,
+    RecallCurve, Remedy, TextAudit,
 };
 use echoic::memory::Caption;
 
-use super::super::super::output::{counted, number, table};
 use super::bars::histogram;
 use super::mending::Mending;
+use crate::cli::output::{counted, number, table};
 
 /// Columns of a line.
 const WIDTH: usize = 80;
@@ -40,12 +40,18 @@ fn head(audit: &MemoryAudit) -> Vec<String> {
         counted(examined.occurrences, "row"),
         examined.commit
     )];
+    if examined.sampled + examined.sounds == 0 {
+        // Nothing was asked for the neighbours of texts.
+        return lines;
+    }
     let drawn = if examined.sampled < examined.captions { ", a sample by seed " } else { "" };
     let seed = if drawn.is_empty() { String::new() } else { examined.seed.to_string() };
     let asked = counted(examined.sampled, "text");
     let sounds =
         if examined.sounds > 0 { format!(" and {}", counted(examined.sounds, "sound")) } else { String::new() };
-    lines.push(format!("asked with {asked}{drawn}{seed}{sounds}, for {} neighbours each", examined.k));
+    let asked =
+        if examined.sampled > 0 { format!("{asked}{drawn}{seed}{sounds}") } else { sounds.replacen(" and ", "", 1) };
+    lines.push(format!("asked with {asked}, for {} each", counted(examined.k as u64, "neighbour")));
     lines
 }
 
@@ -177,12 +183,14 @@ fn hubs(part: &HubAudit, limit: usize) -> Vec<String> {
     let counted_of = asked.into_iter().filter_map(|(asked, counts)| Some((asked, counts?)));
     let parts = counted_of.flat_map(|(asked, counts)| {
         let mut lines = heading(&format!("HUBS, asked with {asked}")).to_vec();
-        lines.push(format!(
-            "  skewness of the k-occurrence {:.2}; {} take {:.1} % of all answers",
-            counts.skewness,
-            counted(counts.hubs, "hub"),
-            100.0 * counts.hub_share
-        ));
+        let (hubs, share) = (counted(counts.hubs, "hub"), 100.0 * counts.hub_share);
+        let takes = if counts.hubs == 1 { "takes" } else { "take" };
+        lines.push(match counts.skewness {
+            Some(skewness) => {
+                format!("  skewness of the k-occurrence {skewness:.2}; {hubs} {takes} {share:.1} % of all answers")
+            }
+            None => format!("  {} only: too few for hubs to mean anything", queries(counts.queries)),
+        });
         let found = counts.most_found.iter().take(limit);
         lines.extend(found.map(|hub| {
             let times = hub.found as f64 / counts.expected.max(f64::MIN_POSITIVE);
@@ -202,6 +210,11 @@ fn hubs(part: &HubAudit, limit: usize) -> Vec<String> {
         lines
     });
     parts.collect()
+}
+
+/// `1 query`, `29 queries`.
+fn queries(count: u64) -> String {
+    if count == 1 { "1 query".to_owned() } else { format!("{} queries", number(count)) }
 }
 
 fn overlap(part: &OverlapAudit) -> Vec<String> {
@@ -283,6 +296,27 @@ fn recall(part: &RecallAudit, limit: usize) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What searches find with ever more effort, and how long they take.
+pub fn curve(curve: &RecallCurve) -> String {
+    let asked = [("texts", Some(&curve.by_texts)), ("sounds", curve.by_sounds.as_ref())];
+    let parts = asked.into_iter().filter_map(|(asked, points)| Some((asked, points?)));
+    let lines = parts.flat_map(|(asked, points)| {
+        let count = points.first().map_or(0, |point| point.queries);
+        let mut lines =
+            heading(&format!("RECALL AND LATENCY of the {} nearest, asked with {asked}: {}", curve.k, queries(count)))
+                .to_vec();
+        let titles = ["  candidates (--ef)", "found", "median ms, one thread"].map(str::to_owned).to_vec();
+        let rows = points.iter().map(|point| {
+            let ef = point.ef.map_or("all (--exact)".to_owned(), |ef| number(ef as u64));
+            vec![format!("  {ef}"), format!("{:.4}", point.recall), format!("{:.3}", point.median_us / 1000.0)]
+        });
+        let rows: Vec<_> = std::iter::once(titles).chain(rows).collect();
+        lines.extend(table(&rows).lines().map(str::to_owned));
+        lines
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn gap(part: &GapAudit, limit: usize) -> Vec<String> {
