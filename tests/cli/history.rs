@@ -148,10 +148,6 @@ fn filters_go_together_and_pages_follow_one_another() {
     let found = listed(&["--find", words, "--kind", "audit", "--since", "2000-01-01"]);
     assert!(found.contains(&5) && found.iter().all(|number| (4..=6).contains(number)), "{found:?}");
     assert_eq!(listed(&["--find", words, "--since", "2222-01-01"]), [0; 0]);
-    assert_eq!(listed(&["--after", "1"]), [0; 0]);
-    for wrong in [&["--limit", "0"][..], &["--kind", "other"], &["--find", " "], &["--after", "x"]] {
-        assert_eq!(history(&bench, wrong).code, 1, "{wrong:?}");
-    }
 
     // Everything once more, where the file lies in another folder now.
     std::fs::create_dir(bench.path("moved")).unwrap();
@@ -160,7 +156,6 @@ fn filters_go_together_and_pages_follow_one_another() {
     let all = history(&bench, &["replay", "--all", "--audio", &moved]).succeeds().lines();
     assert!(all.len() == 9 && all.iter().all(|line| line["identical"] == true), "{all:?}");
     history(&bench, &["replay", "--all"]).fails(1, &["q.npy"]);
-    history(&bench, &["replay", "1", "--audio", "nowhere.npy"]).fails(1, &["nowhere.npy"]);
 }
 
 #[test]
