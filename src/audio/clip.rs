@@ -125,7 +125,10 @@ impl<'a> Clip<'a> {
     /// What `take` returns, and [`Error::Io`] or [`Error::Input`] when the file can no longer be read as it was.
     pub fn samples(&self, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<()> {
         if let Some(kept) = &self.kept {
-            return kept.chunks(BLOCK).try_for_each(take);
+            return kept.chunks(BLOCK).try_for_each(|block| {
+                self.audio.2.check_stop()?;
+                take(block)
+            });
         }
         let mut len = 0;
         stream(&self.audio, self.rates, true, |block| {
@@ -199,7 +202,16 @@ struct Streamed {
 }
 
 /// Hands a sound to `take`; `again` if it was handed out before.
-fn stream(audio: &Audio<'_>, rates: Rates, again: bool, take: impl FnMut(&[f32]) -> Result<()>) -> Result<Streamed> {
+fn stream(
+    audio: &Audio<'_>,
+    rates: Rates,
+    again: bool,
+    mut take: impl FnMut(&[f32]) -> Result<()>,
+) -> Result<Streamed> {
+    let take = |block: &[f32]| {
+        audio.2.check_stop()?;
+        take(block)
+    };
     let source = match &audio.0 {
         Input::File(path) => or_through_ffmpeg(Source::open(path), audio)?,
         Input::Bytes { name, bytes } => or_through_ffmpeg(Source::from_bytes(name, bytes.clone()), audio)?,

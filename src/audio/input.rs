@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::file::Fingerprint;
+use crate::progress::Stop;
 use crate::{Error, Result};
 
 /// A sound to listen to: a file, the bytes of one, or samples.
@@ -19,16 +20,22 @@ use crate::{Error, Result};
 /// # let _ = (file, samples);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Audio<'a>(pub(super) Input<'a>, pub(super) Option<PathBuf>, pub(super) Bounds);
+pub struct Audio<'a>(pub(super) Input<'a>, pub(super) Option<PathBuf>, pub(super) Bounds<'a>);
 
 /// How much of a sound is listened to before it is refused.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bounds {
+pub(super) struct Bounds<'a> {
     seconds: Option<f64>,
     channels: Option<u16>,
+    stop: Option<&'a Stop>,
 }
 
-impl Bounds {
+impl Bounds<'_> {
+    /// Ends the listening once stopping was asked for.
+    pub fn check_stop(&self) -> Result<()> {
+        if self.stop.is_some_and(Stop::requested) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
     /// Refuses a sound of which `frames` have been decoded by now, where that is too much.
     pub fn check(&self, name: &str, frames: u64, rate: u32, channels: u16) -> Result<()> {
         let too_much =
@@ -91,6 +98,12 @@ impl<'a> Audio<'a> {
     #[must_use]
     pub fn at_most_channels(self, channels: u16) -> Self {
         Self(self.0, self.1, Bounds { channels: Some(channels), ..self.2 })
+    }
+
+    /// Ends listening, decoding as well as embedding, with [`Error::Interrupted`] soon after `stop` was requested.
+    #[must_use]
+    pub fn stopped_by(self, stop: &'a Stop) -> Self {
+        Self(self.0, self.1, Bounds { stop: Some(stop), ..self.2 })
     }
 
     /// The bytes of its file, where there are at most `most` of them; `None` for more, and for samples.

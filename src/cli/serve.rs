@@ -17,7 +17,7 @@ use super::search::at_least_one;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The address and port to listen on; port 0 lets the system choose. Any other than 127.0.0.1 and [::1] needs a token
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT))]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address, default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT))]
     bind: SocketAddr,
     /// Answer only who shows this token, of 16 characters or more; in the environment other users of the machine do not see it
     #[arg(long, env = "ECHOIC_TOKEN", hide_env_values = true, value_name = "TOKEN")]
@@ -72,6 +72,12 @@ impl Bounds {
         (limits.head, limits.pause) = (pause, pause);
         Ok(limits)
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    let text =
+        text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("{}:{port}", Ipv4Addr::LOCALHOST));
+    text.parse().map_err(|_| "give an address and a port, such as 127.0.0.1:7373, [::1]:7373 or localhost:7373")
 }
 
 fn duration(option: &str, seconds: f64) -> Result<Duration> {

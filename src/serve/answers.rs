@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use serde::Serialize;
 
 use super::body::{self, Upload};
-use super::question::Question;
+use super::question::{About, Question};
 use super::refusal::Refusal;
 use super::shared::Shared;
 use crate::Result;
@@ -58,7 +58,7 @@ struct Asked<'a> {
 
 /// `POST /api/caption`
 pub async fn caption(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Captioned>, Refusal> {
-    about_sound(shared, request, |Asked { shared, question, audio, .. }| {
+    about_sound(shared, request, About::Caption, |Asked { shared, question, audio, .. }| {
         let captioner = shared.memory.captioner(shared.memory.snapshot()?, question.decoder.as_deref())?;
         captioner.caption(audio, &question.caption_options(&captioner))
     })
@@ -67,7 +67,7 @@ pub async fn caption(State(shared): State<Arc<Shared>>, request: Request) -> Res
 
 /// `POST /api/audit`
 pub async fn audit(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<CaptionAudit>, Refusal> {
-    about_sound(shared, request, |Asked { shared, question, audio, stop }| {
+    about_sound(shared, request, About::Caption, |Asked { shared, question, audio, stop }| {
         let captioner = shared.memory.captioner(shared.memory.snapshot()?, question.decoder.as_deref())?;
         let options = question.caption_options(&captioner);
         Auditor::new(&captioner, options, question.parts()).control(Control::new(&(), stop)).audit(audio)
@@ -77,7 +77,7 @@ pub async fn audit(State(shared): State<Arc<Shared>>, request: Request) -> Resul
 
 /// `POST /api/page`
 pub async fn page(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Shown>, Refusal> {
-    about_sound(shared, request, |Asked { shared, question, audio, stop }| {
+    about_sound(shared, request, About::Caption, |Asked { shared, question, audio, stop }| {
         let (memory, control) = (shared.memory.snapshot()?, Control::new(&(), stop));
         let captioner = shared.memory.captioner(memory.clone(), question.decoder.as_deref())?;
         let options = question.caption_options(&captioner);
@@ -95,10 +95,10 @@ pub async fn page(State(shared): State<Arc<Shared>>, request: Request) -> Result
 /// `POST /api/search`
 pub async fn search(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Found>, Refusal> {
     if !body::is_json(&request) {
-        return about_sound(shared, request, by_sound).await;
+        return about_sound(shared, request, About::Search, by_sound).await;
     }
     let place = shared.place_of_question()?;
-    let question = Question::of(request.uri())?;
+    let question = Question::of(request.uri(), About::Search)?;
     let question = question.with(&body::json(request, &shared.limits).await?)?;
     let Some(text) = question.text.clone().filter(|text| !text.trim().is_empty()) else {
         return Err(Refusal::question("there are no words in `text`"));
@@ -110,15 +110,18 @@ pub async fn search(State(shared): State<Arc<Shared>>, request: Request) -> Resu
 async fn about_sound<T: Send + 'static>(
     shared: Arc<Shared>,
     request: Request,
+    about: About,
     answer: impl FnOnce(Asked<'_>) -> Result<T> + Send + 'static,
 ) -> Result<Json<T>, Refusal> {
-    let question = Question::of(request.uri())?;
+    let question = Question::of(request.uri(), about)?;
+    question.check_names(&shared.memory.snapshot()?)?;
     let place = shared.place_of_sound()?;
     let Upload { name, bytes } = body::sound(request, &shared.limits).await?;
     let answered = shared.work(place, move |shared, stop| {
         let name = question.name.clone().or(name).unwrap_or_else(|| UNNAMED.to_owned());
         let limits = &shared.limits;
-        let audio = Audio::bytes(name, bytes).at_most(limits.seconds).at_most_channels(limits.channels);
+        let audio =
+            Audio::bytes(name, bytes).at_most(limits.seconds).at_most_channels(limits.channels).stopped_by(stop);
         answer(Asked { shared, question: &question, audio, stop })
     });
     answered.await.map(Json)

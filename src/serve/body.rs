@@ -1,11 +1,16 @@
 //! Bodies, read piece by piece: no more of one is held than is allowed, and nobody is waited for without end.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Frame;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -14,6 +19,9 @@ use super::refusal::Refusal;
 
 /// Bytes of a multipart body beside the sound in it.
 const AROUND: u64 = 64 << 10;
+
+/// Characters of the name of a sound.
+const NAME: usize = 255;
 
 /// The field that holds the sound.
 const FIELD: &str = "audio";
@@ -29,7 +37,7 @@ pub struct Upload {
 
 /// Whether the body is a document.
 pub fn is_json(request: &Request) -> bool {
-    content_type(request).starts_with("application/json")
+    content_type(request).split(';').next().is_some_and(|kind| kind.trim() == "application/json")
 }
 
 fn content_type(request: &Request) -> String {
@@ -50,9 +58,9 @@ pub async fn json(request: Request, limits: &Limits) -> Result<Value, Refusal> {
 /// Reads a sound: the body itself, or the field `audio` of a form.
 pub async fn sound(request: Request, limits: &Limits) -> Result<Upload, Refusal> {
     let upload = match content_type(&request).starts_with("multipart/") {
-        true => in_time(limits, field(request, limits)).await?,
+        true => in_time(limits, field(request, limits)).await.map_err(about_sound)?,
         false => {
-            let bytes = in_time(limits, whole(request, limits, limits.upload_bytes)).await?;
+            let bytes = in_time(limits, whole(request, limits, limits.upload_bytes)).await.map_err(about_sound)?;
             Upload { name: None, bytes }
         }
     };
@@ -73,7 +81,19 @@ fn late(after: Duration) -> Refusal {
 
 fn too_large(limit: u64) -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"))
-        .hint("cut the sound, or send it in a format that packs it")
+}
+
+/// Advice for who sends a sound.
+fn about_sound(refusal: Refusal) -> Refusal {
+    match refusal.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => refusal.hint("cut the sound, or send it in a format that packs it"),
+        _ => refusal,
+    }
+}
+
+/// What a sound is called, for a line of text: not long, and nothing that moves a terminal.
+pub fn sound_name(name: &str) -> String {
+    name.chars().filter(|letter| !letter.is_control()).take(NAME).collect()
 }
 
 fn broken(error: impl std::fmt::Display) -> Refusal {
@@ -103,18 +123,21 @@ async fn whole(request: Request, limits: &Limits, limit: u64) -> Result<Vec<u8>,
 async fn field(request: Request, limits: &Limits) -> Result<Upload, Refusal> {
     let limit = limits.upload_bytes;
     check_announced(&request, limit + AROUND)?;
-    // What stands before, between and behind the fields is bounded by the whole.
+    // What stands before, between and behind the fields is bounded by the whole, what stands before the sound by itself.
     let most = usize::try_from(limit + AROUND).unwrap_or(usize::MAX);
-    let request = request.map(|body| Body::new(Limited::new(body, most)));
+    let begun = Arc::new(AtomicBool::new(false));
+    let counted = Arc::clone(&begun);
+    let request = request.map(|body| Body::new(Limited::new(Head { body, begun: counted, read: 0 }, most)));
     let mut form = Multipart::from_request(request, &()).await.map_err(broken)?;
     let mut found = None;
     while let Some(mut field) =
         timeout(limits.pause, form.next_field()).await.map_err(|_| late(limits.pause))?.map_err(broken)?
     {
+        begun.store(true, Ordering::Relaxed);
         if field.name() != Some(FIELD) || found.is_some() {
             return Err(Refusal::question(format!("the form has another field than one `{FIELD}`")));
         }
-        let (name, mut bytes) = (field.file_name().map(str::to_owned), Vec::new());
+        let (name, mut bytes) = (field.file_name().map(sound_name), Vec::new());
         while let Some(piece) =
             timeout(limits.pause, field.chunk()).await.map_err(|_| late(limits.pause))?.map_err(broken)?
         {
@@ -126,4 +149,28 @@ async fn field(request: Request, limits: &Limits) -> Result<Upload, Refusal> {
         found = Some(Upload { name, bytes });
     }
     found.ok_or_else(|| Refusal::question(format!("the form has no field `{FIELD}`")))
+}
+
+/// A form of which no more is read than is around a sound, until its sound has begun: what stands before is looked through again and again.
+struct Head {
+    body: Body,
+    begun: Arc<AtomicBool>,
+    read: u64,
+}
+
+impl HttpBody for Head {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.read > AROUND && !self.begun.load(Ordering::Relaxed) {
+            let reason = format!("no field `{FIELD}` within {AROUND} bytes");
+            return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::other(reason)))));
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.read += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        polled
+    }
 }

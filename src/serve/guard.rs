@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -82,6 +82,9 @@ impl Guard {
         let headers = request.headers();
         let host = self.host(request)?;
         self.check_origin(headers, &host)?;
+        if !is_visit(request) {
+            check_site(headers)?;
+        }
         if is_public(request.uri().path()) { Ok(()) } else { self.check_token(headers) }
     }
 
@@ -124,20 +127,15 @@ impl Guard {
 
     /// Refuses what a page of another origin asks for.
     fn check_origin(&self, headers: &HeaderMap, host: &Authority) -> Result<(), Refusal> {
-        let refusal = || Refusal::new(StatusCode::FORBIDDEN, "pages of other origins are not answered");
         for origin in headers.get_all(header::ORIGIN) {
-            let origin = origin.to_str().map_err(|_| refusal())?;
+            let origin = origin.to_str().map_err(|_| foreign())?;
             let is_same =
                 |scheme: &str| origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_str()));
             if !is_same("http://") && !is_same("https://") {
-                return Err(refusal());
+                return Err(foreign());
             }
         }
-        let sites = headers.get_all("sec-fetch-site");
-        match sites.iter().all(|site| matches!(site.as_bytes(), b"same-origin" | b"none")) {
-            true => Ok(()),
-            false => Err(refusal()),
-        }
+        Ok(())
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -152,6 +150,22 @@ impl Guard {
             )),
         }
     }
+}
+
+fn foreign() -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "pages of other origins are not answered")
+}
+
+/// Refuses what a browser says that a page of another site asks for.
+fn check_site(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    if headers.get_all("sec-fetch-site").iter().all(is_own) { Ok(()) } else { Err(foreign()) }
+}
+
+/// Whether somebody follows a link to what holds nothing of the store: other sites may have such links.
+fn is_visit(request: &Request) -> bool {
+    let mode = request.headers().get("sec-fetch-mode");
+    is_public(request.uri().path()) && request.method() == Method::GET && mode.is_some_and(|mode| mode == "navigate")
 }
 
 /// What holds nothing of the store: the page before it has a token, what the interface is, and that the server is alive.

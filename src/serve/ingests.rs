@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -53,10 +54,10 @@ pub async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Resu
     let mut given: Given = serde_json::from_value(document)
         .map_err(|error| Refusal::question(format!("this says not what to ingest: {error}")))?;
     let captions = given.captions()?;
+    crate::memory::check_name("domain", &given.domain).map_err(Refusal::of_question)?;
     let worker = Arc::clone(&shared);
     let begun = shared.work(place, move |shared, _| {
         shared.memory.towers()?;
-        crate::memory::check_name("domain", &given.domain)?;
         let writer = Store::open(shared.memory.snapshot()?.dir())?.writer()?;
         let job = shared.jobs.begin();
         let id = job.id();
@@ -84,8 +85,9 @@ fn store(shared: &Shared, job: &Job, mut writer: Writer, domain: &str, captions:
 /// `GET /api/jobs/{id}/events`: an event `progress` with each change, the last with how it ended.
 pub async fn events(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<u64>,
+    id: Result<Path<u64>, PathRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    let Path(id) = id.map_err(Refusal::no_number)?;
     let mut watching = watched(&shared, id)?;
     watching.mark_changed();
     let ending = shared.ending.subscribe();

@@ -49,6 +49,10 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Bytes of words to look for: what a stored caption may have.
+    pub(super) const TEXT_BYTES: usize = 4_096;
+    /// Sounds, questions or connections at once.
+    const AT_ONCE: usize = 65_536;
     /// Bytes of a body of JSON.
     pub(super) const JSON_BYTES: u64 = 4 << 20;
     /// Neighbours that can be asked for.
@@ -73,6 +77,14 @@ impl Limits {
             ("seconds of a pause", self.pause.as_secs_f64()),
             ("seconds of a request", self.request.as_secs_f64()),
         ];
+        let at_once = [self.sounds, self.questions, self.connections].into_iter().max().unwrap_or_default();
+        if at_once > Self::AT_ONCE {
+            return Err(Error::input(
+                "the limit of what is done at once",
+                at_once,
+                format!("at most {}", Self::AT_ONCE),
+            ));
+        }
         match counts.iter().find(|(_, count)| !(count.is_finite() && *count > 0.0)) {
             Some((what, count)) => Err(Error::input(format!("the limit of {what}"), count, "a number above 0")),
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -37,12 +37,13 @@ pub fn run(listener: TcpListener, shared: Arc<Shared>, stop: &Stop) -> Result<()
         .enable_all()
         .build()
         .map_err(Error::io("start threads for", "the server"))?;
-    let answered = runtime.block_on(answer(listener, Arc::clone(&shared), stop));
-    runtime.shutdown_timeout(limits.grace);
-    answered
+    let asked = runtime.block_on(answer(listener, Arc::clone(&shared), stop))?;
+    runtime.shutdown_timeout(limits.grace.saturating_sub(asked.elapsed()));
+    Ok(())
 }
 
-async fn answer(listener: TcpListener, shared: Arc<Shared>, stop: &Stop) -> Result<()> {
+/// Returns when it was asked to stop.
+async fn answer(listener: TcpListener, shared: Arc<Shared>, stop: &Stop) -> Result<Instant> {
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::io("listen on", "the address"))?;
     let (app, graceful, limits) = (router(&shared), GracefulShutdown::new(), shared.limits);
     let room = Arc::new(Semaphore::new(limits.connections));
@@ -73,12 +74,13 @@ async fn answer(listener: TcpListener, shared: Arc<Shared>, stop: &Stop) -> Resu
         }
     }
     drop(listener);
+    let asked = Instant::now();
     shared.stop.request();
     shared.ending.send_replace(true);
     if timeout(limits.grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("what was still under way after {:?} was broken off", limits.grace);
     }
-    Ok(())
+    Ok(asked)
 }
 
 /// Answers what comes over one connection.

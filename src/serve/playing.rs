@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -16,9 +17,10 @@ use crate::{Error, Result};
 /// `GET /api/clips/{id}`: the recording that a caption describes, or the part of it that is asked for.
 pub async fn clip(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<u64>,
+    id: Result<Path<u64>, PathRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
+    let Path(id) = id.map_err(Refusal::no_number)?;
     let place = shared.place_of_question()?;
     let file = shared.work(place, move |shared, _| found(shared, id)).await?;
     let Some(file) = file else {
@@ -37,8 +39,5 @@ fn found(shared: &Shared, id: u64) -> Result<Option<PathBuf>> {
     }
     let Some(clips) = &shared.clips else { return Ok(None) };
     let names = snapshot.clips(id)?;
-    let file = names.iter().find_map(|name| clips.file(name));
-    // A link that took the file's place since would lead elsewhere.
-    let is_file = |file: &&std::path::Path| file.symlink_metadata().is_ok_and(|meta| meta.file_type().is_file());
-    Ok(file.filter(is_file).map(std::path::Path::to_path_buf))
+    Ok(names.iter().find_map(|name| clips.file(name)).map(std::path::Path::to_path_buf))
 }

@@ -3,20 +3,32 @@
 use axum::http::Uri;
 use serde_json::Value;
 
+use super::body::sound_name;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use crate::audit::Parts;
 use crate::bridge::{PAPER_TEMPERATURE, Strategy};
 use crate::captioner::{CaptionOptions, Captioner};
 use crate::decoder::GenerateOptions;
+use crate::error::Missing;
 use crate::memory::{Effort, Scope};
 use crate::retrieval::RetrievalOptions;
+use crate::{Error, Result, Snapshot};
 
 /// What can be said of a question.
 const NAMES: &str = "text, name, strategy, k, mass, temperature, domain, decoder, exact, recall, ef, beam, sample, top_p, seed, \
     max_tokens, only";
-/// Characters of the name of a sound.
-const NAME: usize = 255;
+/// What of it may be said several times.
+const LISTS: [&str; 2] = ["domain", "only"];
+
+/// What a question is about: not all can be said of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A caption, or its audit.
+    Caption,
+    /// The texts near to something.
+    Search,
+}
 
 /// What is asked, and how it is to be answered.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,12 +57,12 @@ pub struct Question {
 
 impl Question {
     /// What stands behind the `?` of an address.
-    pub fn of(uri: &Uri) -> Result<Self, Refusal> {
+    pub fn of(uri: &Uri, about: About) -> Result<Self, Refusal> {
         let mut question = Self::default();
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             question.set(&name, &value)?;
         }
-        question.checked()
+        question.checked(about)
     }
 
     /// The same with what a document adds: an object of the same names.
@@ -58,20 +70,39 @@ impl Question {
         let Value::Object(named) = document else { return Err(Refusal::question("the document is no JSON object")) };
         for (name, value) in named {
             match value {
+                Value::Array(_) if !LISTS.contains(&name.as_str()) => {
+                    return Err(Refusal::question(format!("{name} is a list, and may be one value only")));
+                }
                 Value::Array(values) => values.iter().try_for_each(|value| self.set(name, &plain(name, value)?))?,
                 Value::Null => {}
                 value => self.set(name, &plain(name, value)?)?,
             }
         }
-        self.checked()
+        self.checked(About::Search)
+    }
+
+    /// Refuses what the memory does not have, before a sound is taken in.
+    pub fn check_names(&self, memory: &Snapshot) -> Result<()> {
+        memory.blocks(&self.scope())?;
+        let names = || memory.decoders().iter().map(|decoder| decoder.name.clone());
+        match &self.decoder {
+            Some(name) if !names().any(|known| known == *name) => {
+                Err(Error::NotFound { kind: Missing::Decoder, name: name.clone(), known: names().collect() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        if self.domains.is_empty() { Scope::all() } else { Scope::domains(&self.domains) }
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
         match name {
             "text" => self.text = Some(value.to_owned()),
-            "name" => self.name = Some(value.chars().take(NAME).collect()),
+            "name" => self.name = Some(sound_name(value)),
             "decoder" => self.decoder = Some(value.to_owned()),
-            "strategy" => self.strategy = Some(value.parse()?),
+            "strategy" => self.strategy = Some(value.parse().map_err(Refusal::of_question)?),
             "k" => self.k = Some(number(name, value)?),
             "mass" => self.mass = Some(number(name, value)?),
             "temperature" => self.temperature = Some(number(name, value)?),
@@ -95,16 +126,20 @@ impl Question {
     }
 
     /// Refuses what cannot be meant together, as the command line does.
-    fn checked(self) -> Result<Self, Refusal> {
+    fn checked(self, about: About) -> Result<Self, Refusal> {
         let efforts = [self.exact, self.recall.is_some(), self.ef.is_some()];
         let widths = [self.exact, self.k.is_some(), self.mass.is_some()];
         let several = |all: [bool; 3]| all.into_iter().filter(|given| *given).count() > 1;
         if several(efforts) {
             return Err(Refusal::question("give one of exact, recall and ef"));
         }
-        if several(widths) && self.text.is_none() {
+        if about == About::Caption && several(widths) {
             return Err(Refusal::question("give one of exact, k and mass"));
         }
+        if self.text.as_ref().is_some_and(|text| text.len() > Limits::TEXT_BYTES) {
+            return Err(Refusal::question(format!("text has more than {} bytes", Limits::TEXT_BYTES)));
+        }
+        self.check_numbers()?;
         let ranges = [
             ("k", self.k, Limits::NEIGHBOURS),
             ("ef", self.ef, Limits::NEIGHBOURS),
@@ -115,10 +150,6 @@ impl Question {
             if value.is_some_and(|value| value == 0 || value > most) {
                 return Err(Refusal::question(format!("{name} is a number from 1 to {most}")));
             }
-        }
-        if self.sample.is_some_and(|temperature| temperature <= 0.0) {
-            return Err(Refusal::question("sample is a temperature above 0")
-                .hint("leave it out: the likeliest words are taken then"));
         }
         if self.sample.is_some() && self.beam.is_some() {
             return Err(Refusal::question("give one of beam and sample"));
@@ -131,6 +162,25 @@ impl Question {
                 .hint(format!("there are: {}", PARTS.join(", "))));
         }
         Ok(self)
+    }
+
+    /// Refuses numbers out of their range.
+    fn check_numbers(&self) -> Result<(), Refusal> {
+        type Number = (&'static str, Option<f32>, &'static str, fn(f32) -> bool);
+        let above_0 = |number: f32| number.is_finite() && number > 0.0;
+        let numbers: [Number; 5] = [
+            ("mass", self.mass, "a share of at least 0 and below 1", |mass| (0.0..1.0).contains(&mass)),
+            ("temperature", self.temperature, "a number above 0", above_0),
+            ("sample", self.sample, "a temperature above 0; without it the likeliest words are taken", above_0),
+            ("recall", self.recall, "a share above 0 and at most 1", |recall| recall > 0.0 && recall <= 1.0),
+            ("top_p", self.top_p, "a share above 0 and at most 1", |share| share > 0.0 && share <= 1.0),
+        ];
+        for (name, value, expected, fits) in numbers {
+            if value.is_some_and(|value| !fits(value)) {
+                return Err(Refusal::question(format!("{name} is {expected}")));
+            }
+        }
+        Ok(())
     }
 
     /// How a caption is to be made.
@@ -168,9 +218,8 @@ impl Question {
             (_, _, Some(ef)) => Effort::ef(ef),
             _ => Effort::default(),
         };
-        let scope = if self.domains.is_empty() { Scope::all() } else { Scope::domains(&self.domains) };
         let temperature = self.temperature.unwrap_or(PAPER_TEMPERATURE);
-        RetrievalOptions::default().temperature(temperature).scope(scope).effort(effort)
+        RetrievalOptions::default().temperature(temperature).scope(self.scope()).effort(effort)
     }
 
     /// What an audit is to look into.
@@ -210,7 +259,7 @@ mod tests {
     use super::*;
 
     fn asked(query: &str) -> Result<Question, Refusal> {
-        Question::of(&format!("/api/caption?{query}").parse().unwrap())
+        Question::of(&format!("/api/caption?{query}").parse().unwrap(), About::Caption)
     }
 
     #[test]
@@ -236,6 +285,11 @@ mod tests {
             "strategy=best",
             "beam=65",
             "sample=0",
+            "sample=nan",
+            "mass=1",
+            "temperature=-1",
+            "recall=2",
+            "top_p=0&sample=1",
             "sample=0.7&beam=2",
             "seed=3",
             "max_tokens=0",
@@ -243,6 +297,10 @@ mod tests {
             assert!(asked(query).is_err(), "{query}");
         }
         assert!(Question::default().with(&serde_json::json!(["rain"])).is_err());
+        assert!(Question::default().with(&serde_json::json!({ "text": ["rain", "wind"] })).is_err());
+        assert!(Question::default().with(&serde_json::json!({ "text": "rain ".repeat(1_000) })).is_err());
+        assert!(Question::of(&"/api/search?k=3&exact".parse().unwrap(), About::Search).is_ok());
+        assert_eq!(asked("name=a%0a%1b[31mb").unwrap().name.as_deref(), Some("a[31mb"));
         assert!(Question::default().with(&serde_json::json!({ "text": { "a": 1 } })).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! What a client is told where it gets no answer: `{"error", "hint"}` under the right status.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -27,6 +28,21 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
+    /// What cannot be meant, in the library's words.
+    pub fn of_question(error: Error) -> Self {
+        let refusal = Self::from(error);
+        let status = match refusal.status {
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        Self { status, ..refusal }
+    }
+
+    /// An address in which a number is none.
+    pub fn no_number(rejection: PathRejection) -> Self {
+        Self::question(rejection.body_text())
+    }
+
     /// All places are taken.
     pub fn busy(what: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("as many {what} as allowed are being worked on"))
@@ -34,7 +50,6 @@ impl Refusal {
     }
 
     /// What it is answered with.
-    #[cfg(test)]
     pub fn status(&self) -> StatusCode {
         self.status
     }

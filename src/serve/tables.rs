@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -67,7 +68,11 @@ pub async fn all_decoders(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<
 }
 
 /// `GET /api/decoders/{name}`
-pub async fn decoder(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Result<Json<Shown>, Refusal> {
+pub async fn decoder(
+    State(shared): State<Arc<Shared>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Shown>, Refusal> {
+    let Path(name) = name.map_err(Refusal::no_number)?;
     let place = shared.place_of_question()?;
     shared.work(place, move |shared, _| shown(shared, name)).await.map(Json)
 }

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use echoic::audio::{Audio, Clip};
+use echoic::progress::Stop;
 use echoic::{Clap, Error, Result};
 use hound::{SampleFormat, WavSpec, WavWriter};
 
@@ -180,4 +181,21 @@ fn a_sound_of_more_than_was_allowed_is_refused_in_every_form() {
     assert!(Clip::open(Audio::from(&wide).at_most_channels(4), rate).is_ok());
     let refused = Clip::open(Audio::from(&wide).at_most_channels(3), rate).unwrap_err();
     assert!(matches!(&refused, Error::TooMuch { found, .. } if found == "4 channels"), "{refused}");
+}
+
+#[test]
+fn listening_ends_soon_after_it_is_asked_to_stop() {
+    let rate = 8_000;
+    let samples = samples(30.0, rate);
+    let stop = Stop::new();
+    let audio = Audio::samples(&samples, rate).stopped_by(&stop);
+    let clip = Clip::open(audio.clone(), rate).unwrap();
+    let mut heard = 0;
+    let ended = clip.samples(|block| {
+        heard += block.len();
+        stop.request();
+        Ok(())
+    });
+    assert!(matches!(ended, Err(Error::Interrupted)) && heard < samples.len(), "{ended:?} after {heard}");
+    assert!(matches!(Clip::open(audio, rate), Err(Error::Interrupted)));
 }

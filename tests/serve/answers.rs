@@ -114,7 +114,10 @@ fn who_asks_for_what_is_not_there_is_told_so() {
     refused(served.get("/api/jobs/7/events"), 404, "job");
     refused(served.post("/api/caption?decoder=none", "audio/wav", &bytes), 404, "none");
     refused(served.post("/api/caption?domain=none", "audio/wav", &bytes), 404, "street");
-    refused(served.post("/api/caption?temperature=-1", "audio/wav", &bytes), 422, "temperature");
+    refused(served.post("/api/caption?temperature=-1", "audio/wav", &bytes), 400, "temperature");
+    refused(served.post("/api/caption?strategy=best", "audio/wav", &bytes), 400, "strategy");
+    refused(served.post_json("/api/search", &json!({ "text": "rain ".repeat(1_000) })), 400, "4096 bytes");
+    refused(served.get("/api/clips/abc"), 400, "abc");
     refused(served.post("/api/caption?colour=red", "audio/wav", &bytes), 400, "colour");
     refused(served.post("/api/caption", "audio/wav", b""), 400, "no sound");
     refused(served.post("/api/caption", "audio/wav", b"no sound at all"), 422, "upload");

@@ -50,6 +50,12 @@ fn a_page_of_another_origin_is_not_answered() {
     ] {
         assert_eq!(status(head), 403, "{head}");
     }
+    // Whoever follows a link to the page gets it, which holds nothing of the store; what it asks for then comes from itself.
+    let visit = |path: &str| {
+        let head = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nConnection: close";
+        served.raw(&format!("GET {path} HTTP/1.1\r\nHost: {own}\r\n{head}\r\n\r\n")).0
+    };
+    assert_eq!((visit("/"), visit("/api/stats")), (200, 403));
     // Nor is a browser told that it might be.
     let preflight = format!(
         "OPTIONS /api/ingest HTTP/1.1\r\nHost: {own}\r\nOrigin: http://evil.example\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n"

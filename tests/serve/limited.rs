@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::common::bench::Bench;
 use crate::common::sounds::{sound, wav_at};
 use crate::served::{Served, answer, form, recording, stocked};
 
@@ -38,6 +39,15 @@ fn a_sound_that_is_too_long_large_or_wide_is_refused() {
     writer.finalize().unwrap();
     refused(&served.post("/api/caption", "audio/wav", &std::fs::read(&wide).unwrap()), "3 channels");
     served.is_alive();
+}
+
+#[test]
+fn limits_that_nothing_can_hold_are_refused_at_the_start() {
+    let bench = Bench::external(8);
+    for option in ["--max-sounds", "--max-connections"] {
+        bench.run(&["serve", "--bind", "127.0.0.1:0", option, "18446744073709551615"]).fails(1, &["at most 65536"]);
+    }
+    bench.run(&["serve", "--bind", "127.0.0.1"]).fails(1, &["such as 127.0.0.1:7373"]);
 }
 
 #[test]

@@ -27,6 +27,14 @@ fn forms_that_are_none_are_refused() {
         let (status, said) = served.post("/api/caption", kind, &body);
         assert!((400..500).contains(&status) && said["error"].is_string(), "{kind}: {status} {said}");
     }
+    // What stands before the sound is short.
+    let begun = Instant::now();
+    let (kind, long) = form("audio", &"n".repeat(4 << 20), &bytes);
+    let (status, said) = served.post("/api/caption", &kind, &long);
+    assert!(status == 400 && begun.elapsed() < Duration::from_secs(3), "{status} {said} after {:?}", begun.elapsed());
+    let (kind, body) = form("audio", &"n".repeat(1_000), &bytes);
+    let (_, said) = served.post("/api/caption", &kind, &body);
+    assert_eq!(said["path"].as_str().unwrap().len(), 255);
     // What a client calls its file is a word, and no file.
     for name in ["/etc/passwd", "../../manifest", "C:\\\\x", ""] {
         let (kind, body) = form("audio", name, &bytes);

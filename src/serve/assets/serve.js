@@ -70,7 +70,9 @@ async function refresh() {
   clips = Boolean(stats.clips);
   at("about-store").textContent = `${counted(stats.captions, "text")} in ${counted(domains.length, "domain")}, ${stats.space.model}`;
   choices(at("domain"), "All", domains.map(({ name }) => name));
-  choices(at("decoder"), "In use", decoders.map(({ name }) => name));
+  const used = decoders.find((decoder) => decoder.default);
+  choices(at("decoder"), used ? `In use: ${used.name}` : "None", decoders.map(({ name }) => name));
+  at("strategy").options[0].textContent = used ? "Usual: projection" : "Usual: the text itself";
   at("domains").replaceChildren(...domains.map(({ name }) => el("option", { value: name })));
   await curves(decoders);
 }
@@ -97,7 +99,7 @@ async function play({ id, caption }) {
   at("playing").hidden = false;
   at("played").textContent = caption;
   say(`Playing the clip of: ${caption}`);
-  await player.play();
+  await player.play().catch(() => { throw new Error(`The browser cannot play the clip of \u201c${caption}\u201d.`); });
 }
 
 /** Takes a sound as it is now: a file that is written again later is closed to the page. */
@@ -131,6 +133,10 @@ async function listen() {
     say(caption.caption);
     const { audit, sound, map } = await json(`/api/page?${asked}`, sending(signal));
     show(captionArticle({ audit, sound, columns: playing() }, "caption-1"), mapSection(map));
+  } catch (error) {
+    // What was said of another sound shall not stand below the name of this one.
+    if (!signal.aborted) result.replaceChildren();
+    throw error;
   } finally {
     if (!signal.aborted) result.setAttribute("aria-busy", "false");
   }
