@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use echoic::Store;
 use serde_json::{Value, json};
 
+use crate::common::copy_tree;
 use crate::served::{CAPTIONS, Served, recording, stocked};
 
 /// The events of a job until it ends.
@@ -64,6 +65,25 @@ fn what_another_program_commits_is_seen_and_its_lock_is_told() {
     assert!(status == 409 && said["error"].as_str().unwrap().contains("writer"), "{status} {said}");
     drop(writer);
     assert_eq!(served.post_json("/api/ingest", &json!({ "domain": "x", "captions": ["A door slams."] })).0, 202);
+}
+
+#[test]
+fn a_copy_that_takes_the_place_of_the_store_is_seen_though_it_has_as_many_commits() {
+    let Some(bench) = stocked() else { return };
+    let copy = bench.path("copy");
+    copy_tree(&bench.store(), &copy);
+    let texts =
+        ["alpha", "beta"].map(|name| bench.write(&format!("{name}.txt"), format!("A bell called {name} rings.\n")));
+    bench.run(&["ingest", &texts[0], "--domain", "alpha"]).succeeds();
+    bench.run_json_at(&copy, &["ingest", &texts[1], "--domain", "beta"]).succeeds();
+    let served = Served::start(&bench, &[]);
+    let domains = || served.get("/api/domains").1.to_string();
+    assert!(domains().contains("alpha"));
+    std::fs::rename(bench.store(), bench.path("old")).unwrap();
+    std::fs::rename(&copy, bench.store()).unwrap();
+    assert!(domains().contains("beta") && !domains().contains("alpha"));
+    let (_, found) = served.post_json("/api/search", &json!({ "text": "a bell called beta rings", "k": 1 }));
+    assert_eq!(found["neighbours"][0]["caption"], "A bell called beta rings.");
 }
 
 #[test]

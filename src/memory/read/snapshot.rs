@@ -89,11 +89,12 @@ impl Snapshot {
     pub fn newest(&self) -> Result<Self> {
         let (dir, known) = (self.dir(), &self.0.manifest);
         let manifest = Manifest::read(dir)?;
-        if manifest.store != known.store {
-            return Self::open(dir);
-        }
-        if manifest.commit == known.commit {
+        if manifest == *known {
             return Ok(self.clone());
+        }
+        // Another store, or another copy of this one, came into the folder's place: its files are others, whatever they are called.
+        if manifest.store != known.store || manifest.commit <= known.commit {
+            return Self::open(dir);
         }
         // A file may be gone by now, of a commit that is no longer the newest.
         Self::assemble(dir, manifest, &self.0.segments).or_else(|_| Self::open(dir))

@@ -13,7 +13,13 @@ let clips = false;
 
 /** The token stands behind the # of the address, which is sent to nobody, and is taken out of sight. */
 function takeToken() {
-  const given = decodeURIComponent(location.hash.slice(1));
+  const hash = location.hash.slice(1);
+  let given = hash;
+  try {
+    given = decodeURIComponent(hash);
+  } catch {
+    // A token may have a % of its own.
+  }
   if (given) {
     sessionStorage.setItem(KEPT, given);
     history.replaceState(null, "", location.pathname);
@@ -183,6 +189,7 @@ async function watch(path, take) {
 
 async function ingest() {
   const progress = at("progress");
+  at("ingested").textContent = "";
   const job = await post("/api/ingest", { domain: at("into").value.trim(), text: at("pasted").value });
   progress.hidden = false;
   at("ingest").disabled = true;
@@ -250,6 +257,11 @@ function begin() {
   at("token-form").addEventListener("submit", (event) => {
     event.preventDefault();
     token = at("token").value.trim();
+    if (/[^!-~]/.test(token)) {
+      complain(new Error("A token has visible ASCII characters only."));
+      return;
+    }
+    complain(null);
     sessionStorage.setItem(KEPT, token);
     at("token-form").hidden = true;
     attempt(refresh);
@@ -259,6 +271,8 @@ function begin() {
   for (const kind of ["dragenter", "dragover"]) {
     drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
   }
+  // A sound that misses the box shall not take the page's place.
+  for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
   for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => { event.preventDefault(); choose(event.dataTransfer.files[0]); });
   for (const name of ["strategy", "domain", "decoder"]) at(name).addEventListener("change", () => attempt(listen));
