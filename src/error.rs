@@ -299,6 +299,10 @@ pub enum Topic {
     Log,
     /// Naming the sound that a logged caption was made of.
     LoggedInput,
+    /// What becomes of clips that only predictions or only references have.
+    UnmatchedClips,
+    /// Naming the column of clips.
+    ClipColumn,
     /// Converting a sound file into a format that is read.
     Convert {
         /// The file.

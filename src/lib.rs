@@ -38,6 +38,7 @@
 //! | [`captioner`], [`audit`] | where all of them meet; why a sound got its caption, and whether the memory can be trusted |
 //! | [`page`], [`plot`] | audits as one page to look at and listen to; plots as SVG and PNG |
 //! | [`history`] | the log of captions and audits, and captioning once more what was logged |
+//! | `metrics` | captions scored against references: BLEU, ROUGE-L, METEOR, CIDEr-D and more |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | `serve` | captions, audits and searches over HTTP, and the page that asks for them |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
@@ -51,6 +52,7 @@
 //! | `hub` | getting models: from hubs, from pinned Python wheels, from files |
 //! | `decoder` | writing captions with a trained decoder |
 //! | `train` | training decoders, and aligning adapters |
+//! | `metrics` | scoring captions against references |
 //! | `page` | plots, and pages that show and play what an audit found |
 //! | `parquet` | Parquet and Arrow files |
 //! | `serve` | answering over HTTP, with the page that asks |
@@ -99,6 +101,8 @@ pub mod ingest;
 pub mod internals;
 mod lock;
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "audio")]
 pub mod models;
 #[cfg(any(feature = "audio", feature = "decoder"))]

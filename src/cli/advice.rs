@@ -43,6 +43,8 @@ fn worded(hint: &Hint) -> String {
         }
         Some(Topic::Log) => format!("{hint} (`echoic audit history export`, `echoic audit history clear`)"),
         Some(Topic::LoggedInput) => format!("{hint} (--audio FILE|DIR)"),
+        Some(Topic::UnmatchedClips) => format!("{hint} (--unmatched skip|empty)"),
+        Some(Topic::ClipColumn) => format!("{hint} (--clip-column NAME)"),
         Some(Topic::Ffmpeg) => format!("{hint} (--ffmpeg=PROGRAM, or ECHOIC_FFMPEG)"),
         Some(_) => hint.to_string(),
     }

@@ -88,6 +88,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "score",
+        &[
+            "echoic models pull meteor # once, for METEOR",
+            "echoic score predictions.csv references.csv",
+            "echoic --json score predictions.jsonl captions.csv --per-clip scores.csv",
+            "echoic score predictions.csv references.csv --only cider_d,rouge_l --unmatched skip",
+        ],
+    ),
+    (
         "search",
         &[
             "echoic search --text \"rain\" -k 5",

@@ -37,6 +37,7 @@ mod output;
 mod pace;
 mod pipes;
 mod plots;
+mod score;
 mod search;
 mod serve;
 mod sounds;
@@ -94,6 +95,8 @@ enum Command {
     Decoders(decoders::Arguments),
     /// Caption audio files, folders or precomputed audio embeddings
     Caption(caption::Arguments),
+    /// Measure predicted captions against references: BLEU, ROUGE-L, METEOR, CIDEr-D and more
+    Score(score::Arguments),
     /// Show the stored texts nearest to a text, a sound or an embedding
     Search(search::Arguments),
     /// Take captions apart, examine the memory, compare, and look back at what was logged
@@ -169,6 +172,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Train(arguments) => train::run(context, &arguments),
         Command::Decoders(arguments) => decoders::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),
+        Command::Score(arguments) => score::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Audit(arguments) => audit::run(context, &arguments),
         Command::Serve(arguments) => serve::run(context, &arguments),

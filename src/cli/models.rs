@@ -70,7 +70,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
                 let family = m.family.map(|family| family.to_string()).unwrap_or_default();
                 let dim = m.dim.map(|d| d.to_string()).unwrap_or_default();
                 let installed = if m.installed { "yes" } else { "no" }.to_owned();
-                let what = if m.kind == Kind::Model { "model" } else { "recordings" }.to_owned();
+                let what = match m.kind {
+                    Kind::Model => "model",
+                    Kind::Samples => "recordings",
+                    _ => "data",
+                }
+                .to_owned();
                 vec![m.name.clone(), what, family, dim, installed, bytes(m.bytes), m.licence.clone()]
             });
             table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())

@@ -9,7 +9,9 @@ use std::io::BufRead;
 
 use super::detect::SEPARATORS;
 use super::format::{Format, Options};
-use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, MAX_ROW_BYTES, PLACEHOLDERS, Rejected, numbered, row, utf8};
+use super::row::{
+    CAPTION_NAMES, CLIP_NAMES, Item, MAX_ROW_BYTES, PLACEHOLDERS, Rejected, numbered, row, row_or_empty, utf8,
+};
 use super::text::{Lines, too_long};
 use crate::error::{Hint, Topic};
 use crate::{Error, Result};
@@ -112,6 +114,7 @@ struct Columns {
     /// The first that names one does.
     clips: Vec<usize>,
     count: usize,
+    keep_empty: bool,
 }
 
 impl Columns {
@@ -156,7 +159,7 @@ impl Columns {
             (Format::Audiocaps, None) => position("youtube_id").into_iter().collect(),
             _ => CLIP_NAMES.iter().filter_map(|n| position(n)).filter(|i| !captions.contains(i)).collect(),
         };
-        Ok(Self { captions, clips, count: names.len() })
+        Ok(Self { captions, clips, count: names.len(), keep_empty: options.keep_empty })
     }
 
     /// Where captions and clips stand, in words.
@@ -178,6 +181,7 @@ impl Columns {
                 let reason = format!("{} columns where the header has {}", fields.len(), self.count);
                 Err(Rejected { line, reason })
             }
+            Some(bytes) if self.keep_empty => utf8(bytes, line).map(|text| row_or_empty(text, clip, line)),
             Some(bytes) => utf8(bytes, line).and_then(|text| row(text, clip, line)),
         }));
     }

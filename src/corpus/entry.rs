@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 
 use super::format::Options;
-use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, PLACEHOLDERS, Rejected, is_sound, numbered, row};
+use super::row::{CAPTION_NAMES, CLIP_NAMES, Item, PLACEHOLDERS, Rejected, is_sound, numbered, row, row_or_empty};
 
 /// What lists of captions are called.
 const LIST_NAMES: [&str; 5] = ["captions", "annotations", "sentences", "texts", "descriptions"];
@@ -28,11 +28,17 @@ pub(super) struct Keys {
     clip: Option<String>,
     /// WavCaps names its clips under `id`, whatever else is there.
     id_first: bool,
+    keep_empty: bool,
 }
 
 impl Keys {
     pub(super) fn of(options: &Options) -> Self {
-        Self { column: options.column.clone(), clip: options.clip_column.clone(), id_first: false }
+        Self {
+            column: options.column.clone(),
+            clip: options.clip_column.clone(),
+            id_first: false,
+            keep_empty: options.keep_empty,
+        }
     }
 
     pub(super) fn id_first(self) -> Self {
@@ -59,6 +65,9 @@ impl Keys {
         };
         match texts {
             Some(texts) if texts.is_empty() => out.push_back(reject("the list of captions is empty".into())),
+            Some(texts) if self.keep_empty => {
+                out.extend(texts.iter().map(|text| Ok(row_or_empty(text, clip, line))));
+            }
             Some(texts) => out.extend(texts.iter().map(|text| row(text, clip, line))),
             None => out.push_back(reject(self.without_caption(entry))),
         }

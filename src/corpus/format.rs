@@ -79,6 +79,8 @@ pub struct Options {
     pub column: Option<String>,
     /// The column or key that names the clip, where it has an unusual name.
     pub clip_column: Option<String>,
+    /// Whether empty captions come out as rows in place of rejections: what was predicted for a clip may be nothing.
+    pub keep_empty: bool,
 }
 
 impl Options {
@@ -86,6 +88,12 @@ impl Options {
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         Self { format, ..self }
+    }
+
+    /// Whether empty captions come out as rows.
+    #[must_use]
+    pub fn keep_empty(self, keep_empty: bool) -> Self {
+        Self { keep_empty, ..self }
     }
 
     /// The column or key that names the clip.

