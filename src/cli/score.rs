@@ -69,7 +69,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     let report = scorer.score(&pairs.clips, &context.control())?;
     if let Some(absent) = asked.iter().find_map(|metric| Some((*metric, report.absence(*metric)?))) {
-        let found = absent.1.to_string();
+        let found = format!("nothing to compute it with ({})", absent.1);
         let error = Error::input(format!("the metric {}", absent.0), found, "what it needs");
         return Err(match remedy(absent.1) {
             Some(remedy) => error.with_hint(remedy),

@@ -30,6 +30,7 @@ mod one_folder;
 mod pipes;
 mod readme;
 mod real_corpora;
+mod score;
 mod stopped_training;
 mod tables;
 mod unwilling_stores;

@@ -9,9 +9,10 @@ use std::sync::OnceLock;
 use echoic::Clap;
 
 /// The words that `ECHOIC_REQUIRE` knows, and how to get what each stands for.
-const NEEDS: [(&str, &str); 4] = [
+const NEEDS: [(&str, &str); 5] = [
     ("starter", "`echoic models pull starter`, with the ECHOIC_CACHE that the tests have"),
     ("data", "set ECHOIC_DATA to the folder of real captions and recordings; tests/README.md says what is in it"),
+    ("meteor", "`echoic models pull meteor`, with the ECHOIC_CACHE that the tests have"),
     (
         "chromium",
         "install Debian's packages chromium and chromium-driver, or what else brings `chromedriver` into PATH",
@@ -55,6 +56,11 @@ pub fn starter() -> Option<&'static Clap> {
     starter_is_installed().then(|| CLAP.get_or_init(|| Clap::load("starter").unwrap()))
 }
 
+/// The folder with METEOR's data, where they are installed.
+pub fn meteor() -> Option<PathBuf> {
+    echoic::models::path("meteor").inspect_err(|error| skip("meteor", error)).ok()
+}
+
 /// The folder with real captions and recordings, if `part` of it is there: `ECHOIC_DATA`, or `../shared/data` beside the checkout.
 pub fn real_data(part: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
@@ -73,5 +79,5 @@ fn what_is_required_is_known() {
     assert_eq!(required(""), [""; 0]);
     let unknown = std::panic::catch_unwind(|| required("starter,dtaa").len()).expect_err("an unknown word");
     let said = unknown.downcast_ref::<String>().expect("a message");
-    assert!(said.contains("'dtaa'") && said.contains("starter, data, chromium, root"), "{said}");
+    assert!(said.contains("'dtaa'") && said.contains("starter, data, meteor, chromium, root"), "{said}");
 }
