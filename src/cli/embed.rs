@@ -143,7 +143,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     // What cannot be read is found out before a model is loaded.
     let known = text.iter().map(|file| count(file, &arguments.reading)).collect::<Result<Vec<_>>>()?;
-    let (clap, store) = model(context, arguments)?;
+    let (clap, store) = model(context, arguments.model.as_deref(), arguments.adapter.as_deref())?;
     let mut rows = NpyWriter::create(&out.path, clap.space().dim)?;
     let rejected = match audio.is_empty() {
         true => captions(context, arguments, &clap, &known, &mut rows)?,
@@ -157,11 +157,15 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     out.deliver(context, &embedded)
 }
 
-/// The model that embeds, and the store that it is of.
-fn model<'a>(context: &'a Context, arguments: &Arguments) -> Result<(Clap, Option<&'a Path>)> {
+/// The model that embeds, and the store that it is of: the one that was named, with its adapter; else that of the store, else the starter.
+pub(super) fn model<'a>(
+    context: &'a Context,
+    named: Option<&str>,
+    adapter: Option<&Path>,
+) -> Result<(Clap, Option<&'a Path>)> {
     let store = context.global.store.as_path();
-    match (&arguments.model, &arguments.adapter) {
-        (model, Some(adapter)) => Ok((Clap::load_with_adapter(model.as_deref().unwrap_or(STARTER), adapter)?, None)),
+    match (named, adapter) {
+        (model, Some(adapter)) => Ok((Clap::load_with_adapter(model.unwrap_or(STARTER), adapter)?, None)),
         (Some(model), None) => Ok((Clap::load(model)?, None)),
         (None, None) => match context.snapshot() {
             Ok(memory) if memory.space().is_external() => Err(Error::input(

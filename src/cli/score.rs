@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoic::corpus::Options;
-use echoic::metrics::{Absence, Metric, Pairs, Report, Rules, Scorer, Spice, Unmatched};
+use echoic::embedding::dot;
+use echoic::metrics::{Absence, Metric, Pairs, Report, Rules, Score, Scorer, Spice, Unmatched};
 use echoic::models::METEOR;
 use echoic::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
+use super::embed;
 use super::output::{counted, no_row, table};
 use super::pipes;
 
@@ -43,6 +45,12 @@ pub struct Arguments {
     /// The Java that runs it
     #[arg(long, value_name = "PROGRAM", default_value = "java")]
     java: PathBuf,
+    /// The folder of the sounds, whose names are those of the clips: how near each predicted caption comes to its sound
+    #[arg(long, value_name = "DIR")]
+    audio: Option<PathBuf>,
+    /// The CLAP model that tells: by default that of the store, or the starter where there is no store
+    #[arg(long, value_name = "NAME|DIR", requires = "audio")]
+    model: Option<String>,
     /// The column or key that holds the captions, where it has an unusual name
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
@@ -67,7 +75,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     if asked.contains(&Metric::Meteor) {
         meteor?;
     }
-    let report = scorer.score(&pairs.clips, &context.control())?;
+    let mut report = scorer.score(&pairs.clips, &context.control())?;
+    let wants_similarity = arguments.only.is_none() || asked.contains(&Metric::ClapSimilarity);
+    if let Some(folder) = arguments.audio.as_ref().filter(|_| wants_similarity) {
+        report.put(Metric::ClapSimilarity, similarity(context, &pairs, folder, arguments.model.as_deref())?);
+    }
     if let Some(absent) = asked.iter().find_map(|metric| Some((*metric, report.absence(*metric)?))) {
         let found = format!("nothing to compute it with ({})", absent.1);
         let error = Error::input(format!("the metric {}", absent.0), found, "what it needs");
@@ -81,6 +93,23 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     let value = as_json(arguments, &pairs, &report);
     context.out.item(&value, |_| as_text(&pairs, &report))
+}
+
+/// The cosine of each sound and its predicted caption.
+fn similarity(context: &Context, pairs: &Pairs, folder: &Path, model: Option<&str>) -> Result<Score> {
+    let (clap, _) = embed::model(context, model, None)?;
+    let captions: Vec<&str> = pairs.clips.iter().map(|clip| clip.predicted.as_str()).collect();
+    let texts = clap.embed_texts(&captions)?;
+    let _phase = context.control().begin("listening", Some(pairs.clips.len() as u64));
+    let mut cosines = Vec::with_capacity(captions.len());
+    for (clip, text) in pairs.clips.iter().zip(texts.rows()) {
+        context.control().check()?;
+        let path = folder.join(&clip.name);
+        let sound = clap.embed_audio(context.global.audio(&path))?;
+        cosines.push(f64::from(dot(&sound.embedding, text)));
+        context.control().advance(1);
+    }
+    Ok(Score::mean(cosines))
 }
 
 /// The scores as one object: `null` for what was not computed, and why beside.
@@ -137,6 +166,7 @@ fn remedy(absence: Absence) -> Option<&'static str> {
     match absence {
         Absence::Data => Some("`echoic models pull meteor` brings them"),
         Absence::Program => Some("name it with --spice JAR"),
+        Absence::Audio => Some("name their folder with --audio DIR"),
         _ => None,
     }
 }

@@ -207,7 +207,7 @@ impl Scorer {
     /// Phrases of one line that may stand for phrases of the other.
     fn match_phrases(&self, predicted: &[u32], reference: &[u32], candidates: &mut Candidates) {
         for start in 0..reference.len() {
-            for (length, phrase) in self.paraphrases.of(&reference[start..]) {
+            for (length, phrase) in self.paraphrases.of_words(&reference[start..]) {
                 for predicted_start in places(predicted, phrase) {
                     let predicted_length = phrase.len();
                     candidates.push(Match { start, length, predicted_start, predicted_length, stage: PARAPHRASE });
@@ -215,7 +215,7 @@ impl Scorer {
             }
         }
         for predicted_start in 0..predicted.len() {
-            for (predicted_length, phrase) in self.paraphrases.of(&predicted[predicted_start..]) {
+            for (predicted_length, phrase) in self.paraphrases.of_words(&predicted[predicted_start..]) {
                 for start in places(reference, phrase) {
                     let length = phrase.len();
                     candidates.push(Match { start, length, predicted_start, predicted_length, stage: PARAPHRASE });
