@@ -4,8 +4,7 @@
 //! clips the counts of the prediction to those of the reference, and takes off for another length, which it measures in pairs of words.
 //! Both are ten times the mean over lengths of runs and references, as the authors' own program has them.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use rayon::prelude::*;
 
 use super::Score;

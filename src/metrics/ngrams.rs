@@ -1,6 +1,6 @@
 //! Captions as runs of words.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 /// The longest run that any metric counts.
 pub(super) const LONGEST: usize = 4;
@@ -9,12 +9,16 @@ pub(super) const LONGEST: usize = 4;
 pub(super) type Run = [u32; LONGEST];
 
 /// Numbers for words.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Words<'a> {
     numbers: HashMap<&'a str, u32>,
 }
 
 impl<'a> Words<'a> {
+    pub(super) fn new() -> Self {
+        Self { numbers: HashMap::new() }
+    }
+
     /// The words of a caption by their numbers. A space that does not break divides, too: Python's `split` has it so.
     pub(super) fn of(&mut self, caption: &'a str) -> Vec<u32> {
         caption.split_whitespace().map(|word| self.number(word)).collect()
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn runs_are_counted_by_their_length() {
-        let mut words = Words::default();
+        let mut words = Words::new();
         let runs = Runs::of(&words.of("a b a\u{A0}b"));
         assert_eq!(runs.words, 4);
         assert_eq!(runs.count(1, &[1, 0, 0, 0]), 2);

@@ -125,7 +125,7 @@ impl Scorer {
         if !self.wants(&of_bleu) && !self.wants(&of_cider) {
             return;
         }
-        let mut words = Words::default();
+        let mut words = Words::new();
         type Numbers = (Vec<u32>, Vec<Vec<u32>>);
         let numbers: Vec<Numbers> = clips
             .clips

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::common::bench::Bench;
 use crate::common::needs;
+use crate::common::sounds::{sound, wav_at};
 
 const PREDICTIONS: &str =
     "file_name,caption_predicted\na.wav,A dog barks loudly\nb.wav,Rain falls on a roof\nc.wav,A bell\n";
@@ -219,4 +220,35 @@ fn spice_comes_from_its_program_and_never_from_a_guess() {
     score(&program("nan", &answer("NaN"))).fails(1, &["no score of clip 3"]);
     score(&program("failing", "echo 'no models' >&2; exit 1")).fails(1, &["no models", "folder lib"]);
     score("/no/such/java").fails(1, &["/no/such/java"]);
+}
+
+#[test]
+fn a_model_tells_how_near_captions_come_to_their_sounds() {
+    let bench = Bench::new();
+    let (predictions, references) = (bench.write("p.csv", PREDICTIONS), bench.write("r.csv", REFERENCES));
+    let folder = bench.path("sounds");
+    std::fs::create_dir(&folder).unwrap();
+    let folder = folder.to_str().unwrap();
+    let score =
+        || bench.run_json(&["score", &predictions, &references, "--audio", folder, "--only", "clap_similarity"]);
+    if !needs::starter_is_installed() {
+        return;
+    }
+    for (name, seconds) in [("a.wav", 1.0), ("b.wav", 2.0)] {
+        wav_at(&bench.path("sounds").join(name), &sound(seconds, 16_000), 16_000);
+    }
+    score().fails(1, &["c.wav"]);
+    wav_at(&bench.path("sounds/c.wav"), &sound(3.0, 16_000), 16_000);
+    let report = score().succeeds().json();
+    let near = report["clap_similarity"].as_f64().unwrap();
+    assert!(near.abs() < 1.0 && report["bleu_1"].is_null(), "{report}");
+    // Of one clip, the mean is its own.
+    let one = bench.write("one.csv", "file_name,caption_predicted\na.wav,A dog barks loudly\n");
+    let clips = bench.path("clips.csv");
+    let run =
+        ["score", &one, &references, "--unmatched", "skip", "--audio", folder, "--per-clip", clips.to_str().unwrap()];
+    let report = bench.run_json(&run).succeeds().json();
+    let table = std::fs::read_to_string(&clips).unwrap();
+    let last: f64 = table.lines().nth(1).unwrap().rsplit(',').next().unwrap().parse().unwrap();
+    assert!((report["clap_similarity"].as_f64().unwrap() - last).abs() < 1e-12, "{table}");
 }

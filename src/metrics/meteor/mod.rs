@@ -5,15 +5,17 @@
 
 mod align;
 mod normalize;
+mod packed;
 mod paraphrases;
 mod stats;
 mod synonyms;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use foldhash::{HashMap, HashMapExt};
 use rayon::prelude::*;
 use rust_stemmers::{Algorithm, Stemmer};
 use zip::ZipArchive;
@@ -88,10 +90,7 @@ impl Meteor {
             .collect();
         let vocabulary = self.vocabulary(lines.iter().flat_map(|(one, others)| others.iter().chain([one]).flatten()));
         let path = self.folder.join(PARAPHRASES);
-        let bytes = std::fs::metadata(&path).ok().map(|meta| meta.len());
-        let phase = control.begin_bytes("reading paraphrases", bytes);
         let paraphrases = Paraphrases::read(&path, &vocabulary.numbers, control)?;
-        phase.end();
         let scorer = Scorer { vocabulary, paraphrases };
         let phase = control.begin("METEOR", Some(lines.len() as u64));
         let stats: Vec<Stats> = lines
@@ -206,8 +205,14 @@ impl Scorer {
 
     /// Phrases of one line that may stand for phrases of the other.
     fn match_phrases(&self, predicted: &[u32], reference: &[u32], candidates: &mut Candidates) {
+        let words = |line: &[u32]| {
+            let mut words = vec![false; self.vocabulary.facts.len()];
+            line.iter().for_each(|word| words[*word as usize] = true);
+            words
+        };
+        let (here, there) = (words(predicted), words(reference));
         for start in 0..reference.len() {
-            for (length, phrase) in self.paraphrases.of_words(&reference[start..]) {
+            for (length, phrase) in self.paraphrases.of(&reference[start..], &here) {
                 for predicted_start in places(predicted, phrase) {
                     let predicted_length = phrase.len();
                     candidates.push(Match { start, length, predicted_start, predicted_length, stage: PARAPHRASE });
@@ -215,7 +220,7 @@ impl Scorer {
             }
         }
         for predicted_start in 0..predicted.len() {
-            for (predicted_length, phrase) in self.paraphrases.of_words(&predicted[predicted_start..]) {
+            for (predicted_length, phrase) in self.paraphrases.of(&predicted[predicted_start..], &there) {
                 for start in places(reference, phrase) {
                     let length = phrase.len();
                     candidates.push(Match { start, length, predicted_start, predicted_length, stage: PARAPHRASE });

@@ -1,184 +1,135 @@
-//! METEOR's table of paraphrases: millions of pairs of phrases, of which those are kept whose words the captions have.
-//!
-//! The table is unpacked by a thread of its own while its lines are looked at: each takes about as long.
+//! The paraphrases whose words the captions have, of millions that METEOR knows.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use flate2::read::MultiGzDecoder;
+use foldhash::HashMap;
 
+use super::packed::{Packed, Phrases};
+use crate::Result;
 use crate::progress::Control;
-use crate::{Error, Result};
 
-/// How much is unpacked at once, in bytes.
-const BLOCK: usize = 1 << 20;
-/// How many blocks may wait to be looked at.
-const WAITING: usize = 8;
-/// How much of the packed file is read at once, in bytes.
-const PACKED: usize = 1 << 18;
-/// After how many entries it is asked whether to stop.
-const ENTRIES_AT_ONCE: u32 = 1 << 16;
+/// Stands for a word of the table that no caption has.
+const UNKNOWN: u32 = u32::MAX;
 
-/// Phrases by the words that they replace, all by the numbers of their words.
+/// Some words of [`Paraphrases::words`].
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// A phrase, and which of the replacements are its own.
+#[derive(Debug)]
+struct Phrase {
+    words: Span,
+    replacements: Span,
+}
+
+/// What may stand for a phrase. Its first word stands here, because nearly always it tells that the rest need not be looked at.
+#[derive(Debug)]
+struct Replacement {
+    first: u32,
+    words: Span,
+}
+
+/// Phrases and what may stand for them, by the numbers of their words.
 #[derive(Debug, Default)]
 pub(super) struct Paraphrases {
-    by_phrase: HashMap<Box<[u32]>, Vec<Box<[u32]>>>,
-    longest: usize,
+    words: Vec<u32>,
+    /// Sorted by their words.
+    phrases: Vec<Phrase>,
+    /// Those of a phrase in the order of the table.
+    replacements: Vec<Replacement>,
+    /// Where the phrases begin that begin with each word.
+    starts: Vec<u32>,
 }
 
 impl Paraphrases {
-    /// Reads the table: three lines an entry, the probability, a phrase, and one that may stand for it.
+    /// Keeps of the table what has only words with numbers.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read, [`Error::Input`] when it ends within an entry, [`Error::Interrupted`] when stopping was asked for.
+    /// As [`Packed::of`].
     pub(super) fn read(path: &Path, numbers: &HashMap<String, u32>, control: &Control<'_>) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::io("read", path))?;
-        let words = Words::of(numbers);
-        let (sender, receiver) = sync_channel(WAITING);
-        std::thread::scope(|scope| {
-            // Where looking ends early, nobody takes the blocks any more, and unpacking ends, too.
-            scope.spawn(move || unpack(&mut file, &sender));
-            Self::of(path, &words, Blocks { receiver, block: Block::default(), at: 0 }, control)
-        })
-    }
-
-    fn of(path: &Path, words: &Words, mut lines: Blocks, control: &Control<'_>) -> Result<Self> {
+        let packed = Packed::of(path, control)?;
+        let by_word: HashMap<&[u8], u32> = numbers.iter().map(|(word, number)| (word.as_bytes(), *number)).collect();
+        let known: Vec<u32> = packed.words().map(|word| by_word.get(word).copied().unwrap_or(UNKNOWN)).collect();
         let mut table = Self::default();
-        let mut read = 0;
-        let (mut phrase, mut other) = (Vec::new(), Vec::new());
-        for entry in 0u32.. {
-            if entry % ENTRIES_AT_ONCE == 0 {
-                control.check()?;
-                control.advance(lines.block.packed - read);
-                read = lines.block.packed;
-            }
-            let mut next = |line: &mut Vec<u8>| lines.line(line).map_err(Error::io("read", path));
-            if next(&mut phrase)? == 0 {
+        let mut entries = Vec::new();
+        let mut phrases = packed.phrases();
+        loop {
+            let before = table.words.len();
+            let (Some(phrase), Some(other)) = (table.take(&mut phrases, &known), table.take(&mut phrases, &known))
+            else {
                 break;
+            };
+            match (phrase, other) {
+                (Some(phrase), Some(other)) => entries.push((phrase, other)),
+                _ => table.words.truncate(before),
             }
-            next(&mut phrase)?;
-            if next(&mut other)? == 0 {
-                return Err(Error::input(path.display(), "the middle of an entry", "its end"));
-            }
-            if !words.may_have(&phrase) || !words.may_have(&other) {
-                continue;
-            }
-            let Some(from) = words.numbers(&phrase) else { continue };
-            let Some(to) = words.numbers(&other) else { continue };
-            table.longest = table.longest.max(from.len());
-            table.by_phrase.entry(from).or_default().push(to);
         }
+        table.arrange(entries, numbers.len());
         Ok(table)
     }
 
-    /// The phrases that may stand for words from the beginning of `words`, with how many words they replace: few words first.
-    pub(super) fn of_words<'a>(&'a self, words: &'a [u32]) -> impl Iterator<Item = (usize, &'a [u32])> + 'a {
-        (1..=self.longest.min(words.len())).flat_map(move |length| {
-            let found = self.by_phrase.get(&words[..length]).map_or(&[][..], Vec::as_slice);
-            found.iter().map(move |phrase| (length, &**phrase))
-        })
-    }
-}
-
-/// The numbers of words, by their bytes. Most words of the table are none of them, which one look at a bit tells.
-struct Words<'a> {
-    numbers: HashMap<&'a [u8], u32>,
-    may_be: Vec<bool>,
-}
-
-impl<'a> Words<'a> {
-    const SLOTS: usize = 1 << 16;
-
-    fn of(numbers: &'a HashMap<String, u32>) -> Self {
-        let numbers: HashMap<&[u8], u32> = numbers.iter().map(|(word, number)| (word.as_bytes(), *number)).collect();
-        let mut may_be = vec![false; Self::SLOTS];
-        numbers.keys().for_each(|word| may_be[Self::slot(word)] = true);
-        Self { numbers, may_be }
-    }
-
-    fn slot(word: &[u8]) -> usize {
-        let mixed = word.iter().fold(0u32, |mixed, byte| (mixed ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        (mixed ^ (mixed >> 16)) as usize % Self::SLOTS
-    }
-
-    /// The words of a line by their numbers; `None` where one has none.
-    fn numbers(&self, line: &[u8]) -> Option<Box<[u32]>> {
-        split(line).map(|word| self.numbers.get(word).copied()).collect()
-    }
-
-    /// Whether each word of a line may have a number.
-    fn may_have(&self, line: &[u8]) -> bool {
-        split(line).all(|word| self.may_be[Self::slot(word)])
-    }
-}
-
-fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
-}
-
-/// A part of what was unpacked, and how much of the packed file had been read then.
-#[derive(Debug, Default)]
-struct Block {
-    bytes: Vec<u8>,
-    packed: u64,
-}
-
-/// Unpacks block by block until the end, an error, or nobody who takes them.
-fn unpack(file: &mut File, sender: &SyncSender<std::io::Result<Block>>) {
-    let mut packed = MultiGzDecoder::new(BufReader::with_capacity(PACKED, Counted { file, read: 0 }));
-    loop {
-        let mut bytes = Vec::with_capacity(BLOCK);
-        let unpacked = packed.by_ref().take(BLOCK as u64).read_to_end(&mut bytes);
-        let read = packed.get_ref().get_ref().read;
-        let is_last = !matches!(unpacked, Ok(1..));
-        if sender.send(unpacked.map(|_| Block { bytes, packed: read })).is_err() || is_last {
-            return;
-        }
-    }
-}
-
-/// Counts what is read.
-struct Counted<'a> {
-    file: &'a mut File,
-    read: u64,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.read += read as u64;
-        Ok(read)
-    }
-}
-
-/// The blocks as one text.
-struct Blocks {
-    receiver: Receiver<std::io::Result<Block>>,
-    block: Block,
-    at: usize,
-}
-
-impl Blocks {
-    /// Reads the next line, with its end; how long it is, which is 0 at the end of the text.
-    fn line(&mut self, line: &mut Vec<u8>) -> std::io::Result<usize> {
-        line.clear();
-        loop {
-            let rest = &self.block.bytes[self.at..];
-            if let Some(end) = memchr::memchr(b'\n', rest) {
-                line.extend_from_slice(&rest[..=end]);
-                self.at += end + 1;
-                return Ok(line.len());
+    /// The next phrase, if there is one; and its words, if all are known and there are any.
+    fn take(&mut self, phrases: &mut Phrases<'_>, known: &[u32]) -> Option<Option<Span>> {
+        let start = self.words.len() as u32;
+        let mut is_known = true;
+        let there = phrases.next(|word| {
+            let number = known.get(word as usize).copied().unwrap_or(UNKNOWN);
+            is_known &= number != UNKNOWN;
+            if is_known {
+                self.words.push(number);
             }
-            line.extend_from_slice(rest);
-            self.at = self.block.bytes.len();
-            match self.receiver.recv() {
-                Ok(block) => (self.block, self.at) = (block?, 0),
-                Err(_) => return Ok(line.len()),
+        });
+        let end = self.words.len() as u32;
+        there.then_some((is_known && end > start).then_some(Span { start, end }))
+    }
+
+    /// Puts the entries in order.
+    fn arrange(&mut self, mut entries: Vec<(Span, Span)>, vocabulary: usize) {
+        entries.sort_by(|(a, _), (b, _)| self.of_span(*a).cmp(self.of_span(*b)));
+        let mut phrases: Vec<Phrase> = Vec::new();
+        for (at, (phrase, other)) in entries.iter().enumerate() {
+            let end = at as u32 + 1;
+            match phrases.last_mut().filter(|last| self.of_span(last.words) == self.of_span(*phrase)) {
+                Some(last) => last.replacements.end = end,
+                None => phrases.push(Phrase { words: *phrase, replacements: Span { start: at as u32, end } }),
+            }
+            self.replacements.push(Replacement { first: self.of_span(*other)[0], words: *other });
+        }
+        let first = |phrase: &Phrase| self.words[phrase.words.start as usize] as usize;
+        let start = |word: usize| phrases.partition_point(|phrase| first(phrase) < word) as u32;
+        self.starts = (0..=vocabulary).map(start).collect();
+        self.phrases = phrases;
+    }
+
+    fn of_span(&self, span: Span) -> &[u32] {
+        &self.words[span.start as usize..span.end as usize]
+    }
+
+    /// The phrases that may stand for words from the beginning of `words`, with how many words they replace: few words first. Those are left
+    /// out whose first word `may_begin` denies.
+    pub(super) fn of<'a>(&'a self, words: &[u32], may_begin: &[bool]) -> Vec<(usize, &'a [u32])> {
+        let mut found = Vec::new();
+        let Some(first) = words.first().map(|first| *first as usize) else {
+            return found;
+        };
+        let mut phrases = &self.phrases[self.starts[first] as usize..self.starts[first + 1] as usize];
+        for length in 1..=words.len() {
+            let wanted = &words[..length];
+            phrases = &phrases[phrases.partition_point(|phrase| self.of_span(phrase.words) < wanted)..];
+            let Some(next) = phrases.first().filter(|next| self.of_span(next.words).starts_with(wanted)) else {
+                break;
+            };
+            if next.words.end - next.words.start == length as u32 {
+                let Span { start, end } = next.replacements;
+                let all = self.replacements[start as usize..end as usize].iter();
+                let some = all.filter(|replacement| may_begin[replacement.first as usize]);
+                found.extend(some.map(|replacement| (length, self.of_span(replacement.words))));
             }
         }
+        found
     }
 }
 
@@ -189,34 +140,29 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use foldhash::HashMapExt;
 
     use super::*;
 
     fn table(text: &str) -> Result<Paraphrases> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let mut packed = GzEncoder::new(&file, Compression::fast());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.gz");
+        let mut packed = GzEncoder::new(std::fs::File::create(&path).unwrap(), Compression::fast());
         packed.write_all(text.as_bytes()).unwrap();
         packed.finish().unwrap();
         let numbers =
             ["dog", "a", "hound", "puppy"].into_iter().zip(0..).map(|(word, n)| (word.to_owned(), n)).collect();
-        Paraphrases::read(file.path(), &numbers, &Control::default())
+        Paraphrases::read(&path, &numbers, &Control::default())
     }
 
     #[test]
     fn only_entries_of_known_words_are_kept_in_their_order() {
         let table = table("0.1\ndog\npuppy\n0.5\ndog\na hound\n0.2\ndog\ncat\n0.3\na dog\nhound\n").unwrap();
-        let found: Vec<(usize, Vec<u32>)> = table.of_words(&[0, 1]).map(|(n, words)| (n, words.to_vec())).collect();
+        let found: Vec<(usize, Vec<u32>)> =
+            table.of(&[0, 1], &[true; 4]).into_iter().map(|(n, words)| (n, words.to_vec())).collect();
         assert_eq!(found, [(1, vec![3]), (1, vec![1, 2])]);
-        assert_eq!(table.of_words(&[1, 0]).collect::<Vec<_>>(), [(2, &[2][..])]);
-        assert_eq!(table.of_words(&[]).count(), 0);
-    }
-
-    #[test]
-    fn a_table_that_breaks_off_is_told() {
-        assert!(matches!(table("0.1\ndog\n"), Err(Error::Input { .. })));
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "no gzip").unwrap();
-        let read = Paraphrases::read(file.path(), &HashMap::new(), &Control::default());
-        assert!(matches!(read, Err(Error::Io { .. })), "{read:?}");
+        assert_eq!(table.of(&[1, 0], &[true; 4]), [(2, &[2][..])]);
+        assert_eq!(table.of(&[0], &[false, true, true, false]), [(1, &[1, 2][..])]);
+        assert!(table.of(&[], &[]).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Which words may mean the same: the synonym sets of WordNet 3, as METEOR brings them.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// Endings of inflected nouns, verbs and adjectives, and what stands there in the base form: WordNet's rules of detachment, in their order.
 const DETACHMENTS: [(&str, &str); 20] = [
