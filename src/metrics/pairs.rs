@@ -188,7 +188,7 @@ impl Pairs {
             }
             match prediction {
                 None if unmatched != Unmatched::Empty => continue,
-                Some(caption) if caption.is_empty() => pairs.empty.push(clip.clone()),
+                Some(&"") => pairs.empty.push(clip.clone()),
                 _ => {}
             }
             let predicted = prediction.map_or_else(String::new, |caption| (*caption).to_owned());

@@ -229,8 +229,19 @@ fn a_model_tells_how_near_captions_come_to_their_sounds() {
     let folder = bench.path("sounds");
     std::fs::create_dir(&folder).unwrap();
     let folder = folder.to_str().unwrap();
-    let score =
-        || bench.run_json(&["score", &predictions, &references, "--audio", folder, "--only", "clap_similarity"]);
+    let score = || {
+        bench.run_json(&[
+            "score",
+            &predictions,
+            &references,
+            "--audio",
+            folder,
+            "--model",
+            "starter",
+            "--only",
+            "clap_similarity",
+        ])
+    };
     if !needs::starter_is_installed() {
         return;
     }
@@ -245,8 +256,19 @@ fn a_model_tells_how_near_captions_come_to_their_sounds() {
     // Of one clip, the mean is its own.
     let one = bench.write("one.csv", "file_name,caption_predicted\na.wav,A dog barks loudly\n");
     let clips = bench.path("clips.csv");
-    let run =
-        ["score", &one, &references, "--unmatched", "skip", "--audio", folder, "--per-clip", clips.to_str().unwrap()];
+    let run = [
+        "score",
+        &one,
+        &references,
+        "--unmatched",
+        "skip",
+        "--audio",
+        folder,
+        "--model",
+        "starter",
+        "--per-clip",
+        clips.to_str().unwrap(),
+    ];
     let report = bench.run_json(&run).succeeds().json();
     let table = std::fs::read_to_string(&clips).unwrap();
     let last: f64 = table.lines().nth(1).unwrap().rsplit(',').next().unwrap().parse().unwrap();

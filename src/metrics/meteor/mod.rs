@@ -185,21 +185,24 @@ impl Scorer {
 
     /// Words that are equal; and where the lines are not, those with one stem, and those of one synonym set.
     fn match_words(&self, predicted: &[u32], reference: &[u32], candidates: &mut Candidates) {
-        let word = |number: u32| &self.vocabulary.facts[number as usize];
-        let same_stem = |a: u32, b: u32| a != b && word(a).stem == word(b).stem;
-        let synonyms = |a: u32, b: u32| a != b && share(&word(a).sets, &word(b).sets);
-        let stages: [(usize, &dyn Fn(u32, u32) -> bool); 3] =
-            [(EXACT, &|a, b| a == b), (STEM, &same_stem), (SYNONYM, &synonyms)];
-        let stages = if predicted == reference { &stages[..1] } else { &stages };
-        for (stage, matches) in stages {
+        let stages = if predicted == reference { EXACT..=EXACT } else { EXACT..=SYNONYM };
+        for stage in stages {
             for (start, there) in reference.iter().enumerate() {
                 for (predicted_start, here) in predicted.iter().enumerate() {
-                    if matches(*here, *there) {
-                        let found = Match { start, length: 1, predicted_start, predicted_length: 1, stage: *stage };
-                        candidates.push(found);
+                    if self.match_by(stage, *here, *there) {
+                        candidates.push(Match { start, length: 1, predicted_start, predicted_length: 1, stage });
                     }
                 }
             }
+        }
+    }
+
+    fn match_by(&self, stage: usize, here: u32, there: u32) -> bool {
+        let word = |number: u32| &self.vocabulary.facts[number as usize];
+        match stage {
+            EXACT => here == there,
+            STEM => here != there && word(here).stem == word(there).stem,
+            _ => here != there && share(&word(here).sets, &word(there).sets),
         }
     }
 

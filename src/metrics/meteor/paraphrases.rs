@@ -140,7 +140,6 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use foldhash::HashMapExt;
 
     use super::*;
 
