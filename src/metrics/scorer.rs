@@ -86,24 +86,11 @@ impl Scorer {
             return Err(Error::input("the clips", "none", "a clip to score"));
         }
         let clips = Tokenized::of(clips);
-        let mut report = Report::default();
-        self.by_runs(&clips, &mut report);
-        if self.wants(&[Metric::RougeL]) {
-            let aac = self.rules == Rules::AacMetrics;
-            let score = |clip: &super::TokenizedClip| rouge_l(&clip.predicted, &clip.references, aac);
-            report.put(Metric::RougeL, Score::mean(clips.clips.par_iter().map(score).collect()));
-        }
-        let words = [Metric::Vocabulary, Metric::MeanLength, Metric::Distinct, Metric::Distinct2, Metric::Repetition];
-        if self.wants(&words) {
-            let Wording { vocabulary, length, distinct: [words_, pairs], repetition } = Wording::of(&clips);
-            let scores = [vocabulary, length, words_, pairs, repetition];
-            words.into_iter().zip(scores).for_each(|(metric, score)| self.keep(metric, score, &mut report));
-        }
-        if self.wants(&[Metric::Meteor]) {
-            match &self.meteor {
-                Some(folder) => report.put(Metric::Meteor, Meteor::open(folder)?.score(&clips, control)?),
-                None => report.absent.push((Metric::Meteor, Absence::Data)),
-            }
+        // METEOR spends half its time on reading its data, which leaves other threads to the rest.
+        let (meteor, mut report) = rayon::join(|| self.by_meteor(&clips, control), || self.by_words(&clips));
+        report.scores.extend(meteor?.map(|score| (Metric::Meteor, score)));
+        if self.wants(&[Metric::Meteor]) && self.meteor.is_none() {
+            report.absent.push((Metric::Meteor, Absence::Data));
         }
         self.by_spice(&clips, &mut report, control)?;
         for (metric, why) in [
@@ -116,6 +103,29 @@ impl Scorer {
             }
         }
         Ok(report)
+    }
+
+    fn by_meteor(&self, clips: &Tokenized, control: &Control<'_>) -> Result<Option<Score>> {
+        let folder = self.meteor.as_ref().filter(|_| self.wants(&[Metric::Meteor]));
+        folder.map(|folder| Meteor::open(folder)?.score(clips, control)).transpose()
+    }
+
+    /// What follows from the words alone.
+    fn by_words(&self, clips: &Tokenized) -> Report {
+        let mut report = Report::default();
+        self.by_runs(clips, &mut report);
+        if self.wants(&[Metric::RougeL]) {
+            let aac = self.rules == Rules::AacMetrics;
+            let score = |clip: &super::TokenizedClip| rouge_l(&clip.predicted, &clip.references, aac);
+            report.put(Metric::RougeL, Score::mean(clips.clips.par_iter().map(score).collect()));
+        }
+        let words = [Metric::Vocabulary, Metric::MeanLength, Metric::Distinct, Metric::Distinct2, Metric::Repetition];
+        if self.wants(&words) {
+            let Wording { vocabulary, length, distinct: [words_, pairs], repetition } = Wording::of(clips);
+            let scores = [vocabulary, length, words_, pairs, repetition];
+            words.into_iter().zip(scores).for_each(|(metric, score)| self.keep(metric, score, &mut report));
+        }
+        report
     }
 
     /// BLEU, CIDEr-D and CIDEr.

@@ -18,9 +18,11 @@ struct Span {
     end: u32,
 }
 
-/// A phrase, and which of the replacements are its own.
+/// A phrase, and which of the replacements are its own. Its second word stands here, because a search looks at nothing else of most phrases.
 #[derive(Debug)]
 struct Phrase {
+    /// One more than the number of the second word; 0 for a phrase of one word.
+    second: u32,
     words: Span,
     replacements: Span,
 }
@@ -94,7 +96,10 @@ impl Paraphrases {
             let end = at as u32 + 1;
             match phrases.last_mut().filter(|last| self.of_span(last.words) == self.of_span(*phrase)) {
                 Some(last) => last.replacements.end = end,
-                None => phrases.push(Phrase { words: *phrase, replacements: Span { start: at as u32, end } }),
+                None => {
+                    let second = self.of_span(*phrase).get(1).map_or(0, |word| word + 1);
+                    phrases.push(Phrase { second, words: *phrase, replacements: Span { start: at as u32, end } });
+                }
             }
             self.replacements.push(Replacement { first: self.of_span(*other)[0], words: *other });
         }
@@ -116,20 +121,30 @@ impl Paraphrases {
             return found;
         };
         let mut phrases = &self.phrases[self.starts[first] as usize..self.starts[first + 1] as usize];
-        for length in 1..=words.len() {
+        if let Some(alone) = phrases.first().filter(|phrase| phrase.second == 0) {
+            self.replace(alone, may_begin, &mut found);
+        }
+        let Some(second) = words.get(1).map(|word| word + 1) else { return found };
+        phrases = &phrases[phrases.partition_point(|phrase| phrase.second < second)..];
+        phrases = &phrases[..phrases.partition_point(|phrase| phrase.second == second)];
+        for length in 2..=words.len() {
             let wanted = &words[..length];
             phrases = &phrases[phrases.partition_point(|phrase| self.of_span(phrase.words) < wanted)..];
-            let Some(next) = phrases.first().filter(|next| self.of_span(next.words).starts_with(wanted)) else {
-                break;
-            };
-            if next.words.end - next.words.start == length as u32 {
-                let Span { start, end } = next.replacements;
-                let all = self.replacements[start as usize..end as usize].iter();
-                let some = all.filter(|replacement| may_begin[replacement.first as usize]);
-                found.extend(some.map(|replacement| (length, self.of_span(replacement.words))));
+            let Some(next) = phrases.first().filter(|next| self.of_span(next.words).starts_with(wanted)) else { break };
+            if self.of_span(next.words).len() == length {
+                self.replace(next, may_begin, &mut found);
             }
         }
         found
+    }
+
+    /// Adds what may stand for a phrase.
+    fn replace<'a>(&'a self, phrase: &Phrase, may_begin: &[bool], found: &mut Vec<(usize, &'a [u32])>) {
+        let Span { start, end } = phrase.replacements;
+        let length = self.of_span(phrase.words).len();
+        let all = self.replacements[start as usize..end as usize].iter();
+        let some = all.filter(|replacement| may_begin[replacement.first as usize]);
+        found.extend(some.map(|replacement| (length, self.of_span(replacement.words))));
     }
 }
 
