@@ -90,7 +90,6 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "score",
         &[
-            "echoic models pull meteor # once, for METEOR",
             "echoic score predictions.csv references.csv",
             "echoic --json score predictions.jsonl captions.csv --per-clip scores.csv",
             "echoic score predictions.csv references.csv --only cider_d,rouge_l --unmatched skip",
