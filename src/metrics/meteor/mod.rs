@@ -25,6 +25,7 @@ use crate::progress::Control;
 use crate::{Error, Result};
 use align::{Candidates, Match};
 use normalize::Prefix;
+use packed::Packed;
 use paraphrases::Paraphrases;
 use stats::Stats;
 use synonyms::{Synonyms, share};
@@ -82,15 +83,20 @@ impl Meteor {
     /// # Errors
     /// [`Error::Io`] or [`Error::Input`] when the paraphrases cannot be read, [`Error::Interrupted`] when stopping was asked for.
     pub fn score(&self, clips: &Tokenized, control: &Control<'_>) -> Result<Score> {
-        let normal = |caption: &String| normalize::words(caption, &self.prefixes);
-        let lines: Vec<(Vec<String>, Vec<Vec<String>>)> = clips
-            .clips
-            .par_iter()
-            .map(|clip| (normal(&clip.predicted), clip.references.iter().map(normal).collect()))
-            .collect();
-        let vocabulary = self.vocabulary(lines.iter().flat_map(|(one, others)| others.iter().chain([one]).flatten()));
         let path = self.folder.join(PARAPHRASES);
-        let paraphrases = Paraphrases::read(&path, &vocabulary.numbers, control)?;
+        let normal = |caption: &String| normalize::words(caption, &self.prefixes);
+        let prepare = || {
+            let lines: Vec<(Vec<String>, Vec<Vec<String>>)> = clips
+                .clips
+                .par_iter()
+                .map(|clip| (normal(&clip.predicted), clip.references.iter().map(normal).collect()))
+                .collect();
+            let words = lines.iter().flat_map(|(one, others)| others.iter().chain([one]).flatten());
+            let vocabulary = self.vocabulary(words);
+            (lines, vocabulary)
+        };
+        let (packed, (lines, vocabulary)) = rayon::join(|| Packed::of(&path, control), prepare);
+        let paraphrases = Paraphrases::of_words(&packed?, &vocabulary.numbers);
         let scorer = Scorer { vocabulary, paraphrases };
         let phase = control.begin("METEOR", Some(lines.len() as u64));
         let stats: Vec<Stats> = lines

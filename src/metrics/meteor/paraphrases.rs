@@ -1,12 +1,9 @@
 //! The paraphrases whose words the captions have, of millions that METEOR knows.
 
-use std::path::Path;
-
 use foldhash::HashMap;
+use rayon::prelude::*;
 
 use super::packed::{Packed, Phrases};
-use crate::Result;
-use crate::progress::Control;
 
 /// Stands for a word of the table that no caption has.
 const UNKNOWN: u32 = u32::MAX;
@@ -48,11 +45,7 @@ pub(super) struct Paraphrases {
 
 impl Paraphrases {
     /// Keeps of the table what has only words with numbers.
-    ///
-    /// # Errors
-    /// As [`Packed::of`].
-    pub(super) fn read(path: &Path, numbers: &HashMap<String, u32>, control: &Control<'_>) -> Result<Self> {
-        let packed = Packed::of(path, control)?;
+    pub(super) fn of_words(packed: &Packed, numbers: &HashMap<String, u32>) -> Self {
         let by_word: HashMap<&[u8], u32> = numbers.iter().map(|(word, number)| (word.as_bytes(), *number)).collect();
         let known: Vec<u32> = packed.words().map(|word| by_word.get(word).copied().unwrap_or(UNKNOWN)).collect();
         let mut table = Self::default();
@@ -70,7 +63,7 @@ impl Paraphrases {
             }
         }
         table.arrange(entries, numbers.len());
-        Ok(table)
+        table
     }
 
     /// The next phrase, if there is one; and its words, if all are known and there are any.
@@ -90,7 +83,7 @@ impl Paraphrases {
 
     /// Puts the entries in order.
     fn arrange(&mut self, mut entries: Vec<(Span, Span)>, vocabulary: usize) {
-        entries.sort_by(|(a, _), (b, _)| self.of_span(*a).cmp(self.of_span(*b)));
+        entries.par_sort_by(|(a, _), (b, _)| self.of_span(*a).cmp(self.of_span(*b)));
         let mut phrases: Vec<Phrase> = Vec::new();
         for (at, (phrase, other)) in entries.iter().enumerate() {
             let end = at as u32 + 1;
@@ -157,6 +150,8 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::Result;
+    use crate::progress::Control;
 
     fn table(text: &str) -> Result<Paraphrases> {
         let folder = tempfile::tempdir().unwrap();
@@ -166,7 +161,7 @@ mod tests {
         packed.finish().unwrap();
         let numbers =
             ["dog", "a", "hound", "puppy"].into_iter().zip(0..).map(|(word, n)| (word.to_owned(), n)).collect();
-        Paraphrases::read(&path, &numbers, &Control::default())
+        Packed::of(&path, &Control::default()).map(|packed| Paraphrases::of_words(&packed, &numbers))
     }
 
     #[test]
