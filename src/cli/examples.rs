@@ -129,6 +129,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "echoic models",
             "echoic models pull starter",
+            "echoic models pull meteor # what the metric METEOR needs",
             "echoic models pull HTSAT-BERT.pt --as wavcaps # a file of this machine",
             "echoic models verify wavcaps",
         ],

@@ -50,7 +50,7 @@ pub struct GenerateOptions {
     /// Captions kept in parallel; 1 is greedy. The best by log probability over length^0.7 wins. At most 64. The default is 4: a
     /// greedy caption of a small decoder cannot take back a word that leads nowhere.
     pub beam: usize,
-    /// 0 takes the likeliest token; from 0.001 on, tokens are drawn from the softmax of logits over this temperature (then `beam`
+    /// 0 takes the likeliest token; from 0.000001 on, tokens are drawn from the softmax of logits over this temperature (then `beam`
     /// is ignored).
     pub temperature: f32,
     /// Drawing is limited to the likeliest tokens that together hold this probability; in (0, 1].
@@ -220,9 +220,13 @@ impl GenerateOptions {
         if self.beam == 0 || self.beam > 64 {
             return Err(Error::input("beam", self.beam, "1 to 64"));
         }
-        // Below a thousandth every draw is the likeliest token, and dividing by it overflows.
-        if !(self.temperature.is_finite() && (self.temperature == 0.0 || self.temperature >= 1e-3)) {
-            return Err(Error::input("generation temperature", self.temperature, "0, or a number of at least 0.001"));
+        // Below a millionth every draw is the likeliest token, and dividing by it overflows.
+        if !(self.temperature.is_finite() && (self.temperature == 0.0 || self.temperature >= 1e-6)) {
+            return Err(Error::input(
+                "generation temperature",
+                self.temperature,
+                "0, or a number of at least 0.000001",
+            ));
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return Err(Error::input("top_p", self.top_p, "above 0 and at most 1"));

@@ -171,9 +171,12 @@ impl Question {
         let numbers: [Number; 5] = [
             ("mass", self.mass, "a share of at least 0 and below 1", |mass| (0.0..1.0).contains(&mass)),
             ("temperature", self.temperature, "a number above 0", above_0),
-            ("sample", self.sample, "a temperature of at least 0.001; without it the likeliest words are taken", |t| {
-                t.is_finite() && t >= 1e-3
-            }),
+            (
+                "sample",
+                self.sample,
+                "a temperature of at least 0.000001; without it the likeliest words are taken",
+                |t| t.is_finite() && t >= 1e-6,
+            ),
             ("recall", self.recall, "a share above 0 and at most 1", |recall| recall > 0.0 && recall <= 1.0),
             ("top_p", self.top_p, "a share above 0 and at most 1", |share| share > 0.0 && share <= 1.0),
         ];
