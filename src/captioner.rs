@@ -255,6 +255,11 @@ impl Captioner {
         self.decoder.is_some()
     }
 
+    /// How captions are made where nothing else is said: by projection; without a decoder, the nearest text itself.
+    pub fn usual_strategy(&self) -> Strategy {
+        if self.has_decoder() { Strategy::Projection } else { Strategy::Text }
+    }
+
     /// The stored texts in use.
     pub fn store(&self) -> &dyn TextStore {
         &*self.store

@@ -113,7 +113,7 @@ impl<'a> Control<'a> {
     /// # Errors
     /// [`Error::Interrupted`] once stopping was asked for.
     pub fn check(&self) -> Result<()> {
-        if self.is_stopped() { Err(Error::Interrupted) } else { Ok(()) }
+        self.stop.map_or(Ok(()), Stop::check)
     }
 }
 
@@ -162,5 +162,13 @@ impl Stop {
     /// True once stopping was asked for.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Call it at each point where the work may stop.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once stopping was asked for.
+    pub fn check(&self) -> Result<()> {
+        if self.requested() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }

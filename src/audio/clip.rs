@@ -126,7 +126,7 @@ impl<'a> Clip<'a> {
     pub fn samples(&self, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<()> {
         if let Some(kept) = &self.kept {
             return kept.chunks(BLOCK).try_for_each(|block| {
-                self.audio.2.check_stop()?;
+                self.audio.bounds.check_stop()?;
                 take(block)
             });
         }
@@ -209,17 +209,17 @@ fn stream(
     mut take: impl FnMut(&[f32]) -> Result<()>,
 ) -> Result<Streamed> {
     let take = |block: &[f32]| {
-        audio.2.check_stop()?;
+        audio.bounds.check_stop()?;
         take(block)
     };
-    let source = match &audio.0 {
+    let source = match &audio.input {
         Input::File(path) => or_through_ffmpeg(Source::open(path), audio)?,
         Input::Bytes { name, bytes } => or_through_ffmpeg(Source::from_bytes(name, bytes.clone()), audio)?,
         Input::Samples { samples, rate } => {
             let name = audio.name();
             check_rate(&name, *rate)?;
             check_samples(&name, samples, 0, *rate)?;
-            audio.2.check(&name, samples.len() as u64, *rate, 1)?;
+            audio.bounds.check(&name, samples.len() as u64, *rate, 1)?;
             return stream_samples(samples, *rate, rates, take);
         }
     };
@@ -264,7 +264,7 @@ fn stream_file(
         }
         frames += samples.len() as u64;
         let rate = source.sample_rate();
-        audio.2.check(&audio.name(), frames, rate, source.channels())?;
+        audio.bounds.check(&audio.name(), frames, rate, source.channels())?;
         let (chain, meter) = match &mut way {
             Some(way) => way,
             empty => empty.insert((Chain::new(rate, rates)?, Meter::new(rate))),

@@ -19,9 +19,9 @@ const MOST_WORDS: u64 = 400;
 
 /// `opened`, or where it is refused for what it holds, and ffmpeg may decode it, what ffmpeg makes of it.
 pub fn or_through_ffmpeg(opened: Result<Source>, audio: &Audio<'_>) -> Result<Source> {
-    let (Err(refusal @ Error::Input { .. }), Some(program)) = (&opened, &audio.1) else { return opened };
+    let (Err(refusal @ Error::Input { .. }), Some(program)) = (&opened, &audio.ffmpeg) else { return opened };
     let refusal = refusal.to_string();
-    let (decoding, name) = match &audio.0 {
+    let (decoding, name) = match &audio.input {
         Input::File(path) if !path.is_file() => return opened,
         Input::File(path) => (Decoding::start(program, path.as_os_str().to_owned(), None)?, *path),
         Input::Bytes { name, bytes } => {

@@ -20,7 +20,12 @@ use crate::{Error, Result};
 /// # let _ = (file, samples);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Audio<'a>(pub(super) Input<'a>, pub(super) Option<PathBuf>, pub(super) Bounds<'a>);
+pub struct Audio<'a> {
+    pub(super) input: Input<'a>,
+    /// The ffmpeg that reads what is not read here.
+    pub(super) ffmpeg: Option<PathBuf>,
+    pub(super) bounds: Bounds<'a>,
+}
 
 /// How much of a sound is listened to before it is refused.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,7 +38,7 @@ pub(super) struct Bounds<'a> {
 impl Bounds<'_> {
     /// Ends the listening once stopping was asked for.
     pub fn check_stop(&self) -> Result<()> {
-        if self.stop.is_some_and(Stop::requested) { Err(Error::Interrupted) } else { Ok(()) }
+        self.stop.map_or(Ok(()), Stop::check)
     }
 
     /// Refuses a sound of which `frames` have been decoded by now, where that is too much.
@@ -60,14 +65,18 @@ pub(super) enum Input<'a> {
 }
 
 impl<'a> Audio<'a> {
+    fn of(input: Input<'a>) -> Self {
+        Self { input, ffmpeg: None, bounds: Bounds::default() }
+    }
+
     /// Mono samples, full scale 1, at `rate` Hz.
     pub fn samples(samples: &'a [f32], rate: u32) -> Self {
-        Self(Input::Samples { samples, rate }, None, Bounds::default())
+        Self::of(Input::Samples { samples, rate })
     }
 
     /// The bytes of an audio file, in any format that files are read in; errors name it `name`.
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self(Input::Bytes { name: name.into(), bytes: bytes.into() }, None, Bounds::default())
+        Self::of(Input::Bytes { name: name.into(), bytes: bytes.into() })
     }
 
     /// Reads an audio file from anywhere, whole, into memory; errors name it `name`.
@@ -85,25 +94,25 @@ impl<'a> Audio<'a> {
     /// It is started for such files only, gives its samples through a pipe, and is ended with the reading.
     #[must_use]
     pub fn with_ffmpeg(self, program: impl Into<PathBuf>) -> Self {
-        Self(self.0, Some(program.into()), self.2)
+        Self { ffmpeg: Some(program.into()), ..self }
     }
 
     /// Refuses sounds of more than so many seconds, with [`Error::TooMuch`]. No more than that is decoded, whatever a file announces.
     #[must_use]
     pub fn at_most(self, seconds: f64) -> Self {
-        Self(self.0, self.1, Bounds { seconds: Some(seconds), ..self.2 })
+        Self { bounds: Bounds { seconds: Some(seconds), ..self.bounds }, ..self }
     }
 
     /// Refuses sounds of more than so many channels, with [`Error::TooMuch`].
     #[must_use]
     pub fn at_most_channels(self, channels: u16) -> Self {
-        Self(self.0, self.1, Bounds { channels: Some(channels), ..self.2 })
+        Self { bounds: Bounds { channels: Some(channels), ..self.bounds }, ..self }
     }
 
     /// Ends listening, decoding as well as embedding, with [`Error::Interrupted`] soon after `stop` was requested.
     #[must_use]
     pub fn stopped_by(self, stop: &'a Stop) -> Self {
-        Self(self.0, self.1, Bounds { stop: Some(stop), ..self.2 })
+        Self { bounds: Bounds { stop: Some(stop), ..self.bounds }, ..self }
     }
 
     /// The bytes of its file, where there are at most `most` of them; `None` for more, and for samples.
@@ -111,7 +120,7 @@ impl<'a> Audio<'a> {
     /// # Errors
     /// [`Error::Io`] when the file cannot be read.
     pub(crate) fn file_bytes(&self, most: u64) -> Result<Option<Cow<'_, [u8]>>> {
-        match &self.0 {
+        match &self.input {
             Input::File(path) => {
                 let len = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
                 let read = (len <= most).then(|| std::fs::read(path).map(Cow::Owned).map_err(Error::io("read", path)));
@@ -127,7 +136,7 @@ impl<'a> Audio<'a> {
     /// # Errors
     /// [`Error::Io`].
     pub fn fingerprint(&self) -> Result<Fingerprint> {
-        match &self.0 {
+        match &self.input {
             Input::File(path) => Fingerprint::of_file(path),
             Input::Bytes { bytes, .. } => Ok(Fingerprint::of_bytes(bytes)),
             Input::Samples { samples, .. } => Ok(Fingerprint::of_numbers(samples)),
@@ -136,7 +145,7 @@ impl<'a> Audio<'a> {
 
     /// What errors and answers call it.
     pub fn name(&self) -> String {
-        match &self.0 {
+        match &self.input {
             Input::File(path) => path.display().to_string(),
             Input::Bytes { name, .. } => name.clone(),
             Input::Samples { samples, rate } => format!("{} samples at {rate} Hz", samples.len()),
@@ -146,6 +155,6 @@ impl<'a> Audio<'a> {
 
 impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Audio<'a> {
     fn from(path: &'a P) -> Self {
-        Self(Input::File(path.as_ref()), None, Bounds::default())
+        Self::of(Input::File(path.as_ref()))
     }
 }

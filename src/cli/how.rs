@@ -106,11 +106,10 @@ impl Writing {
 }
 
 fn usual_strategy(captioner: &Captioner) -> Strategy {
-    if captioner.has_decoder() {
-        return Strategy::Projection;
+    if !captioner.has_decoder() {
+        tracing::warn!("there is no decoder: each caption is the nearest stored text itself; `echoic train` makes one");
     }
-    tracing::warn!("there is no decoder: each caption is the nearest stored text itself; `echoic train` makes one");
-    Strategy::Text
+    captioner.usual_strategy()
 }
 
 /// A decoder writes in the words that it learned: texts of other domains guide it badly.

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::flatten::{neighbourhoods, principal};
+use crate::audit::CaptionAudit;
 use crate::embedding::normalize;
 use crate::memory::{Scope, Snapshot};
 use crate::plot::{Axis, Group, Scatter};
@@ -143,6 +144,12 @@ impl<'a> Mapping<'a> {
     ) -> Self {
         self.queries.push(Query { name: name.into(), embedding, prefix, answered: answered.into_iter().collect() });
         self
+    }
+
+    /// Shows the sound of an audit, what its caption was written from, and the texts that were audited.
+    pub fn audit(self, audit: &'a CaptionAudit) -> Self {
+        let answered = audit.audited.iter().map(|neighbour| neighbour.text.id);
+        self.query(&audit.captioned.path, &audit.embedding, Some(&audit.prefix), answered)
     }
 
     /// Draws it.

@@ -83,10 +83,7 @@ pub async fn page(State(shared): State<Arc<Shared>>, request: Request) -> Result
         let options = question.caption_options(&captioner);
         let scope = options.retrieval.scope.clone();
         let audit = Auditor::new(&captioner, options, question.parts()).control(control).audit(audio.clone())?;
-        let answered = audit.audited.iter().map(|neighbour| neighbour.text.id);
-        let mapping = Mapping::new(&memory).scope(scope).most(MAPPED);
-        let mapping = mapping.query(&audit.captioned.path, &audit.embedding, Some(&audit.prefix), answered);
-        let map = mapping.run(&control)?;
+        let map = Mapping::new(&memory).scope(scope).most(MAPPED).audit(&audit).run(&control)?;
         Ok(Shown { audit, sound: Sound::of(audio)?, map })
     })
     .await
@@ -114,7 +111,8 @@ async fn about_sound<T: Send + 'static>(
     answer: impl FnOnce(Asked<'_>) -> Result<T> + Send + 'static,
 ) -> Result<Json<T>, Refusal> {
     let question = Question::of(request.uri(), about)?;
-    question.check_names(&shared.memory.snapshot()?)?;
+    // It reads the manifest, for which others that are moved here shall not wait.
+    tokio::task::block_in_place(|| question.check_names(&shared.memory.snapshot()?))?;
     let place = shared.place_of_sound()?;
     let Upload { name, bytes } = body::sound(request, &shared.limits).await?;
     let answered = shared.work(place, move |shared, stop| {

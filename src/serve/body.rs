@@ -107,15 +107,21 @@ fn check_announced(request: &Request, limit: u64) -> Result<(), Refusal> {
     if announced.is_some_and(|announced| announced > limit) { Err(too_large(limit)) } else { Ok(()) }
 }
 
+/// Takes a piece more, unless that would be too much.
+fn append(bytes: &mut Vec<u8>, piece: &[u8], limit: u64) -> Result<(), Refusal> {
+    if (bytes.len() + piece.len()) as u64 > limit {
+        return Err(too_large(limit));
+    }
+    bytes.extend_from_slice(piece);
+    Ok(())
+}
+
 async fn whole(request: Request, limits: &Limits, limit: u64) -> Result<Vec<u8>, Refusal> {
     check_announced(&request, limit)?;
     let (mut body, mut bytes) = (request.into_body(), Vec::new());
     while let Some(frame) = timeout(limits.pause, body.frame()).await.map_err(|_| late(limits.pause))? {
         let Ok(piece) = frame.map_err(broken)?.into_data() else { continue };
-        if (bytes.len() + piece.len()) as u64 > limit {
-            return Err(too_large(limit));
-        }
-        bytes.extend_from_slice(&piece);
+        append(&mut bytes, &piece, limit)?;
     }
     Ok(bytes)
 }
@@ -141,10 +147,7 @@ async fn field(request: Request, limits: &Limits) -> Result<Upload, Refusal> {
         while let Some(piece) =
             timeout(limits.pause, field.chunk()).await.map_err(|_| late(limits.pause))?.map_err(broken)?
         {
-            if (bytes.len() + piece.len()) as u64 > limit {
-                return Err(too_large(limit));
-            }
-            bytes.extend_from_slice(&piece);
+            append(&mut bytes, &piece, limit)?;
         }
         found = Some(Upload { name, bytes });
     }

@@ -1,12 +1,13 @@
 //! Long work: what has become of it, and those who watch it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::memory::held;
 use crate::Error;
 use crate::progress::Progress;
 
@@ -85,7 +86,7 @@ pub struct Jobs(Mutex<BTreeMap<u64, Arc<Job>>>);
 impl Jobs {
     /// A new work.
     pub fn begin(&self) -> Arc<Job> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = held(&self.0);
         let job = all.last_key_value().map_or(1, |(last, _)| last + 1);
         let ended: Vec<u64> =
             all.iter().filter(|(_, job)| job.0.borrow().state != State::Working).map(|(id, _)| *id).collect();
@@ -101,7 +102,7 @@ impl Jobs {
 
     /// Watches a work; `None` where there is none of this number, or no more.
     pub fn watch(&self, job: u64) -> Option<watch::Receiver<Standing>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = held(&self.0);
         all.get(&job).map(|job| job.0.subscribe())
     }
 }

@@ -86,7 +86,7 @@ impl Memory {
     }
 }
 
-/// What a thread that panicked left is as good as before: each change is one assignment.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What a thread that panicked left is as good as before: each change is one assignment. A body of a request breaks off, which is told.
+pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -190,11 +190,10 @@ impl Question {
 
     /// How a caption is to be made.
     pub fn caption_options(&self, captioner: &Captioner) -> CaptionOptions {
-        let usual = if captioner.has_decoder() { Strategy::Projection } else { Strategy::Text };
         let retrieval = self.retrieval().k(self.k);
         let retrieval = retrieval.clone().mass(self.mass.unwrap_or(retrieval.mass));
         CaptionOptions::default()
-            .strategy(self.strategy.unwrap_or(usual))
+            .strategy(self.strategy.unwrap_or_else(|| captioner.usual_strategy()))
             .retrieval(retrieval)
             .generate(self.generate_options())
     }

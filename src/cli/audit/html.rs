@@ -110,11 +110,8 @@ impl Gathered {
     }
 
     fn map(&self, memory: &Snapshot, options: &CaptionOptions, method: Method, control: &Control<'_>) -> Result<Map> {
-        let mut mapping = Mapping::new(memory).scope(options.retrieval.scope.clone()).method(method);
-        for (audit, _) in &self.0 {
-            let answered = audit.audited.iter().map(|neighbour| neighbour.text.id);
-            mapping = mapping.query(&audit.captioned.path, &audit.embedding, Some(&audit.prefix), answered);
-        }
+        let mapping = Mapping::new(memory).scope(options.retrieval.scope.clone()).method(method);
+        let mapping = self.0.iter().fold(mapping, |mapping, (audit, _)| mapping.audit(audit));
         mapping.run(control)
     }
 }
