@@ -90,6 +90,8 @@ pub mod decoders;
 mod digest;
 pub mod embedding;
 pub mod error;
+#[cfg(all(feature = "audio", feature = "decoder", feature = "metrics"))]
+pub mod eval;
 pub mod export;
 pub mod file;
 pub mod formats;

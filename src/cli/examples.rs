@@ -96,6 +96,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "eval",
+        &[
+            "echoic eval captions.csv --audio recordings/",
+            "echoic eval captions.csv --audio recordings/ --strategy nearest,projection -k 1,10,100 --resume experiment/",
+            "echoic eval captions.csv --text-side --limit 200 # each caption from its own embedding",
+            "echoic eval captions.csv --embeddings sounds.npy --format markdown --save-predictions predictions/",
+        ],
+    ),
+    (
         "search",
         &[
             "echoic search --text \"rain\" -k 5",

@@ -90,7 +90,11 @@ pub struct Writing {
 }
 
 impl Writing {
-    fn options(&self) -> Result<GenerateOptions> {
+    /// As the decoder takes it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for what cannot be meant.
+    pub fn options(&self) -> Result<GenerateOptions> {
         let Self { beam, sample, top_p, seed, max_tokens } = *self;
         if let Some(temperature) = sample.filter(|temperature| *temperature <= 0.0) {
             return Err(Error::input(
@@ -105,7 +109,7 @@ impl Writing {
     }
 }
 
-fn usual_strategy(captioner: &Captioner) -> Strategy {
+pub fn usual_strategy(captioner: &Captioner) -> Strategy {
     if !captioner.has_decoder() {
         tracing::warn!("there is no decoder: each caption is the nearest stored text itself; `echoic train` makes one");
     }
@@ -113,7 +117,7 @@ fn usual_strategy(captioner: &Captioner) -> Strategy {
 }
 
 /// A decoder writes in the words that it learned: texts of other domains guide it badly.
-fn remark_on_domains(memory: &Snapshot, captioner: &Captioner, asked: &[String]) {
+pub fn remark_on_domains(memory: &Snapshot, captioner: &Captioner, asked: &[String]) {
     let summaries = decoders::summaries(memory);
     let used = summaries.iter().find(|summary| Some(summary.name.as_str()) == captioner.decoder_name());
     let Some((name, learned)) = used.and_then(|used| Some((&used.name, used.domains.as_ref()?))) else {

@@ -12,6 +12,7 @@ mod batch;
 mod caption;
 mod captions;
 mod check;
+mod clip_files;
 mod compact;
 mod completions;
 mod context;
@@ -22,6 +23,7 @@ mod doctor;
 mod domains;
 mod drawing;
 mod embed;
+mod eval;
 mod examples;
 mod export;
 mod folders;
@@ -31,6 +33,7 @@ mod init;
 mod inputs;
 mod listing;
 mod log;
+mod measures;
 mod models;
 mod moments;
 mod output;
@@ -97,6 +100,8 @@ enum Command {
     Caption(caption::Arguments),
     /// Measure predicted captions against references: BLEU, ROUGE-L, METEOR, CIDEr-D and more
     Score(score::Arguments),
+    /// Run an experiment: ways to caption beside each other, measured, with controls that hear nothing
+    Eval(Box<eval::Arguments>),
     /// Show the stored texts nearest to a text, a sound or an embedding
     Search(search::Arguments),
     /// Take captions apart, examine the memory, compare, and look back at what was logged
@@ -173,6 +178,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Decoders(arguments) => decoders::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Score(arguments) => score::run(context, &arguments),
+        Command::Eval(arguments) => eval::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Audit(arguments) => audit::run(context, &arguments),
         Command::Serve(arguments) => serve::run(context, &arguments),

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use echoic::corpus::Options;
 use echoic::embedding::dot;
-use echoic::metrics::{Absence, Metric, Pairs, Report, Rules, Score, Scorer, Spice, Unmatched};
-use echoic::models::METEOR;
+use echoic::metrics::{Metric, Pairs, Report, Score, Unmatched};
 use echoic::{Error, Result};
 use serde_json::{Map, Value, json};
 
+use super::clip_files::ClipFiles;
 use super::context::Context;
 use super::embed;
+use super::measures::{Measures, reason};
 use super::output::{counted, no_row, table};
 use super::pipes;
 
@@ -27,24 +28,14 @@ pub struct Arguments {
     /// What people wrote, one or several captions a clip: CSV of DCASE, Clotho or AudioCaps, lines of JSON, COCO annotations
     #[arg(value_name = "REFERENCES", value_parser = pipes::file)]
     references: PathBuf,
-    /// Compute these metrics only; one that cannot be computed is an error then
-    #[arg(long, value_name = "METRIC", value_delimiter = ',')]
-    only: Option<Vec<Metric>>,
+    #[command(flatten)]
+    measures: Measures,
     /// Write the scores of each clip to this file (CSV)
     #[arg(long, value_name = "FILE")]
     per_clip: Option<PathBuf>,
     /// Clips that only one of the files has: `refuse` them, `skip` them, or count missing predictions as `empty` captions
     #[arg(long, value_name = "WHAT", default_value = "refuse")]
     unmatched: Unmatched,
-    /// Whose rules hold where the reference tools differ: pycocoevalcap or aac-metrics
-    #[arg(long, value_name = "TOOL", default_value = "pycocoevalcap")]
-    rules: Rules,
-    /// The official program of SPICE (`spice-1.0.jar`, with its folder `lib`)
-    #[arg(long, value_name = "JAR", value_parser = pipes::file)]
-    spice: Option<PathBuf>,
-    /// The Java that runs it
-    #[arg(long, value_name = "PROGRAM", default_value = "java")]
-    java: PathBuf,
     /// The folder of the sounds, whose names are those of the clips: how near each predicted caption comes to its sound
     #[arg(long, value_name = "DIR")]
     audio: Option<PathBuf>,
@@ -64,30 +55,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let options = Options::default().column(arguments.column.clone()).clip_column(arguments.clip_column.clone());
     let pairs = Pairs::read(&arguments.predictions, &arguments.references, &options, arguments.unmatched)?;
     remark(&pairs, arguments.unmatched);
-    let meteor = context.models()?.path(METEOR);
-    let spice = arguments.spice.as_ref().map(|jar| Spice::new(jar, &arguments.java));
-    let scorer = Scorer::default()
-        .only(arguments.only.clone())
-        .rules(arguments.rules)
-        .meteor(meteor.as_ref().ok().cloned())
-        .spice(spice);
-    let asked = arguments.only.as_deref().unwrap_or_default();
-    if asked.contains(&Metric::Meteor) {
-        meteor?;
-    }
-    let mut report = scorer.score(&pairs.clips, &context.control())?;
-    let wants_similarity = arguments.only.is_none() || asked.contains(&Metric::ClapSimilarity);
-    if let Some(folder) = arguments.audio.as_ref().filter(|_| wants_similarity) {
+    let measures = &arguments.measures;
+    let mut report = measures.scorer(context)?.score(&pairs.clips, &context.control())?;
+    if let Some(folder) = arguments.audio.as_ref().filter(|_| measures.want(Metric::ClapSimilarity)) {
         report.put(Metric::ClapSimilarity, similarity(context, &pairs, folder, arguments.model.as_deref())?);
     }
-    if let Some(absent) = asked.iter().find_map(|metric| Some((*metric, report.absence(*metric)?))) {
-        let found = format!("nothing to compute it with ({})", absent.1);
-        let error = Error::input(format!("the metric {}", absent.0), found, "what it needs");
-        return Err(match remedy(absent.1) {
-            Some(remedy) => error.with_hint(remedy),
-            None => error,
-        });
-    }
+    measures.check(&report)?;
     if let Some(path) = &arguments.per_clip {
         write_clips(path, &pairs, &report)?;
     }
@@ -102,9 +75,10 @@ fn similarity(context: &Context, pairs: &Pairs, folder: &Path, model: Option<&st
     let texts = clap.embed_texts(&captions)?;
     let _phase = context.control().begin("listening", Some(pairs.clips.len() as u64));
     let mut cosines = Vec::with_capacity(captions.len());
+    let mut files = ClipFiles::of(folder);
     for (clip, text) in pairs.clips.iter().zip(texts.rows()) {
         context.control().check()?;
-        let path = folder.join(&clip.name);
+        let path = files.find(context, &clip.name)?;
         let sound = clap.embed_audio(context.global.audio(&path))?;
         cosines.push(f64::from(dot(&sound.embedding, text)));
         context.control().advance(1);
@@ -152,23 +126,6 @@ fn as_text(pairs: &Pairs, report: &Report) -> String {
     }
     let parts = [head, table(&rows), absent.join("\n")];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
-}
-
-/// Why a metric is absent, and what to do about it.
-fn reason(absence: Absence) -> String {
-    match remedy(absence) {
-        Some(remedy) => format!("{absence}; {remedy}"),
-        None => absence.to_string(),
-    }
-}
-
-fn remedy(absence: Absence) -> Option<&'static str> {
-    match absence {
-        Absence::Data => Some("`echoic models pull meteor` brings them"),
-        Absence::Program => Some("name it with --spice JAR"),
-        Absence::Audio => Some("name their folder with --audio DIR"),
-        _ => None,
-    }
 }
 
 /// Says which clips were treated otherwise than the rest.

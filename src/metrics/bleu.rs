@@ -3,6 +3,8 @@
 //! The length of the references is that of the one closest in length to the prediction, the shorter of two; counts are clipped by the most
 //! that any reference has; a tiny constant stands in for a count of nothing.
 
+use std::sync::Arc;
+
 use super::Score;
 use super::ngrams::{LONGEST, Runs};
 
@@ -61,11 +63,15 @@ impl Counts {
 
 /// BLEU-1 to BLEU-4. That of all clips is no mean: their counts are added first.
 pub(super) fn bleu(clips: &[(Runs, Vec<Runs>)]) -> [Score; LONGEST] {
-    let counts: Vec<Counts> = clips.iter().map(|(predicted, references)| Counts::of(predicted, references)).collect();
+    let counts: Arc<[Counts]> = clips.iter().map(|(predicted, references)| Counts::of(predicted, references)).collect();
     let total = counts.iter().fold(Counts::default(), Counts::add).scores();
     let each: Vec<[f64; LONGEST]> = counts.iter().map(Counts::scores).collect();
-    std::array::from_fn(|index| Score {
-        corpus: total[index],
-        clips: each.iter().map(|scores| scores[index]).collect(),
+    std::array::from_fn(|index| {
+        let counts = counts.clone();
+        let of_clips = move |clips: &[u32]| {
+            let chosen = clips.iter().filter_map(|clip| counts.get(*clip as usize));
+            chosen.fold(Counts::default(), Counts::add).scores()[index]
+        };
+        Score::joint(total[index], each.iter().map(|scores| scores[index]).collect(), of_clips)
     })
 }

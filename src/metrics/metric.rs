@@ -1,6 +1,8 @@
 //! The metrics by their names, their scores, and why one may be absent.
 
+use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::{Error, Result};
 
@@ -75,8 +77,8 @@ impl Metric {
     }
 }
 
-impl std::fmt::Display for Metric {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
@@ -92,18 +94,70 @@ impl FromStr for Metric {
 }
 
 /// A metric: of all clips, and of each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Score {
     /// Of all clips together; where a metric adds counts up first, no mean.
     pub corpus: f64,
     /// Of each clip, in their order; empty for what only all together have.
     pub clips: Vec<f64>,
+    whole: Whole,
+}
+
+/// What a metric gives for clips by their numbers, each as often as it is named.
+type OfClips = dyn Fn(&[u32]) -> f64 + Send + Sync;
+
+/// How the score of clips follows from that of each.
+#[derive(Clone)]
+enum Whole {
+    Mean,
+    Joint(Arc<OfClips>),
+    /// It does not: a clip more often is no more to it.
+    Apart,
 }
 
 impl Score {
     /// A metric whose score of all clips is the mean of theirs.
     pub fn mean(clips: Vec<f64>) -> Self {
-        Self { corpus: clips.iter().sum::<f64>() / clips.len().max(1) as f64, clips }
+        Self { corpus: clips.iter().sum::<f64>() / clips.len().max(1) as f64, clips, whole: Whole::Mean }
+    }
+
+    /// A metric that adds up what it counts in clips first, as `of_clips` does for any of them.
+    pub(super) fn joint(
+        corpus: f64,
+        clips: Vec<f64>,
+        of_clips: impl Fn(&[u32]) -> f64 + Send + Sync + 'static,
+    ) -> Self {
+        Self { corpus, clips, whole: Whole::Joint(Arc::new(of_clips)) }
+    }
+
+    /// A figure of all clips that no one clip has.
+    pub(super) fn apart(corpus: f64) -> Self {
+        Self { corpus, clips: Vec::new(), whole: Whole::Apart }
+    }
+
+    /// The score of these clips alone, by their numbers, each as often as it is named; `None` for figures that do not follow from those of
+    /// clips. How rare CIDEr-D takes words to be stays that of all clips.
+    pub fn over(&self, clips: &[u32]) -> Option<f64> {
+        match &self.whole {
+            Whole::Mean => {
+                let sum: f64 = clips.iter().filter_map(|clip| self.clips.get(*clip as usize)).sum();
+                Some(sum / clips.len().max(1) as f64)
+            }
+            Whole::Joint(of_clips) => Some(of_clips(clips)),
+            Whole::Apart => None,
+        }
+    }
+}
+
+impl fmt::Debug for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Score").field("corpus", &self.corpus).field("clips", &self.clips).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Score {
+    fn eq(&self, other: &Self) -> bool {
+        self.corpus == other.corpus && self.clips == other.clips
     }
 }
 
@@ -142,19 +196,22 @@ pub enum Absence {
     Networks,
     /// The sounds were not given.
     Audio,
+    /// There is no model to embed captions with.
+    Model,
     /// A metric that it is made from is absent.
     Without(Metric),
     /// Fewer than two clips: it weighs words by how few clips have them.
     OneClip,
 }
 
-impl std::fmt::Display for Absence {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Data => f.write_str("its data are not installed"),
             Self::Program => f.write_str("it is computed by its official program, which was not named"),
             Self::Networks => f.write_str("this version does not run the networks that it needs"),
             Self::Audio => f.write_str("the sounds were not given"),
+            Self::Model => f.write_str("the store has no model to embed captions with"),
             Self::Without(metric) => write!(f, "it is made from {metric}, which was not computed"),
             Self::OneClip => f.write_str("it needs two clips: it weighs words by how few clips have them"),
         }

@@ -18,6 +18,7 @@
 //! ```
 
 mod bleu;
+mod bootstrap;
 mod cider;
 mod clip;
 pub mod meteor;
@@ -30,6 +31,7 @@ mod scorer;
 mod spice;
 mod wording;
 
+pub use bootstrap::{Bootstrap, Difference, Interval};
 pub use clip::{Clip, Tokenized, TokenizedClip};
 pub use metric::{Absence, Metric, Rules, Score};
 pub use pairs::{Captions, Pairs, Unmatched};

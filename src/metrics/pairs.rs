@@ -51,6 +51,11 @@ impl Captions {
         Ok(captions)
     }
 
+    /// Each clip with its captions, empty ones among them, in the order of the file.
+    pub fn clips(&self) -> impl ExactSizeIterator<Item = (&str, &[String])> {
+        self.clips.iter().map(|(clip, captions)| (clip.as_str(), captions.as_slice()))
+    }
+
     fn without_clip(&self, line: u64, layout: &str) -> Error {
         let place = format!("{}, line {line}", self.path.display());
         let expected = "a layout that names the clip of each caption: CSV with file_name and captions, lines of JSON, or COCO JSON";

@@ -47,6 +47,12 @@ impl Report {
         self.absent.retain(|(known, _)| *known != metric);
         self.scores.push((metric, score));
     }
+
+    /// Says otherwise why a score is absent.
+    pub fn lack(&mut self, metric: Metric, absence: Absence) {
+        self.absent.retain(|(known, _)| *known != metric);
+        self.absent.push((metric, absence));
+    }
 }
 
 impl Scorer {
@@ -173,9 +179,10 @@ impl Scorer {
         let spice = program.score(clips, control)?;
         match report.score(Metric::CiderD) {
             Some(cider) => {
-                let mean = |a: f64, b: f64| (a + b) / 2.0;
-                let clips = cider.clips.iter().zip(&spice.clips).map(|(a, b)| mean(*a, *b)).collect();
-                let spider = Score { corpus: mean(cider.corpus, spice.corpus), clips };
+                let clips = cider.clips.iter().zip(&spice.clips).map(|(a, b)| (a + b) / 2.0).collect();
+                let mut spider = Score::mean(clips);
+                // Of the means, to the last bit, as the tools have it.
+                spider.corpus = (cider.corpus + spice.corpus) / 2.0;
                 report.put(Metric::Spider, spider);
             }
             None => report.absent.push((Metric::Spider, Absence::Without(Metric::CiderD))),

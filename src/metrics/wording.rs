@@ -32,15 +32,14 @@ impl Wording {
     pub(super) fn of(clips: &Tokenized) -> Self {
         let captions: Vec<Vec<&str>> =
             clips.clips.iter().map(|clip| clip.predicted.split_whitespace().collect()).collect();
-        let whole = |corpus: f64| Score { corpus, clips: Vec::new() };
         let words: HashSet<&str> = captions.iter().flatten().copied().collect();
         let function_words: HashSet<&str> = FUNCTION_WORDS.split_ascii_whitespace().collect();
         let stemmer = Stemmer::create(Algorithm::English);
         let repeats = |caption: &Vec<&str>| f64::from(repeats(caption, &function_words, &stemmer));
         Self {
-            vocabulary: whole(words.len() as f64),
+            vocabulary: Score::apart(words.len() as f64),
             length: Score::mean(captions.iter().map(|caption| caption.len() as f64).collect()),
-            distinct: [1, 2].map(|length| whole(distinct(&captions, length))),
+            distinct: [1, 2].map(|length| Score::apart(distinct(&captions, length))),
             repetition: Score::mean(captions.iter().map(repeats).collect()),
         }
     }

@@ -27,7 +27,7 @@ pub fn listening() -> Option<Bench> {
 }
 
 /// Writes a short sound of its own for each name.
-fn sounds(bench: &Bench, names: &[&str]) {
+pub fn sounds(bench: &Bench, names: &[&str]) {
     for (index, name) in names.iter().enumerate() {
         let path = bench.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -52,7 +52,7 @@ fn captions(lines: &[Value]) -> Vec<(String, String)> {
     lines.iter().map(|line| (text(&line["path"]), text(&line["caption"]))).collect()
 }
 
-fn lines(file: &str) -> Vec<Value> {
+pub fn lines(file: &str) -> Vec<Value> {
     file.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

@@ -17,6 +17,7 @@ mod curves;
 mod decoders;
 mod editing;
 mod embed;
+mod eval;
 mod finding;
 mod friction;
 mod history;

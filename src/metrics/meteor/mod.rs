@@ -111,7 +111,12 @@ impl Meteor {
             .collect::<Result<_>>()?;
         phase.end();
         let corpus = stats.iter().fold(Stats::default(), Stats::add).score();
-        Ok(Score { corpus, clips: stats.iter().map(Stats::score).collect() })
+        let clips = stats.iter().map(Stats::score).collect();
+        let of_clips = move |clips: &[u32]| {
+            let chosen = clips.iter().filter_map(|clip| stats.get(*clip as usize));
+            chosen.fold(Stats::default(), Stats::add).score()
+        };
+        Ok(Score::joint(corpus, clips, of_clips))
     }
 
     fn vocabulary<'a>(&self, words: impl Iterator<Item = &'a String>) -> Vocabulary {
