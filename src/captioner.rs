@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::{Audio, Level};
 use crate::bridge::Strategy;
+use crate::confidence::Calibration;
 use crate::decoder::{Decoder, GenerateOptions};
 use crate::decoders;
-use crate::embedding::normalize;
+use crate::embedding::{dot, normalize};
 use crate::error::{Hint, Topic};
 use crate::memory::{Effort, Scope, Snapshot, Store};
 use crate::retrieval::{Provenance, RetrievalOptions, TextStore, nearest, retrieve};
@@ -57,6 +58,16 @@ pub struct Captioned {
     pub caption: String,
     /// How the gap was bridged.
     pub strategy: Strategy,
+    /// The caption that was withheld, and `caption` says [`UNSURE`]; see [`Captioned::withheld_below`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
+    /// Cosine of the caption's own embedding and the sound's; none where there is no model to embed it with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub similarity: Option<f32>,
+    /// How likely the caption is to fit its sound, in 0..1, see [`crate::confidence`]; 0 where nothing was heard, none where the model was not
+    /// calibrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
     /// The nearest stored texts, nearest first.
     pub neighbours: Vec<Provenance>,
     /// See [`Retrieval::lost_mass`](crate::retrieval::Retrieval::lost_mass); 0 for the strategies that sum nothing.
@@ -65,6 +76,21 @@ pub struct Captioned {
     pub timings: Timings,
     /// What it takes to write the same caption again.
     pub parameters: Parameters,
+}
+
+/// What stands in place of a caption that was withheld.
+pub const UNSURE: &str = "unsure";
+
+impl Captioned {
+    /// Withholds the caption where there is less confidence in it than that; the nearest texts stay. A caption whose confidence is not known is
+    /// withheld, too.
+    #[must_use]
+    pub fn withheld_below(mut self, confidence: f32) -> Self {
+        if self.withheld.is_none() && self.confidence.is_none_or(|known| known < confidence) {
+            self.withheld = Some(std::mem::replace(&mut self.caption, UNSURE.to_owned()));
+        }
+        self
+    }
 }
 
 /// What a caption depends on beside the sound: with the same store, the same caption comes of it. [`CaptionOptions::of`] leads back.
@@ -170,6 +196,7 @@ pub struct Captioner {
     origin: Option<(String, String)>,
     commit: Option<u64>,
     clap: Option<Arc<Clap>>,
+    calibration: Option<Calibration>,
 }
 
 impl std::fmt::Debug for Captioner {
@@ -200,7 +227,7 @@ impl Captioner {
                 return Err(Error::SpaceMismatch { store: store.space().to_string(), given: space.to_string() });
             }
         }
-        Ok(Self { store, decoder, origin: None, commit: None, clap })
+        Ok(Self { store, decoder, origin: None, commit: None, clap, calibration: None })
     }
 
     /// Opens a store with one of its decoders and the model that it is bound to.
@@ -242,7 +269,8 @@ impl Captioner {
         let entry = snapshot.decoders().iter().find(|decoder| name == Some(decoder.name.as_str()));
         let origin = entry.map(|entry| (entry.name.clone(), entry.sha256.clone()));
         let commit = Some(snapshot.commit());
-        Ok(Self { origin, commit, ..Self::joined(Box::new(snapshot), decoder, clap)? })
+        let calibration = Calibration::for_store(snapshot.dir(), snapshot.space())?;
+        Ok(Self { origin, commit, calibration, ..Self::joined(Box::new(snapshot), decoder, clap)? })
     }
 
     /// The decoder's name in the store, where it came from there; `None` where there is none.
@@ -258,6 +286,11 @@ impl Captioner {
     /// How captions are made where nothing else is said: by projection; without a decoder, the nearest text itself.
     pub fn usual_strategy(&self) -> Strategy {
         if self.has_decoder() { Strategy::Projection } else { Strategy::Text }
+    }
+
+    /// How far captions can be trusted, where that was learned.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// The stored texts in use.
@@ -283,9 +316,8 @@ impl Captioner {
         let start = Instant::now();
         let embedded = clap.embed_audio(audio)?;
         let embed_ms = milliseconds(start);
-        let mut captioned = self.caption_embedding(&name, &embedded.embedding, options)?;
+        let mut captioned = self.caption_heard(&name, &embedded.embedding, Some(embedded.level), options)?;
         captioned.timings.embed_ms = embed_ms;
-        captioned.level = Some(embedded.level);
         captioned.seconds = Some(embedded.seconds);
         Ok(captioned)
     }
@@ -301,10 +333,9 @@ impl Captioner {
         let windows = clap.embed_windows(audio)?;
         let mut embed_ms = milliseconds(start);
         let captioned = windows.into_iter().map(|window| {
-            let mut captioned = self.caption_embedding(&name, &window.embedding, options)?;
+            let mut captioned = self.caption_heard(&name, &window.embedding, Some(window.level), options)?;
             captioned.timings.embed_ms = std::mem::take(&mut embed_ms);
             (captioned.start, captioned.end) = (Some(window.start), Some(window.end));
-            captioned.level = Some(window.level);
             Ok(captioned)
         });
         captioned.collect()
@@ -315,7 +346,47 @@ impl Captioner {
     /// # Errors
     /// As [`retrieve`]; [`Error::Input`] when there is no decoder and the strategy needs one.
     pub fn caption_embedding(&self, name: &str, embedding: &[f32], options: &CaptionOptions) -> Result<Captioned> {
-        self.caption_and_prefix(name, embedding, options).map(|(captioned, _)| captioned)
+        self.caption_heard(name, embedding, None, options)
+    }
+
+    /// The caption of an embedding with the confidence in it; `level` is that of its sound.
+    fn caption_heard(
+        &self,
+        name: &str,
+        embedding: &[f32],
+        level: Option<Level>,
+        options: &CaptionOptions,
+    ) -> Result<Captioned> {
+        let (mut captioned, _) = self.caption_and_prefix(name, embedding, options)?;
+        captioned.level = level;
+        self.judge(&mut captioned, embedding)?;
+        Ok(captioned)
+    }
+
+    /// Says how near a caption comes to its sound, and how likely it is to fit.
+    pub(crate) fn judge(&self, captioned: &mut Captioned, embedding: &[f32]) -> Result<()> {
+        if self.clap.is_none() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let mut asked = embedding.to_vec();
+        normalize(&mut asked);
+        let similarity = dot(&asked, &self.embedded_caption(captioned)?);
+        captioned.similarity = Some(similarity);
+        let calibration = self.calibration.as_ref();
+        let is_audible = captioned.level.is_none_or(|level| level.heard.is_audible());
+        captioned.confidence = match is_audible {
+            true => calibration.and_then(|known| known.confidence(captioned.strategy, similarity)),
+            false => calibration.map(|_| 0.0),
+        };
+        captioned.timings.decode_ms += milliseconds(start);
+        Ok(())
+    }
+
+    /// The embedding of a caption itself.
+    pub(crate) fn embedded_caption(&self, captioned: &Captioned) -> Result<Vec<f32>> {
+        let embedded = self.towers()?.embed_texts(&[&captioned.caption])?;
+        embedded.row(0).map(<[f32]>::to_vec).ok_or_else(|| Error::Internal("no embedding of a caption".into()))
     }
 
     /// The caption of an embedding, and what the decoder was given for it.
@@ -339,6 +410,9 @@ impl Captioner {
             end: None,
             level: None,
             caption,
+            withheld: None,
+            similarity: None,
+            confidence: None,
             strategy: options.strategy,
             neighbours,
             lost_mass,
@@ -389,7 +463,11 @@ impl Captioner {
         })
     }
 
-    pub(crate) fn towers(&self) -> Result<&Clap> {
+    /// The towers that embed sounds and captions.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there are none.
+    pub fn towers(&self) -> Result<&Clap> {
         self.clap.as_deref().ok_or_else(|| no_tower(self.store.space()))
     }
 }

@@ -35,10 +35,11 @@
 //! | [`towers`], [`audio`] | the frozen models, and the sounds that they embed |
 //! | [`retrieval`], [`bridge`] | the stored texts near a sound, and the modality gap between them |
 //! | [`decoder`], [`training`], [`decoders`] | the language model: its training, and the trained ones of a store |
-//! | [`captioner`], [`audit`] | where all of them meet; why a sound got its caption, and whether the memory can be trusted |
+//! | [`captioner`], [`confidence`], [`audit`] | where all of them meet; how likely a caption is to fit; why a sound got its caption, and whether the memory can be trusted |
 //! | [`page`], [`plot`] | audits as one page to look at and listen to; plots as SVG and PNG |
 //! | [`history`] | the log of captions and audits, and captioning once more what was logged |
 //! | `metrics` | captions scored against references: BLEU, ROUGE-L, METEOR, CIDEr-D and more |
+//! | `eval` | experiments: ways to caption beside each other, measured, with controls that hear nothing |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | `serve` | captions, audits and searches over HTTP, and the page that asks for them |
 //! | [`export`], [`formats`] | captions and vectors for other programs, and their files |
@@ -82,6 +83,8 @@ pub mod bridge;
 #[cfg(all(feature = "audio", feature = "decoder"))]
 pub mod captioner;
 pub mod clock;
+#[cfg(all(feature = "audio", feature = "decoder"))]
+pub mod confidence;
 pub mod corpus;
 #[cfg(feature = "decoder")]
 pub mod decoder;

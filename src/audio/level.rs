@@ -13,6 +13,9 @@ const MOST: usize = 1 << 16;
 /// A sound of which no block is louder than this power, of full scale 1, is silence: -80 dBFS, where 16-bit samples hold their own noise.
 const FLOOR: f64 = 1e-8;
 
+/// A sound of which no block is louder than this power is hardly more than silence: -70 dBFS, the noise of a recorder.
+const FAINT: f64 = 1e-7;
+
 /// Blocks below this share of a sound's mean power hold nothing: all of them together are less than a thousandth of it.
 const SHARE: f64 = 1e-3;
 
@@ -42,16 +45,24 @@ pub enum Heard {
     Sound,
     /// No tenth of a second is louder than -80 dBFS: whatever is said of it is made up.
     Silence,
+    /// No tenth of a second is louder than -70 dBFS: it may be no more than the noise of the recorder.
+    Faint,
     /// It is shorter than a tenth of a second.
     TooShort,
 }
 
 impl Heard {
+    /// Whether there is something to hear, be it faint.
+    pub fn is_audible(self) -> bool {
+        matches!(self, Self::Sound | Self::Faint)
+    }
+
     /// What to say of it, where there is nothing to hear.
     pub fn remark(self) -> Option<&'static str> {
         match self {
             Self::Sound => None,
             Self::Silence => Some("holds only silence: nothing was heard"),
+            Self::Faint => Some("hardly louder than silence: what was heard may be the noise of the recorder"),
             Self::TooShort => Some("too short to tell what is heard: less than a tenth of a second"),
         }
     }
@@ -147,6 +158,7 @@ impl Levels {
         let heard = match () {
             () if span.end - span.start < SHORT => Heard::TooShort,
             () if powers.iter().all(|power| f64::from(*power) <= FLOOR) => Heard::Silence,
+            () if powers.iter().all(|power| f64::from(*power) <= FAINT) => Heard::Faint,
             () => Heard::Sound,
         };
         Level { level_dbfs, heard }
@@ -232,6 +244,7 @@ mod tests {
             assert_eq!((level.heard, level.level_dbfs.is_none_or(|level| level < -100.0)), (Heard::Silence, true));
         }
         assert_eq!(levels(&tone(1.0, 1e-5)).level().heard, Heard::Silence);
+        assert_eq!(levels(&tone(1.0, 2e-4)).level().heard, Heard::Faint);
         assert_eq!(levels(&tone(1.0, 1e-3)).level().heard, Heard::Sound);
         for short in [1, 20, 99] {
             assert_eq!(levels(&vec![0.3; short]).level().heard, Heard::TooShort, "{short} ms");

@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
     #[arg(long, conflicts_with = "embedding")]
     windows: bool,
+    /// Say `unsure` in place of captions in which there is less confidence than that, from 0 to 1; the nearest texts stay
+    #[arg(long, value_name = "P", value_parser = share, conflicts_with = "resume")]
+    min_confidence: Option<f32>,
     /// Keep in the store's log what was heard, how it was captioned, and what came of it; `audit history` looks back at it
     #[arg(long)]
     log: bool,
@@ -31,6 +34,24 @@ pub struct Arguments {
     how: How,
     #[command(flatten)]
     outlets: Outlets,
+}
+
+impl Arguments {
+    /// Refuses a threshold for what is not known.
+    fn check_confidence(&self, captioner: &Captioner, options: &CaptionOptions) -> Result<()> {
+        let is_known = captioner.calibration().is_some_and(|known| known.curves.contains_key(&options.strategy));
+        if self.min_confidence.is_none() || is_known {
+            return Ok(());
+        }
+        let found = format!("no calibration of {} for {}", options.strategy, captioner.store().space());
+        Err(Error::input("--min-confidence", found, "a model and a strategy whose confidence is known")
+            .with_hint("`echoic calibrate` learns it from sounds that people have described"))
+    }
+}
+
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f32, &'static str> {
+    text.parse().ok().filter(|share: &f32| (0.0..=1.0).contains(share)).ok_or("give a number from 0 to 1")
 }
 
 /// Where captions go beside the screen.
@@ -84,22 +105,24 @@ impl Outlets {
             self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.sidecar_format, self.overwrite));
         let table = self.csv.as_deref().map(|path| Table::create(path, windows)).transpose()?;
         let unprinted = self.csv.as_deref().is_some_and(is_pipe);
-        Ok(Batch { sounds, jobs, kept, sidecars, table, unprinted, log: None })
+        Ok(Batch { sounds, jobs, kept, sidecars, table, unprinted, log: None, min_confidence: None })
     }
 }
 
 /// Captions everything that was named; a file that fails does not stop the others.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (captioner, options) = arguments.how.captioner(context)?;
+    arguments.check_confidence(&captioner, &options)?;
     let log = Log::of(context, arguments.log)?;
     if let Some(file) = &arguments.inputs.embedding {
-        return rows(context, &captioner, file, &options, log.as_ref());
+        return rows(context, &captioner, file, &options, (log.as_ref(), arguments.min_confidence));
     }
     let sounds = sounds(context, &arguments.inputs.audio)?;
     arguments.outlets.check(context, &sounds, arguments.windows)?;
     let making = Making::new(options.strategy, &captioner.parameters(&options), arguments.windows)?;
     let jobs = arguments.inputs.jobs();
-    let batch = Batch { log, ..arguments.outlets.batch(sounds, jobs, &making, arguments.windows)? };
+    let min_confidence = arguments.min_confidence;
+    let batch = Batch { log, min_confidence, ..arguments.outlets.batch(sounds, jobs, &making, arguments.windows)? };
     if !batch.sounds.is_empty() {
         // Two threads would load it twice.
         captioner.load_audio()?;
@@ -115,16 +138,16 @@ fn rows(
     captioner: &Captioner,
     file: &Path,
     options: &CaptionOptions,
-    log: Option<&Log>,
+    (log, min_confidence): (Option<&Log>, Option<f32>),
 ) -> Result<()> {
     each_row(context, file, captioner.store().space().dim, |row, embedding| {
         let captioned = captioner.caption_embedding(&file.display().to_string(), embedding, options)?;
         let mut answer = Answer::of_row(file, row, captioned);
-        let Some(log) = log else { return answer.print(context) };
+        let Some(log) = log else { return answer.withheld_below(min_confidence).print(context) };
         let heard = Fingerprint::of_numbers(embedding);
         let (numbers, error) = log.put(&Sound::named(file), &heard, std::slice::from_ref(&answer.captioned), None);
         answer.logged = numbers.first().copied();
-        answer.print(context)?;
+        answer.withheld_below(min_confidence).print(context)?;
         error.map_or(Ok(()), |error| context.out.failure(file, row, &error))
     })
 }

@@ -105,6 +105,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "calibrate",
+        &[
+            "echoic calibrate captions.csv --audio recordings/",
+            "echoic --json calibrate captions.csv --audio recordings/ --dry-run",
+        ],
+    ),
+    (
         "search",
         &[
             "echoic search --text \"rain\" -k 5",

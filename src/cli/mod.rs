@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod bars;
 mod batch;
+mod calibrate;
 mod caption;
 mod captions;
 mod check;
@@ -102,6 +103,8 @@ enum Command {
     Score(score::Arguments),
     /// Run an experiment: ways to caption beside each other, measured, with controls that hear nothing
     Eval(Box<eval::Arguments>),
+    /// Learn from described sounds how far captions can be trusted
+    Calibrate(Box<calibrate::Arguments>),
     /// Show the stored texts nearest to a text, a sound or an embedding
     Search(search::Arguments),
     /// Take captions apart, examine the memory, compare, and look back at what was logged
@@ -179,6 +182,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Score(arguments) => score::run(context, &arguments),
         Command::Eval(arguments) => eval::run(context, &arguments),
+        Command::Calibrate(arguments) => calibrate::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Audit(arguments) => audit::run(context, &arguments),
         Command::Serve(arguments) => serve::run(context, &arguments),

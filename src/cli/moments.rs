@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use echoic::Result;
-use echoic::audio::{Heard, Level};
+use echoic::audio::Level;
 use echoic::embedding::dot;
 use echoic::towers::Clap;
 use serde::Serialize;
@@ -67,7 +67,7 @@ pub fn moments(context: &Context, clap: &Clap, text: &str, named: &Path, wanted:
 
 fn within(context: &Context, clap: &Clap, sound: &Sound, text: &str, query: &[f32]) -> Result<Vec<Moment>> {
     let windows = clap.embed_windows(sound.audio(&context.global)?)?;
-    let heard = windows.into_iter().filter(|window| window.level.heard == Heard::Sound);
+    let heard = windows.into_iter().filter(|window| window.level.heard.is_audible());
     let moment = |window: echoic::towers::WindowEmbedding| Moment {
         path: sound.name.clone(),
         root: sound.root_name(),

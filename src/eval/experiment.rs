@@ -80,7 +80,7 @@ impl<'a> Experiment<'a> {
         let rows: Vec<&[f32]> = self.embeddings.rows().collect();
         let caption = |row: &&[f32]| {
             control.check()?;
-            let captioned = captioner.caption_embedding("", row, options)?;
+            let (captioned, _) = captioner.caption_and_prefix("", row, options)?;
             control.advance(1);
             Ok(captioned.caption)
         };

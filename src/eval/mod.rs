@@ -15,10 +15,12 @@
 //! assert_eq!(names, ["nearest", "projection k=1", "projection k=10"]);
 //! ```
 
+mod calibrate;
 mod experiment;
 mod grid;
 mod questions;
 
+pub use calibrate::calibrate;
 pub use experiment::{Control, Experiment, Measured};
 pub use grid::{Grid, Way};
 pub use questions::{Question, Questions};

@@ -40,6 +40,14 @@ impl Answer {
         Self::of(&Sound::named(file), captioned)
     }
 
+    /// With `unsure` in place of a caption in which there is less confidence; the log, if any, keeps the caption itself.
+    pub fn withheld_below(mut self, min_confidence: Option<f32>) -> Self {
+        if let Some(least) = min_confidence {
+            self.captioned = self.captioned.withheld_below(least);
+        }
+        self
+    }
+
     /// Prints it.
     ///
     /// # Errors
@@ -53,7 +61,8 @@ impl Answer {
             let span = span(c.start, c.end);
             let how = if context.global.verbose > 0 { format!("  {}\n", written_by(c)) } else { String::new() };
             let logged = self.logged.map(|number| format!("  logged as {number}\n")).unwrap_or_default();
-            format!("{}{row}{span}\n  {}\n{how}{logged}{}", c.path, c.caption, describe(&c.neighbours, 5))
+            let sure = c.confidence.map(|confidence| format!(" ({confidence:.2})")).unwrap_or_default();
+            format!("{}{row}{span}\n  {}{sure}\n{how}{logged}{}", c.path, c.caption, describe(&c.neighbours, 5))
         })
     }
 }

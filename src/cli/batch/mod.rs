@@ -38,6 +38,8 @@ pub struct Batch {
     pub table: Option<Table>,
     /// Where captions are logged.
     pub log: Option<Log>,
+    /// Captions in which there is less confidence are withheld.
+    pub min_confidence: Option<f32>,
     /// Whether captions are not printed: the table is on stdout.
     pub unprinted: bool,
 }
@@ -118,7 +120,8 @@ impl Batch {
             (Some(log), Some(heard)) => log.put(sound, &heard, &all, None),
             _ => (Vec::new(), None),
         };
-        let mut answers: Vec<Answer> = all.into_iter().map(|captioned| Answer::of(sound, captioned)).collect();
+        let mut answers: Vec<Answer> =
+            all.into_iter().map(|captioned| Answer::of(sound, captioned).withheld_below(self.min_confidence)).collect();
         answers.iter_mut().zip(numbers).for_each(|(answer, number)| answer.logged = Some(number));
         // The sidecar comes before the line: what is kept has its sidecar, or is seen to it by the next run.
         let beside = self.sidecars.as_ref().map_or(Ok(()), |sidecars| sidecars.put(sound, answers.iter().map(row)));

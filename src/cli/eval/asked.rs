@@ -33,13 +33,10 @@ pub struct Source {
     /// The folder of the sounds, whose names are those of the clips; by default that of the manifest
     #[arg(long, value_name = "DIR", value_parser = pipes::file)]
     audio: Option<PathBuf>,
-    /// Embeddings in place of sounds, a row a clip in the manifest's order; with `--text-side`, a row a caption. A file (.npy, .npz, safetensors,
+    /// Embeddings in place of sounds, a row a clip in the manifest's order (where captions ask, a row a caption). A file (.npy, .npz, safetensors,
     /// Parquet, Arrow); an array or column in it is named behind a colon
     #[arg(long, value_name = "FILE[:NAME]", conflicts_with = "audio", value_parser = pipes::file)]
     embeddings: Option<PathBuf>,
-    /// Ask with captions in place of sounds: each is written anew from its embedding and measured by the others of its clip
-    #[arg(long, conflicts_with = "audio")]
-    text_side: bool,
     /// Take the first N clips only
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
@@ -54,11 +51,13 @@ pub struct Source {
     clip_column: Option<String>,
 }
 
-impl Source {
-    /// Whether captions ask, and no sounds.
-    pub fn text_side(&self) -> bool {
-        self.text_side
-    }
+/// What asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The sound of a clip.
+    Sounds,
+    /// Each of its captions.
+    Captions,
 }
 
 /// Questions, and the embeddings that ask them.
@@ -75,6 +74,7 @@ impl Asked {
     pub fn gather(
         context: &Context,
         source: &Source,
+        side: Side,
         memory: &Snapshot,
         clap: Option<&Clap>,
         kept: &mut Option<Kept>,
@@ -82,11 +82,11 @@ impl Asked {
         let options = Options::default().column(source.column.clone()).clip_column(source.clip_column.clone());
         let captions = Captions::read(&source.manifest, &options)?;
         let clips = captions.clips().map(|(clip, captions)| (clip, captions.iter().map(String::as_str)));
-        let questions = match source.text_side {
-            true => Questions::of_captions(clips),
-            false => Questions::of_sounds(clips),
+        let questions = match side {
+            Side::Captions => Questions::of_captions(clips),
+            Side::Sounds => Questions::of_sounds(clips),
         };
-        report_bare(context, source, &questions)?;
+        report_bare(context, source, side, &questions)?;
         // Given rows are counted before any is left out.
         let asked = match &source.embeddings {
             Some(file) => given(file, questions, memory, source.limit)?,
@@ -95,9 +95,9 @@ impl Asked {
                 let Some(clap) = clap else {
                     return Err(echoic::captioner::no_tower(memory.space()));
                 };
-                match source.text_side {
-                    true => by_captions(context, questions, clap)?,
-                    false => by_sounds(context, source, questions, clap, kept)?,
+                match side {
+                    Side::Captions => by_captions(context, questions, clap)?,
+                    Side::Sounds => by_sounds(context, source, questions, clap, kept)?,
                 }
             }
         };
@@ -118,16 +118,16 @@ fn first(questions: Questions, limit: Option<usize>) -> Questions {
 }
 
 /// Tells of clips that people wrote too little about.
-fn report_bare(context: &Context, source: &Source, questions: &Questions) -> Result<()> {
+fn report_bare(context: &Context, source: &Source, side: Side, questions: &Questions) -> Result<()> {
     let bare = questions.bare();
     if bare.is_empty() {
         return Ok(());
     }
     let named = bare.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     let more = if bare.len() > NAMED { ", …" } else { "" };
-    let (what, expected) = match source.text_side {
-        true => ("fewer than two captions", "a caption to ask with and others to measure by"),
-        false => ("no reference", "a reference caption for each clip"),
+    let (what, expected) = match side {
+        Side::Captions => ("fewer than two captions", "a caption to ask with and others to measure by"),
+        Side::Sounds => ("no reference", "a reference caption for each clip"),
     };
     let found = format!("{} with {what}, left out: {named}{more}", counted(bare.len() as u64, "clip"));
     let error = Error::input(source.manifest.display(), found, expected);

@@ -19,7 +19,7 @@ use echoic::retrieval::RetrievalOptions;
 use echoic::towers::Clap;
 use echoic::{Error, Result, Snapshot, decoders};
 
-use self::asked::{Asked, Source};
+pub use self::asked::{Asked, Side, Source};
 use self::kept::{Kept, Predicted};
 use self::results::{Row, Told};
 use super::context::Context;
@@ -37,6 +37,9 @@ const SILENCE: (usize, u32) = (10, 32_000);
 pub struct Arguments {
     #[command(flatten)]
     source: Source,
+    /// Ask with captions in place of sounds: each is written anew from its embedding and measured by the others of its clip
+    #[arg(long, conflicts_with = "audio")]
+    text_side: bool,
     /// Ways to bridge the gap, with commas between: direct, nearest, projection, text. By default all of them; without a decoder, text
     #[arg(long = "strategy", value_name = "STRATEGY", value_delimiter = ',', help_heading = "Grid")]
     strategies: Vec<Strategy>,
@@ -84,6 +87,12 @@ pub struct Arguments {
     format: Format,
 }
 
+impl Arguments {
+    fn side(&self) -> Side {
+        if self.text_side { Side::Captions } else { Side::Sounds }
+    }
+}
+
 /// How the table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -105,10 +114,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     };
     let ways = ways(arguments, &memory)?;
     let mut kept = arguments.resume.as_deref().map(Kept::open).transpose()?;
-    let asked = Asked::gather(context, &arguments.source, &memory, clap.as_deref(), &mut kept)?;
+    let asked = Asked::gather(context, &arguments.source, arguments.side(), &memory, clap.as_deref(), &mut kept)?;
     let experiment = Experiment::new(&asked.questions, &asked.embeddings, scorer, arguments.draws)?;
     let silence = match &clap {
-        Some(clap) if !arguments.no_controls && !arguments.source.text_side() => Some(silence(clap)?),
+        Some(clap) if !arguments.no_controls && arguments.side() == Side::Sounds => Some(silence(clap)?),
         _ => None,
     };
     let work = Work { context, arguments, memory: &memory, clap, asked: &asked, experiment: &experiment, silence };
