@@ -97,6 +97,8 @@ pub struct DecoderSummary {
     pub shift_length: Option<f64>,
     /// SHA-256 of that shift's numbers.
     pub shift_sha256: Option<String>,
+    /// Where that shift came from; `None` where it was not noted.
+    pub shift_from: Option<String>,
     /// Texts that were held out, no clip of theirs among those that it learned from; `None` where the split was not by clip, or not noted.
     pub held_out: Option<u64>,
     /// The seed of its training.
@@ -126,6 +128,7 @@ pub fn summaries(snapshot: &Snapshot) -> Vec<DecoderSummary> {
             noise_variance: details["noise_variance"].as_f64(),
             shift_length: details["shift_length"].as_f64(),
             shift_sha256: details["shift_sha256"].as_str().map(str::to_owned),
+            shift_from: details["shift_from"].as_str().map(str::to_owned),
             held_out: details["split"]["held_out"].as_u64(),
             seed: details["seed"].as_u64(),
             bytes: decoder.bytes,

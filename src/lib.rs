@@ -33,7 +33,7 @@
 //! | [`memory`] | the database: a [`Store`], its [`Snapshot`]s and its [`Writer`] |
 //! | [`corpus`], [`ingest`] | caption corpora and their way into the memory |
 //! | [`towers`], [`audio`] | the frozen models, and the sounds that they embed |
-//! | [`retrieval`], [`bridge`] | the stored texts near a sound, and the modality gap between them |
+//! | [`retrieval`], [`bridge`], [`gap`] | the stored texts near a sound; the modality gap between them, bridged and measured |
 //! | [`decoder`], [`training`], [`decoders`] | the language model: its training, and the trained ones of a store |
 //! | [`captioner`], [`confidence`], [`audit`] | where all of them meet; how likely a caption is to fit; why a sound got its caption, and whether the memory can be trusted |
 //! | [`page`], [`plot`] | audits as one page to look at and listen to; plots as SVG and PNG |
@@ -98,6 +98,7 @@ pub mod eval;
 pub mod export;
 pub mod file;
 pub mod formats;
+pub mod gap;
 #[cfg(all(feature = "audio", feature = "decoder"))]
 pub mod history;
 pub mod ingest;

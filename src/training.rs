@@ -3,17 +3,16 @@
 //! The store is only read while the decoder trains: others may ingest meanwhile. The finished decoder is published in
 //! one short commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::bridge::estimate_noise_variance;
 use crate::decoder::{TrainOptions, TrainReport, TrainingSet, TrainingText, WorkFolder, train_in};
 use crate::decoders::{is_finished, work_folder};
 use crate::error::{Hint, Topic};
-use crate::memory::{Caption, DecoderEntry, Scope, Snapshot, Store, check_name};
+use crate::memory::{DecoderEntry, Scope, Snapshot, Store, check_name};
 use crate::progress::Control;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result, file};
@@ -147,6 +146,7 @@ fn details(
         "seed": options.seed,
         "shift": options.bridge.shift.is_some(),
         "shift_length": options.bridge.shift_length(),
+        "shift_from": options.bridge.shift_from,
         "shift_sha256": options.bridge.shift_sha256(),
         "split": { "by": "clip", "share": options.validation, "texts": report.texts, "held_out": report.held_out },
     }))
@@ -179,7 +179,7 @@ pub fn training_set<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Result<Trainin
     let mut numbers = HashMap::new();
     for stored in snapshot.captions(scope)? {
         let (caption, embedding) = stored?;
-        let names = clips(snapshot, &caption)?;
+        let names = snapshot.clips_of(&caption)?;
         let number = |name: &String| {
             let next = numbers.len() as u32;
             *numbers.entry(key(&caption.domain, name)).or_insert(next)
@@ -191,14 +191,6 @@ pub fn training_set<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Result<Trainin
     Ok(TrainingSet { texts, embeddings, space: snapshot.space().clone() })
 }
 
-/// The clips that carry a caption's text.
-fn clips(snapshot: &Snapshot, caption: &Caption) -> Result<Vec<String>> {
-    match caption.multiplicity {
-        1 => Ok(caption.clip.iter().cloned().collect()),
-        _ => snapshot.clips(caption.id),
-    }
-}
-
 /// A clip of a domain in 16 bytes: of many thousands, names would take more than the texts.
 fn key(domain: &str, clip: &str) -> [u8; 16] {
     let mut hash = Sha256::new();
@@ -208,21 +200,4 @@ fn key(domain: &str, clip: &str) -> [u8; 16] {
     let mut key = [0; 16];
     key.copy_from_slice(&hash.finalize()[..16]);
     key
-}
-
-/// The variance of the noise to inject, estimated from the stored clips that have several captions (WSAC §3.2), as if each ingested row were
-/// stored for itself; `None` where there is no such clip.
-///
-/// # Errors
-/// As [`Snapshot::captions`].
-pub fn estimate_noise(snapshot: &Snapshot, scope: &Scope) -> Result<Option<f32>> {
-    // In the order of domains and clips, so that the sum has one order.
-    let mut of_clips: BTreeMap<(String, String), Vec<&[f32]>> = BTreeMap::new();
-    for stored in snapshot.captions(scope)? {
-        let (caption, embedding) = stored?;
-        for clip in clips(snapshot, &caption)? {
-            of_clips.entry((caption.domain.clone(), clip)).or_default().push(embedding);
-        }
-    }
-    Ok(estimate_noise_variance(of_clips.into_values()).map(|estimate| estimate.variance))
 }

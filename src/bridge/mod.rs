@@ -29,13 +29,20 @@
 //! ```
 
 mod bounded;
+mod cloud;
 mod exact;
+mod histogram;
 mod noise;
 mod project;
+mod separability;
 mod strategy;
 
+pub(crate) use crate::bridge::cloud::{Centroid, participation_ratio};
 pub use crate::bridge::exact::{ExactProjection, ExactProjector, project_all};
+pub use crate::bridge::histogram::Histogram;
 pub use crate::bridge::project::{Projection, Scored, lost_mass, nearest, project};
+pub use crate::bridge::separability::Separability;
+pub(crate) use crate::bridge::separability::{Halved, separability};
 pub use crate::bridge::strategy::Strategy;
 pub use noise::{NoiseEstimate, PAPER_NOISE_VARIANCE, estimate_noise_variance, inject_noise, shift};
 #[cfg(feature = "decoder")]

@@ -32,7 +32,7 @@ fn failure(damage: &Damage) -> Error {
     match derived {
         false => Error::damaged(file, *offset, found, expected),
         true => Error::input(file.display(), found, expected)
-            .with_hint("echoic check --repair builds it again; answers are right meanwhile"),
+            .with_hint("echoic check --repair mends that; answers are right meanwhile"),
     }
 }
 

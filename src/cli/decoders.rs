@@ -127,7 +127,13 @@ fn show(context: &Context, name: &str, curves: &curves::Arguments) -> Result<()>
             ("validation loss", d.validation_loss.map(rounded)),
             ("training loss", report["train_loss"].as_f64().map(rounded)),
             ("noise variance", shown.details["noise_variance"].as_f64().map(|variance| format!("{variance:.5}"))),
-            ("shift", d.shift_length.map(|length| format!("of length {length:.5}"))),
+            (
+                "shift",
+                d.shift_length.map(|length| match &d.shift_from {
+                    Some(from) => format!("of length {length:.5}, from {from}"),
+                    None => format!("of length {length:.5}"),
+                }),
+            ),
             ("held out", d.held_out.map(|held_out| format!("{} captions, by clip", number(held_out)))),
             ("seed", d.seed.map(number)),
             ("training time", report["seconds"].as_f64().map(|seconds| format!("{seconds:.0} s"))),

@@ -60,6 +60,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("compact", &["echoic compact"]),
     ("stats", &["echoic stats", "echoic --json stats"]),
     (
+        "gap",
+        &[
+            "echoic gap # the texts alone",
+            "echoic gap --pairs captions.csv --audio recordings/ --plot # then: echoic train --bridge both",
+            "echoic --json gap --audio-embeddings audio.npy --text-embeddings text.npy --dry-run",
+            "echoic gap --pairs captions.csv --svg gap.svg",
+        ],
+    ),
+    (
         "train",
         &[
             "echoic train --name mine # minutes",

@@ -10,6 +10,7 @@ mod backup;
 mod bars;
 mod batch;
 mod calibrate;
+mod bins;
 mod caption;
 mod captions;
 mod check;
@@ -28,6 +29,8 @@ mod eval;
 mod examples;
 mod export;
 mod folders;
+mod gap;
+mod hearing;
 mod how;
 mod ingest;
 mod init;
@@ -93,6 +96,8 @@ enum Command {
     Compact,
     /// Show what the store holds
     Stats,
+    /// Measure the gap between sounds and texts, for trainings that bridge it
+    Gap(gap::Arguments),
     /// Train a decoder from stored texts
     Train(train::Arguments),
     /// List, show or remove trained decoders
@@ -178,6 +183,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Compact => compact::run(context),
         Command::Stats => stats::run(context),
         Command::Train(arguments) => train::run(context, &arguments),
+        Command::Gap(arguments) => gap::run(context, &arguments),
         Command::Decoders(arguments) => decoders::run(context, &arguments),
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Score(arguments) => score::run(context, &arguments),

@@ -2,11 +2,12 @@
 
 use echoic::Result;
 use echoic::decoders::{TrainingFolder, trainings};
+use echoic::gap;
 use echoic::memory::StoreStats;
 use serde::Serialize;
 
 use super::context::Context;
-use super::output::{bytes, number, table};
+use super::output::{bytes, counted, number, table};
 
 /// The store in numbers, with what trainings have left in it.
 #[derive(Serialize)]
@@ -14,6 +15,15 @@ struct Figures {
     #[serde(flatten)]
     stats: StoreStats,
     trainings: Vec<TrainingFolder>,
+    gap: Option<Gap>,
+}
+
+/// The measurement of the gap that the store keeps.
+#[derive(Serialize)]
+struct Gap {
+    commit: u64,
+    distance: Option<f64>,
+    pairs: Option<u64>,
 }
 
 /// Prints the figures of the store.
@@ -22,7 +32,8 @@ pub fn run(context: &Context) -> Result<()> {
     // What the library advises, the command line knows how to do.
     stats.advice = stats.advice.map(|advice| format!("{advice}: {}", super::compact::COMMAND));
     let trainings = trainings(&context.global.store);
-    context.out.item(&Figures { stats, trainings }, |Figures { stats: s, trainings }| {
+    let gap = gap(context);
+    context.out.item(&Figures { stats, trainings, gap }, |Figures { stats: s, trainings, gap }| {
         let mut rows = vec![
             ("store".to_owned(), context.global.store.display().to_string()),
             ("embedding space".into(), s.space.to_string()),
@@ -44,6 +55,26 @@ pub fn run(context: &Context) -> Result<()> {
             let standing = if t.finished { "finished" } else { "not finished" };
             ("folder of a training".into(), format!("{}, {}, {standing}", t.name, bytes(t.bytes)))
         }));
+        rows.extend(gap.iter().map(|gap| {
+            let pairs =
+                gap.pairs.map_or("without pairs".to_owned(), |pairs| format!("with {}", counted(pairs, "pair")));
+            ("modality gap".into(), format!("measured {pairs} at commit {}", gap.commit))
+        }));
         table(&rows.into_iter().map(|(name, value)| vec![name, value]).collect::<Vec<_>>())
+    })
+}
+
+/// What is kept of the gap. One that cannot be read is told, and changes no other figure.
+fn gap(context: &Context) -> Option<Gap> {
+    let kept = context.store().and_then(|store| gap::kept(&store));
+    let (report, _) = kept.unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    })?;
+    let pairs = report.pairs.as_ref();
+    Some(Gap {
+        commit: report.commit,
+        distance: pairs.map(|pairs| pairs.distance),
+        pairs: pairs.map(|pairs| pairs.count),
     })
 }

@@ -7,14 +7,15 @@ use clap::{Args, ValueEnum};
 use echoic::decoder::{Preset, TrainOptions, TrainReport, TrainingBridge, default_noise_variance};
 use echoic::decoders::{default_decoder, work_folder};
 use echoic::formats::embeddings;
+use echoic::gap::{self, estimate_noise};
 use echoic::memory::Scope;
 use echoic::towers::Clap;
-use echoic::training::{Training, estimate_noise};
-use echoic::{Error, Result, Snapshot};
+use echoic::training::Training;
+use echoic::{Error, Result, Snapshot, Store};
 use serde::Serialize;
 
 use super::context::Context;
-use super::output::number;
+use super::output::{counted, number};
 use super::pipes;
 use super::search::scope;
 
@@ -37,7 +38,7 @@ pub struct Arguments {
     /// default one that suits nearest and projection
     #[arg(long, value_name = "VARIANCE", allow_negative_numbers = true)]
     noise: Option<Noise>,
-    /// The shift from text to audio embeddings: a file of one row (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind
+    /// The shift from text to audio embeddings, where it is not the one that `echoic gap --pairs` has measured: a file of one row (.npy, .npz, safetensors, Parquet, Arrow); an array or column in it is named behind
     /// a colon
     #[arg(long, value_name = "FILE[:NAME]", value_parser = pipes::file)]
     shift: Option<PathBuf>,
@@ -71,7 +72,7 @@ enum BridgeKind {
     None,
     /// Gaussian noise, drawn anew at each step
     Noise,
-    /// A given shift towards audio
+    /// A shift towards audio: the one that `echoic gap` has measured, or one that is given
     Shift,
     /// Shift and noise
     Both,
@@ -102,6 +103,7 @@ struct Trained<'a> {
     noise_variance: Option<f32>,
     shift_length: Option<f32>,
     shift_sha256: Option<String>,
+    shift_from: Option<String>,
     seed: u64,
     validation: f32,
     #[serde(flatten)]
@@ -116,6 +118,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let bridge = bridge(arguments, &memory, &scope)?;
     let noise_variance = bridge.noise_variance;
     let (shift_length, shift_sha256) = (bridge.shift_length(), bridge.shift_sha256());
+    let shift_from = bridge.shift_from.clone();
     let options = TrainOptions::default()
         .preset(arguments.preset)
         .epochs(arguments.epochs)
@@ -135,6 +138,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         noise_variance,
         shift_length,
         shift_sha256,
+        shift_from,
         seed: arguments.seed,
         validation: arguments.validation,
         report: &report,
@@ -165,21 +169,44 @@ fn bridge(arguments: &Arguments, memory: &Snapshot, scope: &Scope) -> Result<Tra
         (false, Some(_)) => return unused("--noise", "--bridge noise or --bridge both"),
         (true, None) => Some(default_noise_variance(memory.space().dim)),
         (true, Some(Noise::Given(variance))) => Some(variance),
-        (true, Some(Noise::Estimate)) => Some(estimate_noise(memory, scope)?.ok_or_else(|| {
-            Error::input(memory.dir().display(), "no clip with several captions", "some, to estimate the noise from")
+        (true, Some(Noise::Estimate)) => {
+            let estimate = estimate_noise(memory, scope)?.ok_or_else(|| {
+                Error::input(
+                    memory.dir().display(),
+                    "no clip with several captions",
+                    "some, to estimate the noise from",
+                )
                 .with_hint("give the variance as a number, such as the paper's --noise 0.013")
-        })?),
-    };
-    let shift = match (shifted, &arguments.shift) {
-        (false, None) => None,
-        (false, Some(_)) => return unused("--shift", "--bridge shift or --bridge both"),
-        (true, Some(file)) => Some(one_row(file, memory.space().dim)?),
-        (true, None) => {
-            return Err(Error::input("--bridge shift", "no --shift", "--shift FILE")
-                .with_hint("give mean(audio embeddings) - mean(text embeddings) as one row, such as a .npy file"));
+            })?;
+            Some(estimate.variance)
         }
     };
-    Ok(TrainingBridge::default().noise_variance(noise_variance).shift(shift))
+    let bridge = TrainingBridge::default().noise_variance(noise_variance);
+    match (shifted, &arguments.shift) {
+        (false, None) => Ok(bridge),
+        (false, Some(_)) => unused("--shift", "--bridge shift or --bridge both"),
+        (true, Some(file)) => Ok(bridge.shift(one_row(file, memory.space().dim)?).shift_from("a file".to_owned())),
+        (true, None) => {
+            let (shift, from) = measured_shift(memory)?;
+            Ok(bridge.shift(shift).shift_from(from))
+        }
+    }
+}
+
+/// The shift that the store keeps, and where it came from.
+fn measured_shift(memory: &Snapshot) -> Result<(Vec<f32>, String)> {
+    if let Some((report, Some(shift))) = gap::kept(&Store::open(memory.dir())?)? {
+        let pairs = report.pairs.map_or(0, |pairs| pairs.count);
+        return Ok((shift, format!("the gap measured at commit {} with {}", report.commit, counted(pairs, "pair"))));
+    }
+    let how = match memory.space().is_external() {
+        true => "--audio-embeddings FILE --text-embeddings FILE",
+        false => "--pairs CSV --audio DIR",
+    };
+    Err(Error::input("--bridge shift", "no --shift, and no gap measured with pairs in the store", "one of the two")
+        .with_hint(format!(
+            "measure it: echoic gap {how}; or give mean(audio) - mean(text) as one row with --shift FILE"
+        )))
 }
 
 fn one_row(file: &Path, dim: usize) -> Result<Vec<f32>> {

@@ -89,6 +89,9 @@ pub struct TrainingBridge {
     pub noise_variance: Option<f32>,
     /// The vector Δ `[dim]` added to every text embedding.
     pub shift: Option<Vec<f32>>,
+    /// Where the shift came from, in words for the record; no part of what tells trainings apart.
+    #[serde(skip)]
+    pub shift_from: Option<String>,
 }
 
 impl TrainingBridge {
@@ -102,6 +105,12 @@ impl TrainingBridge {
     #[must_use]
     pub fn shift(self, shift: impl Into<Option<Vec<f32>>>) -> Self {
         Self { shift: shift.into(), ..self }
+    }
+
+    /// Where the shift came from.
+    #[must_use]
+    pub fn shift_from(self, shift_from: impl Into<Option<String>>) -> Self {
+        Self { shift_from: shift_from.into(), ..self }
     }
 
     /// Length of the shift vector.
@@ -201,7 +210,7 @@ impl TrainOptions {
     /// The defaults, with the noise that suits projection in a space of `dim` dimensions; see [`super::default_noise_variance`].
     pub fn for_projection(dim: usize) -> Self {
         let noise_variance = Some(super::default_noise_variance(dim));
-        Self { bridge: TrainingBridge { noise_variance, shift: None }, ..Self::default() }
+        Self { bridge: TrainingBridge::default().noise_variance(noise_variance), ..Self::default() }
     }
 }
 
@@ -272,6 +281,9 @@ pub struct TrainingFacts {
     /// SHA-256 of the shift vector's numbers, as little-endian f32.
     #[serde(default)]
     pub shift_sha256: Option<String>,
+    /// Where the shift came from, as [`TrainingBridge::shift_from`] had it.
+    #[serde(default)]
+    pub shift_from: Option<String>,
     /// Epochs behind these weights.
     pub epoch: usize,
     /// Epochs that the training was to have.

@@ -306,6 +306,7 @@ impl<'a> Trainer<'a> {
             noise_variance: bridge.noise_variance,
             shift_length: bridge.shift_length(),
             shift_sha256: bridge.shift_sha256(),
+            shift_from: bridge.shift_from.clone(),
             epoch: self.state.epoch,
             epochs: self.recipe.epochs,
             validation_loss,

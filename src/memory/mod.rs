@@ -24,7 +24,8 @@
 //! name does not exist. `schema/v1.md` and `schema/v2.md` describe every byte.
 //!
 //! **All else is derived**: the flat HNSW graph beside a segment, and the sled catalogue of the writer. Both can be deleted or
-//! damaged at any time; answers stay the same, and `tracing::warn!` tells.
+//! damaged at any time; answers stay the same, and `tracing::warn!` tells. So is a measurement of the modality gap, which is derived from
+//! sounds, too, that are not in the store: it can be measured again, and no answer depends on it.
 //!
 //! # The staircase
 //! Each room uses only those before it: `format` (the files byte by byte), `nearest` (search within a segment), `read` (snapshots),
@@ -45,6 +46,7 @@ mod write;
 
 pub use catalogue::state::CatalogueState;
 pub use catalogue::table::HistoryEntry;
+pub use format::gap::KeptGap;
 pub use format::limits::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, check_caption, check_clip, check_name};
 pub use format::manifest::FORMAT_VERSION;
 pub use read::decoders::DecoderEntry;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::format::gap::{self, KeptGap};
 use super::format::layout;
+use super::format::manifest::Manifest;
 use super::format::storage::{Disk, Storage};
 use super::read::snapshot::Snapshot;
 use super::upkeep::backup::{BackedUp, BackupMode, backup};
@@ -116,6 +118,34 @@ impl Store {
     /// As [`Store::check`] and [`Store::writer`].
     pub fn repair(&self, control: &Control<'_>) -> Result<CheckReport> {
         repair(&self.dir, control)
+    }
+
+    /// Keeps a measurement of the modality gap in the store, in place of the one before. It is no commit: no answer depends on it, and a writer
+    /// may be at work.
+    ///
+    /// # Errors
+    /// [`Error::SpaceMismatch`] for one of another space; [`Error::Io`].
+    pub fn keep_gap(&self, gap: &KeptGap) -> Result<()> {
+        let store = Manifest::read(&self.dir)?.space;
+        if gap.space != store {
+            return Err(Error::SpaceMismatch { store: store.to_string(), given: gap.space.to_string() });
+        }
+        gap::write(&layout::gap(&self.dir), gap)
+    }
+
+    /// The measurement of the modality gap that the store keeps; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where its file is not as it was written; [`Error::SpaceMismatch`] for one of another space, which was brought here
+    /// from another store; [`Error::Io`].
+    pub fn kept_gap(&self) -> Result<Option<KeptGap>> {
+        let store = Manifest::read(&self.dir)?.space;
+        match gap::read(&layout::gap(&self.dir))? {
+            Some(gap) if gap.space != store => {
+                Err(Error::SpaceMismatch { store: store.to_string(), given: gap.space.to_string() })
+            }
+            kept => Ok(kept),
+        }
     }
 
     /// Makes a store of its own in `target`, which must not exist or be empty, with all that the newest commit holds: captions, vectors,

@@ -20,6 +20,7 @@ mod embed;
 mod eval;
 mod finding;
 mod friction;
+mod gap;
 mod history;
 mod interrupted_ingest;
 mod keeping;

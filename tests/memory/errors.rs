@@ -6,10 +6,11 @@ use std::str::FromStr;
 use echoic::decoder::Preset;
 use echoic::error::{Missing, Topic};
 use echoic::export::{Export, Format};
+use echoic::gap::estimate_noise;
 use echoic::ingest::{Ingest, Mode, Source};
 use echoic::memory::{BackupMode, Effort, RowKey, Scope, SearchOptions};
 use echoic::retrieval::{RetrievalOptions, nearest, retrieve};
-use echoic::training::{Training, estimate_noise};
+use echoic::training::Training;
 use echoic::{Clap, Embeddings, Error, Result, Snapshot, Store, corpus, decoders};
 
 use crate::common::stores::*;

@@ -3,9 +3,9 @@
 use echoic::Snapshot;
 use echoic::bridge::estimate_noise_variance;
 use echoic::embedding::dot;
+use echoic::gap::estimate_noise;
 use echoic::memory::{RowKey, Scope};
 use echoic::progress::Control;
-use echoic::training::estimate_noise;
 
 use crate::common::stores::*;
 
@@ -63,5 +63,6 @@ fn the_noise_is_estimated_from_every_row_of_a_clip() {
     let plain = estimate_noise_variance(plain.iter().map(|clip| clip.iter().map(Vec::as_slice))).unwrap();
     let found = estimate_noise(&memory, &Scope::all()).unwrap().unwrap();
     assert_eq!(plain.pairs, 6);
-    assert!((plain.variance - found).abs() < 1e-6 * plain.variance, "{} {found}", plain.variance);
+    assert_eq!((found.pairs, found.clips), (6, 6));
+    assert!((plain.variance - found.variance).abs() < 1e-6 * plain.variance, "{plain:?} {found:?}");
 }

@@ -4,10 +4,11 @@
 use sha2::{Digest, Sha256};
 
 use super::neighbours::Neighbours;
-use super::report::{Cluster, ClusterKind, ClusterMember, DuplicateAudit, DuplicateCount, Histogram};
+use super::report::{Cluster, ClusterKind, ClusterMember, DuplicateAudit, DuplicateCount};
 use super::rows::Rows;
 use super::sets::Sets;
 use crate::Result;
+use crate::bridge::Histogram;
 use crate::embedding::dot;
 
 /// Members of a cluster that are named.

@@ -7,9 +7,10 @@ use super::histogram::lower_fence;
 use super::neighbours::Neighbours;
 use super::options::AudioQueries;
 use super::overlap::centroids;
-use super::report::{CloudAudit, GapAudit, Histogram, Unmatched};
+use super::report::{CloudAudit, GapAudit, Unmatched};
 use super::rows::Rows;
 use crate::Result;
+use crate::bridge::{Centroid, Histogram};
 use crate::embedding::dot;
 
 /// Pairs whose cosines are drawn by chance.
@@ -33,7 +34,8 @@ pub(super) fn gap(
     for (of_domain, _) in centroids(rows) {
         sum.iter_mut().zip(of_domain).for_each(|(sum, x)| *sum += x);
     }
-    let of_texts = cloud(&sum, live.len(), &texts);
+    let middle = Centroid::of_sum(sum, live.len() as u64);
+    let of_texts = cloud(&middle, &texts);
     let Some((queries, found)) = sounds.filter(|(queries, _)| !queries.embeddings.is_empty()) else {
         return Ok(GapAudit {
             texts: of_texts,
@@ -48,42 +50,30 @@ pub(super) fn gap(
     let mut heard = queries.embeddings.clone();
     heard.normalize();
     let rows_of_sounds: Vec<&[f32]> = heard.rows().collect();
-    let mut of_sounds = vec![0f64; rows.dim];
-    for sound in &rows_of_sounds {
-        of_sounds.iter_mut().zip(*sound).for_each(|(sum, x)| *sum += f64::from(*x));
-    }
+    let of_sounds = Centroid::of(rows.dim, rows_of_sounds.iter().copied());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let drawn: Vec<&[f32]> =
         (0..2 * PAIRS).map(|_| rows_of_sounds[rng.random_range(0..rows_of_sounds.len())]).collect();
     let across: Vec<f32> = drawn.iter().zip(&texts).take(PAIRS).map(|(sound, text)| dot(sound, text)).collect();
-    let (mean_text, mean_sound) = (mean(&sum, live.len()), mean(&of_sounds, rows_of_sounds.len()));
-    let distance: f64 = mean_text.iter().zip(&mean_sound).map(|(a, b)| (a - b).powi(2)).sum();
     let nearest: Vec<f32> = found.iter().filter_map(|found| Some(found.nearest.first()?.similarity)).collect();
     Ok(GapAudit {
         texts: of_texts,
-        sounds: Some(cloud(&of_sounds, rows_of_sounds.len(), &drawn)),
-        distance: Some(distance.sqrt()),
-        across: Some(mean_text.iter().zip(&mean_sound).map(|(a, b)| a * b).sum()),
+        sounds: Some(cloud(&of_sounds, &drawn)),
+        distance: Some(of_sounds.distance(&middle)),
+        across: Some(of_sounds.across(&middle)),
         across_cosines: Some(Histogram::of_cosines(&across)),
         nearest_cosines: Some(Histogram::of_cosines(&nearest)),
         farthest: farthest(rows, queries, found, listed)?,
     })
 }
 
-fn mean(sum: &[f64], count: usize) -> Vec<f64> {
-    sum.iter().map(|x| x / count as f64).collect()
-}
-
-/// What is told of vectors with that sum, of which these were drawn.
-fn cloud(sum: &[f64], count: usize, drawn: &[&[f32]]) -> CloudAudit {
-    let square: f64 = sum.iter().map(|x| x * x).sum();
-    let n = count as f64;
+/// What is told of vectors with that middle, of which these were drawn.
+fn cloud(middle: &Centroid, drawn: &[&[f32]]) -> CloudAudit {
     let pairs: Vec<f32> = drawn.chunks_exact(2).map(|pair| dot(pair[0], pair[1])).collect();
     CloudAudit {
-        count: count as u64,
-        mean_length: square.sqrt() / n,
-        // The square of the sum is that of all pairs and of each with itself.
-        within: (count > 1).then(|| (square - n) / (n * (n - 1.0))),
+        count: middle.count,
+        mean_length: middle.length(),
+        within: middle.within(),
         cosines: Histogram::of_cosines(&pairs),
     }
 }

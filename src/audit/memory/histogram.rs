@@ -1,22 +1,8 @@
-//! Values counted into bins, quartiles, and the skewness of counts.
+//! Counts in bins that grow, quartiles, and the skewness of counts.
 
-use super::report::Histogram;
-
-/// Bins of cosines: so many between -1 and 1.
-const COSINE_BINS: usize = 100;
+use crate::bridge::Histogram;
 
 impl Histogram {
-    /// Cosines in bins of 0.02, from the first to the last that holds one.
-    pub(super) fn of_cosines(values: &[f32]) -> Self {
-        let mut counts = vec![0u64; COSINE_BINS];
-        for value in values {
-            let bin = (f64::from(*value) + 1.0) / 2.0 * COSINE_BINS as f64;
-            counts[(bin.max(0.0) as usize).min(COSINE_BINS - 1)] += 1;
-        }
-        let edges = (0..=COSINE_BINS).map(|edge| (2.0 * edge as f64 - COSINE_BINS as f64) / COSINE_BINS as f64);
-        Self { edges: edges.collect(), counts }.trimmed()
-    }
-
     /// Numbers of things in bins that grow with them: 0, 1, 2, 3, 4-5, 6-7, 8-11, 12-15, and so on.
     pub(super) fn of_counts(values: impl Iterator<Item = usize>) -> Self {
         let mut edges: Vec<usize> = vec![0, 1];
@@ -28,16 +14,7 @@ impl Histogram {
             }
             counts[edges.partition_point(|edge| *edge <= value) - 1] += 1;
         }
-        Self { edges: edges.into_iter().map(|edge| edge as f64).collect(), counts }.trimmed()
-    }
-
-    /// Without the empty bins before the first and behind the last that holds something.
-    fn trimmed(self) -> Self {
-        let Some(first) = self.counts.iter().position(|count| *count > 0) else {
-            return Self { edges: Vec::new(), counts: Vec::new() };
-        };
-        let last = self.counts.iter().rposition(|count| *count > 0).unwrap_or(first);
-        Self { edges: self.edges[first..=last + 1].to_vec(), counts: self.counts[first..=last].to_vec() }
+        Self::trimmed(&edges.into_iter().map(|edge| edge as f64).collect::<Vec<_>>(), &counts)
     }
 }
 
@@ -108,15 +85,6 @@ mod tests {
         assert_eq!(histogram.edges, [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]);
         assert_eq!(histogram.counts, [2, 1, 0, 1, 1, 1, 1, 1]);
         assert_eq!(Histogram::of_counts([9].into_iter()).edges, [8.0, 12.0]);
-    }
-
-    #[test]
-    fn cosines_fall_into_bins_and_the_ends_count() {
-        let histogram = Histogram::of_cosines(&[1.0, 0.99, 0.9801, 0.95]);
-        assert_eq!((histogram.edges.first(), histogram.edges.last()), (Some(&0.94), Some(&1.0)));
-        assert_eq!(histogram.counts, [1, 0, 3]);
-        assert_eq!(Histogram::of_cosines(&[-1.0]).counts, [1]);
-        assert!(Histogram::of_cosines(&[]).counts.is_empty());
     }
 
     #[test]

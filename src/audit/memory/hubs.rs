@@ -5,9 +5,10 @@
 
 use super::histogram::{deviation, skewness};
 use super::neighbours::Neighbours;
-use super::report::{Histogram, Hub, HubCounts, Orphans};
+use super::report::{Hub, HubCounts, Orphans};
 use super::rows::Rows;
 use crate::Result;
+use crate::bridge::Histogram;
 
 /// Answers a text, on average, from which on it means something that no query finds it.
 const ANSWERS_ENOUGH: f64 = 5.0;

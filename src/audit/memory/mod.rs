@@ -25,13 +25,13 @@ mod texts;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+pub use crate::bridge::Histogram;
 pub use curve::recall_curve;
 pub use examine::audit_memory;
 pub use options::{AudioQueries, MemoryAuditOptions, Part};
 pub use remedy::{Finding, FindingKind, Remedy, Severity};
 pub use report::{
     Anomaly, AnomalyKind, CloudAudit, Cluster, ClusterKind, ClusterMember, CurvePoint, DuplicateAudit, DuplicateCount,
-    Examined, GapAudit, Histogram, Hub, HubAudit, HubCounts, LanguageCount, MemoryAudit, Orphans, Outlier,
-    OutlierAudit, OutlierMeasure, OverlapAudit, RecallAudit, RecallCurve, RecallPoint, SegmentRecall, Suspect,
-    TextAudit, Unmatched,
+    Examined, GapAudit, Hub, HubAudit, HubCounts, LanguageCount, MemoryAudit, Orphans, Outlier, OutlierAudit,
+    OutlierMeasure, OverlapAudit, RecallAudit, RecallCurve, RecallPoint, SegmentRecall, Suspect, TextAudit, Unmatched,
 };

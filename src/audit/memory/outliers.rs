@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use super::histogram::lower_fence;
 use super::neighbours::Neighbours;
 use super::overlap::centroids;
-use super::report::{Histogram, Outlier, OutlierAudit, OutlierMeasure};
+use super::report::{Outlier, OutlierAudit, OutlierMeasure};
 use super::rows::Rows;
 use crate::Result;
+use crate::bridge::Histogram;
 
 /// How near the k-th neighbour of each row is that asked.
 #[derive(Default)]

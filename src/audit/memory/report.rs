@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::options::Part;
 use super::remedy::Finding;
 use crate::EmbeddingSpace;
+use crate::bridge::Histogram;
 use crate::memory::Caption;
 
 /// A memory examined. Parts that were not asked for are `None`.
@@ -57,17 +58,6 @@ pub struct Examined {
     pub seed: u64,
     /// The parts that were examined.
     pub parts: Vec<Part>,
-}
-
-/// How often values fall between edges.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Histogram {
-    /// Where bins begin, ascending, and at last where the last one ends: one more than there are bins. A bin holds its lower edge, the last
-    /// one its upper edge, too.
-    pub edges: Vec<f64>,
-    /// Values in each bin.
-    pub counts: Vec<u64>,
 }
 
 /// Texts that are stored more than once, or nearly.

@@ -7,9 +7,10 @@ use whatlang::Lang;
 
 use super::histogram::quartiles;
 use super::oddities::{oddities, words};
-use super::report::{Anomaly, AnomalyKind, Histogram, LanguageCount, Suspect, TextAudit};
+use super::report::{Anomaly, AnomalyKind, LanguageCount, Suspect, TextAudit};
 use super::rows::Rows;
 use crate::Result;
+use crate::bridge::Histogram;
 use crate::memory::Caption;
 
 /// Words that a text needs before its language is guessed: shorter ones are taken for anything.

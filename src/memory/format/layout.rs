@@ -49,6 +49,11 @@ pub(crate) fn history_lock(dir: &Path) -> PathBuf {
     dir.join("history.lock")
 }
 
+/// The kept measurement of the modality gap.
+pub(crate) fn gap(dir: &Path) -> PathBuf {
+    dir.join("gap.safetensors")
+}
+
 /// The captions of segment `id`.
 pub(crate) fn captions(dir: &Path, id: u64) -> PathBuf {
     segments(dir).join(format!("{id:08}.captions"))

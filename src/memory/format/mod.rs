@@ -4,6 +4,7 @@ pub(crate) mod blocks;
 pub(crate) mod captions;
 pub(crate) mod captions_writer;
 pub(crate) mod codec;
+pub(crate) mod gap;
 pub(crate) mod layout;
 pub(crate) mod limits;
 pub(crate) mod manifest;

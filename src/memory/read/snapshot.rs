@@ -168,6 +168,17 @@ impl Snapshot {
         self.0.find(id).map(|(segment, row)| segment.vectors.row(row))
     }
 
+    /// [`Snapshot::clips`] of a caption that was read, which knows its own where it occurred once.
+    ///
+    /// # Errors
+    /// As [`Snapshot::clips`].
+    pub fn clips_of(&self, caption: &Caption) -> Result<Vec<String>> {
+        match caption.multiplicity {
+            1 => Ok(caption.clip.iter().cloned().collect()),
+            _ => self.clips(caption.id),
+        }
+    }
+
     /// Every clip that carries the caption's text; one that carries it twice is there twice. The clip that it was first seen with
     /// comes first, the order of the others is not promised.
     ///

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::check::read_truth;
+use crate::memory::format::gap;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::Manifest;
 use crate::memory::format::named::missing_is_damage;
@@ -84,6 +85,7 @@ fn clear(target: &Path, is_new: bool) {
     }
     drop(lock);
     let _ = std::fs::remove_file(layout::lock(target));
+    let _ = std::fs::remove_file(layout::gap(target));
     if is_new {
         let _ = std::fs::remove_dir(target);
     }
@@ -100,6 +102,7 @@ fn make(dir: &Path, target: &Path, mode: BackupMode, control: &Control<'_>) -> R
         match take_files(dir, target, &manifest, mode, control) {
             Ok(taken) => {
                 refuse_damage(dir, target, &manifest, control)?;
+                let taken = with_gap(dir, target, mode, taken)?;
                 finish(target, manifest)?;
                 return Ok(taken);
             }
@@ -125,6 +128,19 @@ fn folders(dir: &Path) -> [PathBuf; 3] {
     [layout::segments(dir), layout::decoders(dir), layout::model(dir)]
 }
 
+/// Takes the measured gap along, which no manifest names. One that is damaged is of no use, and nothing depends on it.
+fn with_gap(dir: &Path, target: &Path, mode: BackupMode, taken: BackedUp) -> Result<BackedUp> {
+    let from = layout::gap(dir);
+    match gap::read(&from) {
+        Ok(Some(_)) => take(&from, &layout::gap(target), mode, taken),
+        Ok(None) => Ok(taken),
+        Err(error) => {
+            tracing::warn!("the measured gap is left behind: {error}");
+            Ok(taken)
+        }
+    }
+}
+
 fn take_files(
     dir: &Path,
     target: &Path,
@@ -144,18 +160,24 @@ fn take_files(
             continue;
         }
         let to = target.join(from.strip_prefix(dir).unwrap_or(&from));
-        // An earlier attempt may have left one.
-        let _ = std::fs::remove_file(&to);
-        match std::fs::hard_link(&from, &to) {
-            Ok(()) if mode != BackupMode::Copy => taken.linked += 1,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::io("link", &from)(error)),
-            _ => {
-                copy_durably(&from, &to)?;
-                taken.copied += 1;
-            }
-        }
-        taken.bytes += to.metadata().map_err(Error::io("read", &to))?.len();
+        taken = take(&from, &to, mode, taken)?;
     }
+    Ok(taken)
+}
+
+/// Links or copies a file, and counts it.
+fn take(from: &Path, to: &Path, mode: BackupMode, mut taken: BackedUp) -> Result<BackedUp> {
+    // An earlier attempt may have left one.
+    let _ = std::fs::remove_file(to);
+    match std::fs::hard_link(from, to) {
+        Ok(()) if mode != BackupMode::Copy => taken.linked += 1,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::io("link", from)(error)),
+        _ => {
+            copy_durably(from, to)?;
+            taken.copied += 1;
+        }
+    }
+    taken.bytes += to.metadata().map_err(Error::io("read", to))?.len();
     Ok(taken)
 }
 

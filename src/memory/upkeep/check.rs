@@ -11,6 +11,7 @@ use crate::file;
 use crate::memory::catalogue::state::CatalogueState;
 use crate::memory::catalogue::table::Catalogue;
 use crate::memory::format::captions::Captions;
+use crate::memory::format::gap;
 use crate::memory::format::layout;
 use crate::memory::format::manifest::{Manifest, SegmentEntry};
 use crate::memory::format::named::{compare_hash, missing_is_damage};
@@ -44,7 +45,7 @@ pub struct Damage {
     pub found: String,
     /// What should be there.
     pub expected: String,
-    /// True for a graph or the catalogue, which can be built again from the rest.
+    /// True for a graph or the catalogue, which can be built again from the rest, and for the measured gap, which can be measured again.
     pub derived: bool,
 }
 
@@ -135,6 +136,12 @@ pub(crate) fn repair(dir: &Path, control: &Control<'_>) -> Result<CheckReport> {
         repaired.push(format!("built {} again", layout::catalogue(dir).display()));
     }
     drop(writer);
+    let gap = layout::gap(dir);
+    if is_damaged(&gap) {
+        // The sounds that it was measured with are not here.
+        std::fs::remove_file(&gap).map_err(Error::io("remove", &gap))?;
+        repaired.push(format!("removed {}, which can only be measured again", gap.display()));
+    }
     Ok(CheckReport { repaired, ..check(dir, control)? })
 }
 
@@ -165,6 +172,7 @@ fn examine(dir: &Path, control: &Control<'_>) -> Result<CheckReport> {
     let truth = read_truth(dir, &manifest, control)?;
     report.bytes = truth.bytes;
     report.damage = truth.damage;
+    note(gap_damage(dir, &manifest), true, &mut report.damage)?;
     let are_segments_sound = truth.damaged_segments == 0;
     // Captions and vectors can be counted and compared without a decoder or the model's files.
     if !are_segments_sound {
@@ -233,6 +241,17 @@ fn note(result: Result<()>, derived: bool, damage: &mut Vec<Damage>) -> Result<(
         damage.push(Damage::of(missing_is_damage(error), derived)?);
     }
     Ok(())
+}
+
+/// The measured gap must be as it was written, and of the space of the store.
+fn gap_damage(dir: &Path, manifest: &Manifest) -> Result<()> {
+    match gap::read(&layout::gap(dir))? {
+        Some(kept) if kept.space != manifest.space => {
+            let (found, expected) = (format!("a gap measured in {}", kept.space), manifest.space.to_string());
+            Err(Error::damaged(layout::gap(dir), None, found, expected))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the files of a segment, each for itself, so that damage in one does not hide damage in another.

@@ -1,6 +1,5 @@
 //! `echoic audit memory`: the corpus examined, with the commands that mend what is found.
 
-mod bars;
 mod figures;
 mod mending;
 mod queries;

@@ -3,21 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use echoic::audit::memory::AudioQueries;
-use echoic::captioner::no_tower;
 use echoic::embedding::normalize;
-use echoic::towers::Clap;
 use echoic::{Embeddings, Error, Result, Snapshot};
-use rayon::prelude::*;
 
 use crate::cli::context::Context;
+use crate::cli::hearing::{ear, hear};
 use crate::cli::pipes::is_pipe;
 use crate::cli::search::each_row;
 use crate::cli::sounds::{Sound, sounds};
 
 /// Columns of a table that name sounds, in the order in which they are looked for.
 const COLUMNS: [&str; 5] = ["file_name", "path", "audio", "file", "filename"];
-/// Sounds that are heard at once.
-const BATCH: usize = 16;
 
 /// Whether a place holds embeddings: by the end of its name, which may have an array's behind a colon.
 pub fn is_embeddings(place: &Path) -> bool {
@@ -54,34 +50,18 @@ fn read(context: &Context, memory: &Snapshot, place: &Path) -> Result<AudioQueri
 }
 
 fn listened(context: &Context, memory: &Snapshot, place: &Path) -> Result<AudioQueries> {
-    if memory.space().is_external() {
-        return Err(no_tower(memory.space()).with_hint("name a file of their embeddings: --queries FILE.npy"));
-    }
     let is_table = place.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
+    let clap = ear(memory, "name a file of their embeddings: --queries FILE.npy")?;
     let sounds = match is_table {
         true => listed(place)?,
         false => sounds(context, &[place.to_path_buf()])?,
     };
-    let clap = Clap::for_store(memory)?;
-    let control = context.control();
-    let _phase = control.begin("listening", Some(sounds.len() as u64));
     let mut queries = AudioQueries { names: Vec::new(), embeddings: Embeddings::new(memory.space().dim) };
-    let global = &context.global;
-    for batch in sounds.chunks(BATCH) {
-        control.check()?;
-        let hear = |sound: &Sound| clap.embed_audio(sound.audio(global)?).map(|heard| heard.embedding);
-        let heard: Vec<Result<Vec<f32>>> = batch.par_iter().map(hear).collect();
-        for (sound, heard) in batch.iter().zip(heard) {
-            match heard {
-                Ok(embedding) => {
-                    queries.embeddings.push(&embedding)?;
-                    queries.names.push(sound.name.clone());
-                }
-                Err(error) => context.bars.aside(|| context.out.failure_of(sound, &error))?,
-            }
-        }
-        control.advance(batch.len() as u64);
-    }
+    hear(context, &clap, &sounds, |sound, embedding| {
+        queries.embeddings.push(&embedding)?;
+        queries.names.push(sounds[sound].name.clone());
+        Ok(())
+    })?;
     Ok(queries)
 }
 

@@ -6,8 +6,8 @@ use echoic::audit::memory::{
 };
 use echoic::memory::Caption;
 
-use super::bars::histogram;
 use super::mending::Mending;
+use crate::cli::bins::histogram;
 use crate::cli::output::{counted, number, table};
 
 /// Columns of a line.

@@ -1,9 +1,9 @@
 //! Histograms in lines of text.
 
-use echoic::audit::memory::Histogram;
+use echoic::bridge::Histogram;
 
-use crate::cli::drawing::bar;
-use crate::cli::output::number;
+use super::drawing::bar;
+use super::output::number;
 
 /// The width of the longest bar.
 const WIDTH: usize = 40;
