@@ -21,6 +21,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::Strategy;
+use crate::memory::confidence_file;
 use crate::{EmbeddingSpace, Error, Result, file};
 
 /// What a caption is judged among: its own sound's descriptions and those of so many less one others.
@@ -97,7 +98,7 @@ impl Calibration {
     /// # Errors
     /// [`Error::Io`]; [`Error::Input`] for a file that is no calibration, or that of another space.
     pub fn for_store(dir: &Path, space: &EmbeddingSpace) -> Result<Option<Self>> {
-        let path = place(dir);
+        let path = confidence_file(dir);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Self::of_model(space),
@@ -126,7 +127,7 @@ impl Calibration {
     /// # Errors
     /// [`Error::Io`].
     pub fn keep(&self, dir: &Path) -> Result<()> {
-        self.write(&place(dir))
+        self.write(&confidence_file(dir))
     }
 
     /// Writes it to a file, as stores keep it.
@@ -143,11 +144,6 @@ impl Calibration {
     pub fn confidence(&self, strategy: Strategy, similarity: f32) -> Option<f32> {
         self.curves.get(&strategy).map(|curve| curve.confidence(similarity))
     }
-}
-
-/// The calibration of a store.
-fn place(dir: &Path) -> std::path::PathBuf {
-    dir.join("confidence.json")
 }
 
 impl Curve {
@@ -322,7 +318,7 @@ mod tests {
         let other = EmbeddingSpace { dim: 4, ..space };
         let error = Calibration::for_store(folder.path(), &other).unwrap_err().to_string();
         assert!(error.contains("confidence.json") && error.contains("mine"), "{error}");
-        std::fs::write(place(folder.path()), "{}").unwrap();
+        std::fs::write(confidence_file(folder.path()), "{}").unwrap();
         assert!(Calibration::for_store(folder.path(), &other).is_err());
     }
 }

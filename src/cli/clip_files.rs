@@ -33,7 +33,8 @@ impl ClipFiles {
         }
         let below = match &mut self.below {
             Some(below) => below,
-            none => none.insert(index(context, &self.folder)?),
+            none if self.folder.is_dir() => none.insert(index(context, &self.folder)?),
+            _ => return Err(Error::input(self.folder.display(), "no folder", "the folder of the clips")),
         };
         let name = clip.rsplit(['/', '\\']).next().unwrap_or(clip);
         let stem = Path::new(name).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());

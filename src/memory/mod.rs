@@ -47,6 +47,7 @@ mod write;
 pub use catalogue::state::CatalogueState;
 pub use catalogue::table::HistoryEntry;
 pub use format::gap::KeptGap;
+pub(crate) use format::layout::confidence as confidence_file;
 pub use format::limits::{CAPTION_BYTES, CLIP_BYTES, DIMENSIONS, DOMAIN_BYTES, check_caption, check_clip, check_name};
 pub use format::manifest::FORMAT_VERSION;
 pub use read::decoders::DecoderEntry;

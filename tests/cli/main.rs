@@ -13,6 +13,7 @@ mod caption_audit;
 mod captions_from_text;
 mod clap_store;
 mod compare;
+mod confidence;
 mod curves;
 mod decoders;
 mod editing;

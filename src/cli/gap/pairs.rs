@@ -1,14 +1,14 @@
 //! The pairs of sounds and texts: files that are heard and captions that are read, or embeddings of both.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use echoic::gap::Pairs;
 use echoic::{Embeddings, Error, Result, Snapshot};
 
 use super::Arguments;
+use crate::cli::clip_files::ClipFiles;
 use crate::cli::context::Context;
-use crate::cli::folders::audio_files;
 use crate::cli::hearing::{ear, hear};
 use crate::cli::pipes;
 use crate::cli::sounds::Sound;
@@ -76,10 +76,10 @@ fn listened(context: &Context, memory: &Snapshot, captions: &Path, arguments: &A
     let named = captions_of(captions, arguments)?;
     let beside = captions.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = arguments.audio.as_deref().unwrap_or(beside);
-    let places = Places::below(context, folder)?;
+    let mut files = ClipFiles::of(folder);
     let (mut sounds, mut clip_of) = (Vec::new(), Vec::new());
     for (number, clip) in named.clips.iter().enumerate() {
-        match places.find(folder, clip) {
+        match files.find(context, clip) {
             Ok(path) => {
                 sounds.push(Sound { path, name: clip.clone(), root: Some(folder.to_path_buf()) });
                 clip_of.push(number);
@@ -137,39 +137,4 @@ fn captions_of(captions: &Path, arguments: &Arguments) -> Result<Named> {
         );
     }
     Ok(named)
-}
-
-/// The audio files of a folder, by what a corpus may call them. `None` stands for a name that several have.
-struct Places(HashMap<String, Option<PathBuf>>);
-
-impl Places {
-    fn below(context: &Context, folder: &Path) -> Result<Self> {
-        if !folder.is_dir() {
-            return Err(Error::input(folder.display(), "no folder", "the folder of the clips"));
-        }
-        let mut places: HashMap<String, Option<PathBuf>> = HashMap::new();
-        for found in audio_files(context, &[folder.to_path_buf()])?.into_iter().filter(|found| found.error.is_none()) {
-            let name = |part: Option<&std::ffi::OsStr>| part.map(|name| name.to_string_lossy().into_owned());
-            let (whole, stem) = (name(found.path.file_name()), name(found.path.file_stem()));
-            // A file without an ending is called the same twice.
-            for name in whole.iter().chain(stem.iter().filter(|stem| Some(*stem) != whole.as_ref())) {
-                let place = Some(found.path.clone());
-                places.entry(name.clone()).and_modify(|known| *known = None).or_insert(place);
-            }
-        }
-        Ok(Self(places))
-    }
-
-    /// The file of a clip: where its name leads below the folder, or else the one below it that has that name, with or without its ending.
-    fn find(&self, folder: &Path, clip: &str) -> Result<PathBuf> {
-        let path = folder.join(clip);
-        if path.is_file() {
-            return Ok(path);
-        }
-        match self.0.get(clip) {
-            Some(Some(found)) => Ok(found.clone()),
-            Some(None) => Err(Error::input(path.display(), "several files of that name below the folder", "one")),
-            None => Err(Error::input(path.display(), "no audio file", format!("one below {}", folder.display()))),
-        }
-    }
 }

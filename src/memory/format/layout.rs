@@ -54,6 +54,11 @@ pub(crate) fn gap(dir: &Path) -> PathBuf {
     dir.join("gap.safetensors")
 }
 
+/// How far captions can be trusted, which those who caption read.
+pub(crate) fn confidence(dir: &Path) -> PathBuf {
+    dir.join("confidence.json")
+}
+
 /// The captions of segment `id`.
 pub(crate) fn captions(dir: &Path, id: u64) -> PathBuf {
     segments(dir).join(format!("{id:08}.captions"))

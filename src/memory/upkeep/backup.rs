@@ -86,6 +86,7 @@ fn clear(target: &Path, is_new: bool) {
     drop(lock);
     let _ = std::fs::remove_file(layout::lock(target));
     let _ = std::fs::remove_file(layout::gap(target));
+    let _ = std::fs::remove_file(layout::confidence(target));
     if is_new {
         let _ = std::fs::remove_dir(target);
     }
@@ -102,7 +103,7 @@ fn make(dir: &Path, target: &Path, mode: BackupMode, control: &Control<'_>) -> R
         match take_files(dir, target, &manifest, mode, control) {
             Ok(taken) => {
                 refuse_damage(dir, target, &manifest, control)?;
-                let taken = with_gap(dir, target, mode, taken)?;
+                let taken = with_confidence(dir, target, mode, with_gap(dir, target, mode, taken)?)?;
                 finish(target, manifest)?;
                 return Ok(taken);
             }
@@ -138,6 +139,15 @@ fn with_gap(dir: &Path, target: &Path, mode: BackupMode, taken: BackedUp) -> Res
             tracing::warn!("the measured gap is left behind: {error}");
             Ok(taken)
         }
+    }
+}
+
+/// Takes along how far captions can be trusted, which no manifest names either.
+fn with_confidence(dir: &Path, target: &Path, mode: BackupMode, taken: BackedUp) -> Result<BackedUp> {
+    let from = layout::confidence(dir);
+    match from.is_file() {
+        true => take(&from, &layout::confidence(target), mode, taken),
+        false => Ok(taken),
     }
 }
 
