@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::decoder::{Decoder, LogEntry, WorkFolder, is_work_folder, log_entries, standing, work_bytes};
+use crate::decoder::{
+    Decoder, DecoderConfig, LogEntry, Origin, Recipe, WorkFolder, is_work_folder, log_entries, standing, work_bytes,
+};
 use crate::error::{Hint, Topic};
 use crate::memory::{DecoderEntry, Snapshot, Store, check_name};
 use crate::{Error, Result};
@@ -101,6 +103,12 @@ pub struct DecoderSummary {
     pub shift_from: Option<String>,
     /// Texts that were held out, no clip of theirs among those that it learned from; `None` where the split was not by clip, or not noted.
     pub held_out: Option<u64>,
+    /// The decoder that it began with; `None` for weights that were drawn.
+    pub from: Option<Origin>,
+    /// Its shape; `None` for decoders of 0.1.0, whose files alone have it.
+    pub shape: Option<DecoderConfig>,
+    /// How it was trained, number by number; `None` for decoders of 0.1.0.
+    pub recipe: Option<Recipe>,
     /// The seed of its training.
     pub seed: Option<u64>,
     /// Length of its file.
@@ -130,12 +138,20 @@ pub fn summaries(snapshot: &Snapshot) -> Vec<DecoderSummary> {
             shift_sha256: details["shift_sha256"].as_str().map(str::to_owned),
             shift_from: details["shift_from"].as_str().map(str::to_owned),
             held_out: details["split"]["held_out"].as_u64(),
+            from: noted(&details["from"]),
+            shape: noted(&report["shape"]),
+            recipe: noted(&report["recipe"]),
             seed: details["seed"].as_u64(),
             bytes: decoder.bytes,
             created: decoder.created,
         }
     };
     snapshot.decoders().iter().map(summary).collect()
+}
+
+/// What was noted, where it was.
+fn noted<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
 }
 
 /// The folder of a training.

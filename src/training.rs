@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::decoder::{TrainOptions, TrainReport, TrainingSet, TrainingText, WorkFolder, train_in};
+use crate::decoder::{Beginning, TrainOptions, TrainReport, TrainingSet, TrainingText, WorkFolder, train_in};
 use crate::decoders::{is_finished, work_folder};
 use crate::error::{Hint, Topic};
 use crate::memory::{DecoderEntry, Scope, Snapshot, Store, check_name};
@@ -35,6 +35,7 @@ pub struct Training<'a> {
     name: &'a str,
     scope: Scope,
     options: TrainOptions,
+    from: Option<&'a str>,
     control: Control<'a>,
 }
 
@@ -42,7 +43,7 @@ impl<'a> Training<'a> {
     /// Trains the decoder `name` on all texts of a snapshot, with the small preset and the noise that suits projection.
     pub fn new(snapshot: &'a Snapshot, name: &'a str) -> Self {
         let options = TrainOptions::for_projection(snapshot.space().dim);
-        Self { snapshot, name, scope: Scope::all(), options, control: Control::default() }
+        Self { snapshot, name, scope: Scope::all(), options, from: None, control: Control::default() }
     }
 
     /// Trains on these texts alone.
@@ -55,6 +56,12 @@ impl<'a> Training<'a> {
     #[must_use]
     pub fn options(self, options: TrainOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// Begins with the weights and words of a decoder of the store, rather than with weights that are drawn; see [`TrainOptions::from`].
+    #[must_use]
+    pub fn from(self, decoder: impl Into<Option<&'a str>>) -> Self {
+        Self { from: decoder.into(), ..self }
     }
 
     /// Reports to `control`, and stops when it asks for it.
@@ -74,8 +81,11 @@ impl<'a> Training<'a> {
     /// finished training is to be resumed. Where training ends and publishing fails, because another process is writing, nothing is lost: to resume it
     /// publishes it.
     pub fn run(self, tokenizer: &Tokenizer) -> Result<TrainReport> {
-        let Self { snapshot, name, scope, options, control } = self;
+        let Self { snapshot, name, scope, mut options, from, control } = self;
         check_name("decoder", name)?;
+        if let Some(from) = from {
+            options.from = Some(Beginning { name: from.to_owned(), path: snapshot.decoder_path(from)? });
+        }
         // Held until the decoder is published: the next training of this name begins by writing over it.
         let folder = WorkFolder::take(&work_folder(snapshot.dir(), name))?;
         let finished = snapshot.decoders().iter().find(|decoder| decoder.name == name && is_finished(decoder));
@@ -140,6 +150,7 @@ fn details(
         "captions": captions,
         "commit": snapshot.commit(),
         "domains": scope.names(),
+        "from": report.from,
         "noise_variance": options.bridge.noise_variance,
         "preset": options.preset.to_string(),
         "report": noted,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use echoic::clock::utc;
-use echoic::decoder::LogEntry;
+use echoic::decoder::{DecoderConfig, LogEntry, Recipe, Schedule};
 use echoic::decoders::{self, DecoderSummary};
 use echoic::memory::DecoderEntry;
 use echoic::{Error, Result};
@@ -121,6 +121,13 @@ fn show(context: &Context, name: &str, curves: &curves::Arguments) -> Result<()>
             ("domains", Some(domains(d))),
             ("captions", d.captions.map(number)),
             ("preset", d.preset.clone()),
+            (
+                "began with",
+                d.from.as_ref().map(|from| format!("{} ({})", from.name, from.sha256.get(..12).unwrap_or(""))),
+            ),
+            ("shape", d.shape.as_ref().map(shape)),
+            ("recipe", d.recipe.as_ref().map(recipe)),
+            ("schedule", d.recipe.as_ref().map(|recipe| schedule(recipe))),
             ("tokens", d.vocabulary.map(number)),
             ("parameters", count(&report["parameters"])),
             ("epochs", epochs),
@@ -156,6 +163,36 @@ fn domains(decoder: &DecoderSummary) -> String {
     match &decoder.domains {
         Some(names) => names.join(", "),
         None => if decoder.captions.is_some() { "all" } else { "" }.to_owned(),
+    }
+}
+
+fn shape(shape: &DecoderConfig) -> String {
+    let DecoderConfig { layers, width, heads, prefix_tokens, max_tokens, tied, .. } = shape;
+    let tied = if *tied { "tied" } else { "not tied" };
+    format!(
+        "{layers} layers, width {width}, {heads} heads, prefix of {prefix_tokens}, {max_tokens} tokens at most, {tied}"
+    )
+}
+
+fn recipe(recipe: &Recipe) -> String {
+    let Recipe { batch, weight_decay, beta2, dropout, smoothing, least_count, informed_start, .. } = recipe;
+    let clip = recipe.clip.map_or("not clipped".to_owned(), |clip| format!("clipped at {clip}"));
+    let start = if *informed_start { "informed" } else { "drawn" };
+    format!(
+        "batches of {batch}, weight decay {weight_decay}, beta2 {beta2}, dropout {dropout}, label smoothing {smoothing}, \
+         gradients {clip}, words from {least_count} on, start {start}"
+    )
+}
+
+fn schedule(of: &Recipe) -> String {
+    let rate = of.learning_rate;
+    match of.schedule {
+        Schedule::Steps { warm_up, every, factor } => {
+            format!("to {rate} over {warm_up} epochs, then times {factor} every {every}")
+        }
+        Schedule::Cosine { warm_up, floor } => {
+            format!("to {rate} over {warm_up} of the training, then half a cosine to {floor} of it")
+        }
     }
 }
 

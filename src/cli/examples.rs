@@ -74,6 +74,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic train --name mine # minutes",
             "echoic train --name mine --resume # after Ctrl-C",
             "echoic train --name wsac --preset paper --noise estimate # hours",
+            "echoic train --name shifted --bridge both # by the shift that `echoic gap --pairs` has measured",
+            "echoic train --name wider --width 256 --layers 3 --dropout 0.2 --tying off",
+            "echoic train --name street --from mine --domain street # fine-tuned",
         ],
     ),
     (

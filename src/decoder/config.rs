@@ -31,12 +31,26 @@ impl Preset {
     /// The shape for embeddings of `dim` components and a vocabulary of `vocabulary` tokens.
     pub const fn config(self, dim: usize, vocabulary: usize) -> DecoderConfig {
         match self {
-            Self::Small => {
-                DecoderConfig { dim, vocabulary, prefix_tokens: 1, width: 192, layers: 2, heads: 4, max_tokens: 32 }
-            }
-            Self::Paper => {
-                DecoderConfig { dim, vocabulary, prefix_tokens: 1, width: 768, layers: 4, heads: 4, max_tokens: 22 }
-            }
+            Self::Small => DecoderConfig {
+                dim,
+                vocabulary,
+                prefix_tokens: 1,
+                width: 192,
+                layers: 2,
+                heads: 4,
+                max_tokens: 32,
+                tied: true,
+            },
+            Self::Paper => DecoderConfig {
+                dim,
+                vocabulary,
+                prefix_tokens: 1,
+                width: 768,
+                layers: 4,
+                heads: 4,
+                max_tokens: 22,
+                tied: true,
+            },
         }
     }
 
@@ -49,12 +63,12 @@ impl Preset {
                 epochs: (100_000 / texts.max(1)).clamp(4, 60),
                 batch: 32,
                 learning_rate: 2e-3,
-                schedule: Schedule::Cosine { warm_up: 0.05, floor: 0.02 },
+                schedule: Schedule::SMALL,
                 weight_decay: 0.1,
                 beta2: 0.98,
                 dropout: 0.1,
                 smoothing: 0.05,
-                clip: 1.0,
+                clip: Some(1.0),
                 least_count: if texts < 1000 { 1 } else { 2 },
                 informed_start: true,
             },
@@ -62,12 +76,12 @@ impl Preset {
                 epochs: 30,
                 batch: 64,
                 learning_rate: 2e-5,
-                schedule: Schedule::Steps { warm_up: 5.0, every: 10.0, factor: 0.2 },
+                schedule: Schedule::PAPER,
                 weight_decay: 0.0,
                 beta2: 0.999,
                 dropout: 0.1,
                 smoothing: 0.0,
-                clip: f64::INFINITY,
+                clip: None,
                 least_count: 1,
                 informed_start: false,
             },
@@ -96,6 +110,9 @@ impl FromStr for Preset {
     }
 }
 
+/// What the preset's learning rate is multiplied by where a training begins with another decoder: what that one knows is not to be unlearned.
+pub const FINE_TUNING_RATE: f64 = 0.25;
+
 /// A noise variance for embeddings of `dim` components that keeps a cosine of 0.85 to the text: about what a projection of
 /// several near texts has to the nearest of them. Fits the strategies `nearest` and `projection`; on a corpus of 6,000
 /// captions 2.5 times as much made their captions worse. The paper's 0.013 ([`crate::bridge::PAPER_NOISE_VARIANCE`], cosine
@@ -121,6 +138,18 @@ pub struct DecoderConfig {
     pub heads: usize,
     /// Tokens of a caption including the start and end markers; longer texts are cut in training.
     pub max_tokens: usize,
+    /// Whether the output embedding is the input embedding, as in GPT-2. Files from before 0.2.0 do not say so, and are tied.
+    #[serde(default = "tied", skip_serializing_if = "is_tied")]
+    pub tied: bool,
+}
+
+const fn tied() -> bool {
+    true
+}
+
+/// Left out where it is as it always was, so that a training stopped by an older version is the same training.
+fn is_tied(tied: &bool) -> bool {
+    *tied
 }
 
 /// Limits on what a decoder file may ask for, so that a damaged or hostile one cannot exhaust the memory.
@@ -185,8 +214,8 @@ pub struct Recipe {
     pub dropout: f32,
     /// Label smoothing.
     pub smoothing: f32,
-    /// Largest norm of the whole gradient.
-    pub clip: f64,
+    /// Largest norm of the whole gradient; `None` for any.
+    pub clip: Option<f64>,
     /// A word that occurs less often is unknown to the decoder. Half of the words of a small corpus occur once: they cannot
     /// be learned, but each costs as much time as any other. 1 below 1,000 texts.
     pub least_count: u32,
@@ -214,6 +243,13 @@ pub enum Schedule {
         /// What remains at the end, relative to the peak.
         floor: f64,
     },
+}
+
+impl Schedule {
+    /// WSAC's, section 3.2.
+    pub const PAPER: Self = Self::Steps { warm_up: 5.0, every: 10.0, factor: 0.2 };
+    /// The small preset's.
+    pub const SMALL: Self = Self::Cosine { warm_up: 0.05, floor: 0.02 };
 }
 
 impl Recipe {

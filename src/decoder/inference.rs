@@ -37,6 +37,8 @@ pub(super) struct Weights {
     layers: Vec<Layer>,
     norm: Norm,
     tokens: Vec<f32>,
+    /// The output embedding; `None` where it is the input embedding.
+    output: Option<Vec<f32>>,
     positions: Vec<f32>,
 }
 
@@ -79,7 +81,8 @@ impl Weights {
         }
         let norm = norm("norm".into())?;
         let (tokens, positions) = (take("tokens".into())?, take("positions".into())?);
-        Ok(Self { config: config.clone(), mapper, layers, norm, tokens, positions })
+        let output = if config.tied { None } else { Some(take("output".into())?) };
+        Ok(Self { config: config.clone(), mapper, layers, norm, tokens, output, positions })
     }
 
     /// Begins a caption: runs the mapping network on `embedding` `[dim]` and reads the prefix.
@@ -108,7 +111,7 @@ impl<'a> Session<'a> {
         }
         let x = weights.norm.apply(&self.read(row));
         let mut logits = vec![0f32; weights.config.vocabulary];
-        product(&mut logits, &weights.tokens, &x);
+        product(&mut logits, weights.output.as_ref().unwrap_or(&weights.tokens), &x);
         Some(logits)
     }
 

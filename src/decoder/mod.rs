@@ -10,9 +10,11 @@
 //! that does not depend on the noise. Where the paper is silent, it follows the code: one prefix position, tied input and
 //! output embeddings, dropout 0.1, learned positions (all from DeCap's GPT-2).
 
+mod changes;
 mod config;
 mod decoder_file;
 mod explain;
+mod foundation;
 mod generate;
 mod inference;
 mod model;
@@ -27,8 +29,10 @@ mod train;
 mod vocabulary;
 mod work;
 
-pub use crate::decoder::config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
+pub use crate::decoder::changes::{RecipeChanges, ScheduleKind, ShapeChanges};
+pub use crate::decoder::config::{DecoderConfig, FINE_TUNING_RATE, Preset, Recipe, Schedule, default_noise_variance};
 pub use crate::decoder::explain::Explained;
+pub use crate::decoder::foundation::{Beginning, Origin};
 pub use crate::decoder::generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
 pub use crate::decoder::options::{
     Rows, TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText,

@@ -59,6 +59,9 @@ fn layout(config: &DecoderConfig) -> Vec<(String, Vec<usize>, Start)> {
     norm("norm".into());
     all.push(("tokens".into(), vec![config.vocabulary, width], Start::Normal(0.02)));
     all.push(("positions".into(), vec![config.positions(), width], Start::Normal(0.01)));
+    if !config.tied {
+        all.push(("output".into(), vec![config.vocabulary, width], Start::Normal(0.02)));
+    }
     all
 }
 
@@ -151,7 +154,7 @@ pub(super) fn informed_start(
         }
     };
     let scale = 0.02 * (width as f32).sqrt();
-    update("tokens", &|data| {
+    let words = |data: &mut [f32]| {
         for ((row, sum), count) in data.chunks_exact_mut(width).zip(sums.chunks_exact(dim)).zip(&counts) {
             let mut direction = sum.to_vec();
             normalize(&mut direction);
@@ -159,7 +162,10 @@ pub(super) fn informed_start(
             let trust = 0.7 * scale * count / (count + 2.0);
             row.iter_mut().zip(project(&direction)).for_each(|(x, d)| *x = 0.7 * *x + trust * d);
         }
-    });
+    };
+    update("tokens", &words);
+    // There only where the two are not one.
+    update("output", &words);
     let gain = (width as f32).sqrt();
     update("mapper.0.weight", &|data| data.iter_mut().zip(&projection).for_each(|(x, p)| *x = gain * p));
     update("mapper.0.bias", &|data| data.iter_mut().zip(project(&mean)).for_each(|(x, p)| *x = -gain * p));

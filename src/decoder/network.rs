@@ -105,9 +105,13 @@ impl Network<'_> {
         }
         let selected = ops::select_rows(&x, &batch.scored)?;
         let normal = self.norm("norm", &selected)?;
-        // The output embedding is the input embedding, as in GPT-2.
-        let logits = normal.matmul(&tokens.t()?)?;
+        let logits = normal.matmul(&self.parameters.get(self.output())?.t()?)?;
         Ok(Trace { embeddings, hidden, blocks, selected, normal, logits })
+    }
+
+    /// The name of the output embedding: where it is tied it is the input embedding, as in GPT-2.
+    fn output(&self) -> &'static str {
+        if self.config.tied { "tokens" } else { "output" }
     }
 
     fn block(&self, layer: usize, x1: Tensor) -> Result<(BlockTrace, Tensor)> {
@@ -126,15 +130,23 @@ impl Network<'_> {
     fn backward(&self, trace: Trace, grad: Tensor) -> Result<Gradients> {
         let mut all = Gradients::new();
         let batch = self.batch;
-        let tokens = self.parameters.get("tokens")?;
-        let dtokens = grad.t()?.matmul(&trace.normal)?;
-        let grad = self.norm_backward("norm", &trace.selected, &grad.matmul(&tokens)?, None, &mut all)?;
+        let output = self.parameters.get(self.output())?;
+        let doutput = grad.t()?.matmul(&trace.normal)?;
+        let grad = self.norm_backward("norm", &trace.selected, &grad.matmul(&output)?, None, &mut all)?;
         let mut grad = ops::select_rows_backward(&grad, &batch.scored, batch.tokens.len())?;
         for (layer, block) in trace.blocks.iter().enumerate().rev() {
             grad = self.block_backward(layer, block, &grad, &mut all)?;
         }
         let grad = self.dropout.backward(&grad, 0)?;
         let dpositions = self.parameters.get("positions")?.zeros_like()?;
+        let dtokens = match self.config.tied {
+            true => doutput,
+            false => {
+                let fresh = doutput.zeros_like()?;
+                all.insert(self.output().into(), doutput);
+                fresh
+            }
+        };
         let (dtokens, dpositions, dprefixes) =
             ops::embed_backward(&grad, &batch.tokens, &batch.positions, &dtokens, &dpositions)?;
         all.insert("tokens".into(), dtokens);

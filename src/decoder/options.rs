@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::config::Preset;
+use super::changes::{RecipeChanges, ShapeChanges};
+use super::config::{DecoderConfig, Preset, Recipe};
+use super::foundation::{Beginning, Origin};
 use crate::digest::hex;
 use crate::{EmbeddingSpace, Embeddings};
 
@@ -137,6 +139,14 @@ pub struct TrainOptions {
     pub batch: Option<usize>,
     /// The highest learning rate; the preset's choice where `None`.
     pub learning_rate: Option<f64>,
+    /// Another shape than the preset's.
+    pub shape: ShapeChanges,
+    /// Another recipe than the preset's, but for the three numbers above.
+    pub recipe: RecipeChanges,
+    /// A decoder of the same space to begin with, in place of weights that are drawn: fine-tuning. Its shape and words are taken; words that it
+    /// lacks are added where they occur as often as the recipe asks. The learning rate is [`FINE_TUNING_RATE`](super::FINE_TUNING_RATE) of the
+    /// preset's, unless one is given.
+    pub from: Option<Beginning>,
     /// Noise and shift.
     pub bridge: TrainingBridge,
     /// Share of the texts held out for validation, in [0, 1). With 0 the last epoch counts as the best. Texts that share a clip, directly or
@@ -173,6 +183,24 @@ impl TrainOptions {
     #[must_use]
     pub fn learning_rate(self, learning_rate: impl Into<Option<f64>>) -> Self {
         Self { learning_rate: learning_rate.into(), ..self }
+    }
+
+    /// Another shape than the preset's.
+    #[must_use]
+    pub fn shape(self, shape: ShapeChanges) -> Self {
+        Self { shape, ..self }
+    }
+
+    /// Another recipe than the preset's.
+    #[must_use]
+    pub fn recipe(self, recipe: RecipeChanges) -> Self {
+        Self { recipe, ..self }
+    }
+
+    /// A decoder to begin with.
+    #[must_use]
+    pub fn from(self, from: impl Into<Option<Beginning>>) -> Self {
+        Self { from: from.into(), ..self }
     }
 
     /// Noise and shift.
@@ -222,6 +250,9 @@ impl Default for TrainOptions {
             epochs: None,
             batch: None,
             learning_rate: None,
+            shape: ShapeChanges::default(),
+            recipe: RecipeChanges::default(),
+            from: None,
             bridge: TrainingBridge::default(),
             validation: 0.05,
             seed: 0,
@@ -255,6 +286,16 @@ pub struct TrainReport {
     pub parameters: usize,
     /// Tokens that the decoder knows.
     pub vocabulary: usize,
+    /// Those of them that it did not have from the decoder that it began with; `None` where there was none.
+    pub added_tokens: Option<usize>,
+    /// The share of the tokens of all texts that it does not know: of rare words, each of which is one.
+    pub unknown: f64,
+    /// Its shape.
+    pub shape: DecoderConfig,
+    /// How it was trained.
+    pub recipe: Recipe,
+    /// The decoder that it began with.
+    pub from: Option<Origin>,
     /// Seconds in all, those before a resume included.
     pub seconds: f64,
     /// True when stopped on request; `resume` goes on.
@@ -292,6 +333,12 @@ pub struct TrainingFacts {
     pub validation_loss: Option<f64>,
     /// The seed.
     pub seed: u64,
+    /// How it was trained, number by number; `None` in files from before 0.2.0.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
+    /// The decoder that it began with; `None` for weights that were drawn.
+    #[serde(default)]
+    pub from: Option<Origin>,
     /// The version of Echoic that trained it.
     pub echoic: String,
 }

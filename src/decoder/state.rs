@@ -47,6 +47,7 @@ pub(super) struct Progressed {
     /// Steps in all.
     pub updates: u64,
     /// Of the epoch under way: Σ loss · tokens, and tokens.
+    #[serde(with = "exact")]
     pub loss_sum: f64,
     pub tokens: u64,
     /// Of the epoch under way: seconds spent training.
@@ -59,6 +60,34 @@ pub(super) struct Progressed {
     /// The epoch of the best checkpoint and its validation loss.
     pub best: Option<(usize, Option<f64>)>,
     pub log: Vec<LogEntry>,
+}
+
+/// A figure of the log, with as many digits as JSON brings back as they were, so that a resumed training writes the same log.
+pub(super) fn told(figure: f64) -> f64 {
+    format!("{figure:.12e}").parse().unwrap_or(figure)
+}
+
+/// A sum that goes on: JSON's reader may be off by the last bit of a number. States of 0.1.0 have a number.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Bits(String),
+        Number(f64),
+    }
+
+    pub(super) fn serialize<S: Serializer>(sum: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{:016x}", sum.to_bits()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Kept::deserialize(deserializer)? {
+            Kept::Number(sum) => Ok(sum),
+            Kept::Bits(bits) => u64::from_str_radix(&bits, 16).map(f64::from_bits).map_err(serde::de::Error::custom),
+        }
+    }
 }
 
 /// Writes the state file.

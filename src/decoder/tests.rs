@@ -14,7 +14,16 @@ use super::{
 };
 
 fn tiny() -> DecoderConfig {
-    DecoderConfig { dim: 6, vocabulary: 23, prefix_tokens: 2, width: 16, layers: 2, heads: 2, max_tokens: 9 }
+    DecoderConfig {
+        dim: 6,
+        vocabulary: 23,
+        prefix_tokens: 2,
+        width: 16,
+        layers: 2,
+        heads: 2,
+        max_tokens: 9,
+        tied: true,
+    }
 }
 
 fn examples() -> Vec<Example> {
@@ -41,11 +50,14 @@ fn embeddings(config: &DecoderConfig, rows: usize) -> Vec<f32> {
 
 #[test]
 fn gradients_of_the_whole_network_agree_with_finite_differences() {
-    let (config, examples) = (tiny(), examples());
-    let parameters = parameters(&config);
-    let batch = Packed::new(&examples, &config);
-    let embeddings = embeddings(&config, 3);
-    for dropout in [Dropout::NONE, Dropout { rate: 0.2, seed: 5 }] {
+    let examples = examples();
+    for (dropout, tied) in
+        [(Dropout::NONE, true), (Dropout { rate: 0.2, seed: 5 }, true), (Dropout { rate: 0.2, seed: 5 }, false)]
+    {
+        let config = DecoderConfig { tied, ..tiny() };
+        let parameters = parameters(&config);
+        let batch = Packed::new(&examples, &config);
+        let embeddings = embeddings(&config, 3);
         let network = Network { parameters: &parameters, config: &config, batch: &batch, dropout };
         let (_, gradients) = network.loss_and_gradients(embeddings.clone(), 0.1).unwrap();
         let start = state::weights(&parameters).unwrap();
@@ -70,7 +82,11 @@ fn gradients_of_the_whole_network_agree_with_finite_differences() {
 
 #[test]
 fn generation_with_cached_keys_gives_the_logits_of_training_token_by_token() {
-    let (config, examples) = (tiny(), examples());
+    [true, false].into_iter().for_each(generation_gives_the_logits_of_training);
+}
+
+fn generation_gives_the_logits_of_training(tied: bool) {
+    let (config, examples) = (DecoderConfig { tied, ..tiny() }, examples());
     let parameters = parameters(&config);
     let embeddings = embeddings(&config, 3);
     let weights = Weights::new(&config, state::weights(&parameters).unwrap()).unwrap();

@@ -5,15 +5,16 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use sha2::{Digest, Sha256};
 
 use super::{
-    config::{DecoderConfig, Recipe},
+    config::{DecoderConfig, FINE_TUNING_RATE, Recipe},
     decoder_file::{Header, json, write_decoder},
+    foundation::{Foundation, Origin},
     model::{Parameters, informed_start},
     network::{Dropout, Network},
     options::{Material, Rows, TrainOptions, TrainReport, TrainingFacts, TrainingSet, TrainingText},
     packing::{Example, MULTIPLICITY_CAP, Packed, epoch_order, rng},
     split::{Split, split},
-    state::{self, LogEntry, Progressed},
-    vocabulary::Vocabulary,
+    state::{self, LogEntry, Progressed, told},
+    vocabulary::{UNKNOWN, Vocabulary},
     work::WorkFolder,
 };
 use crate::{
@@ -77,6 +78,9 @@ struct Trainer<'a> {
     config: DecoderConfig,
     recipe: Recipe,
     vocabulary: Vocabulary,
+    origin: Option<Origin>,
+    added_tokens: Option<usize>,
+    unknown: f64,
     split: Split,
     parameters: Parameters,
     moments: BTreeMap<String, Moments>,
@@ -99,11 +103,20 @@ impl<'a> Trainer<'a> {
         if !options.resume && !options.restart {
             folder.refuse_stopped()?;
         }
-        let mut recipe = options.preset.recipe(set.texts.len());
+        let recipe = recipe(options, set.texts.len())?;
+        let foundation = Foundation::of(options, set.space)?;
         let texts = set.texts.iter().map(|t| t.text.as_str());
-        let (vocabulary, encoded) = Vocabulary::build(tokenizer, texts, recipe.least_count)?;
-        let config = options.preset.config(set.space.dim, vocabulary.len());
+        let (vocabulary, encoded) = match &foundation {
+            Some(foundation) => foundation.vocabulary().extended(tokenizer, texts, recipe.least_count)?,
+            None => Vocabulary::build(tokenizer, texts, recipe.least_count)?,
+        };
+        let config = match &foundation {
+            Some(foundation) => foundation.config(vocabulary.len()),
+            None => options.shape.applied(options.preset.config(set.space.dim, vocabulary.len())),
+        };
         config.check()?;
+        let added_tokens = foundation.as_ref().map(|foundation| vocabulary.len() - foundation.vocabulary().len());
+        let unknown = share_of_unknown(&encoded);
         let clips = |row: usize| set.texts.get(row).map_or(&[][..], |text| &text.clips);
         let split = split(examples(set.texts, encoded, config.max_tokens), clips, options.validation, options.seed);
         if split.training.is_empty() {
@@ -119,14 +132,15 @@ impl<'a> Trainer<'a> {
                 "no text can be held out, because all hang together by clips: the last epoch counts as the best"
             );
         }
-        recipe.epochs = options.epochs.unwrap_or(recipe.epochs);
-        recipe.batch = options.batch.unwrap_or(recipe.batch);
-        recipe.learning_rate = options.learning_rate.unwrap_or(recipe.learning_rate);
         let parameters = Parameters::new(&config, options.seed)?;
         if recipe.informed_start {
             informed_start(&config, &parameters, &split.training, set.embeddings, options.seed)?;
         }
-        let fingerprint = fingerprint(&set, options, &config, &recipe)?;
+        let origin = foundation.as_ref().map(|foundation| foundation.origin.clone());
+        if let Some(foundation) = foundation {
+            foundation.begin(&parameters, config.width)?;
+        }
+        let fingerprint = fingerprint(&set, options, &config, &recipe, origin.as_ref())?;
         let resumed = match options.resume {
             true => state::load(&folder.state(), &fingerprint, &parameters)?,
             false => None,
@@ -143,6 +157,9 @@ impl<'a> Trainer<'a> {
             config,
             recipe,
             vocabulary,
+            origin,
+            added_tokens,
+            unknown,
             split,
             parameters,
             moments,
@@ -225,7 +242,7 @@ impl<'a> Trainer<'a> {
             return Err(Error::input("training", "a loss that is not finite", "a finite loss")
                 .with_hint("lower the learning rate; the checkpoints written so far are kept"));
         }
-        let scale = if norm > self.recipe.clip { self.recipe.clip / norm } else { 1.0 };
+        let scale = self.recipe.clip.filter(|most| norm > *most).map_or(1.0, |most| most / norm);
         for (name, var) in self.parameters.iter() {
             let (Some(gradient), Some(moments)) = (gradients.get(name), self.moments.get_mut(name)) else { continue };
             let decay = if name.ends_with(".weight") { self.recipe.weight_decay } else { 0.0 };
@@ -270,17 +287,17 @@ impl<'a> Trainer<'a> {
     }
 
     fn finish_epoch(&mut self, rate: f64) -> Result<()> {
-        let validation_loss = self.validation_loss()?;
+        let validation_loss = self.validation_loss()?.map(told);
         let seconds = self.seconds();
         let state = &mut self.state;
         state.epoch += 1;
         state.log.push(LogEntry {
             epoch: state.epoch,
             step: state.updates,
-            train_loss: state.loss_sum / state.tokens.max(1) as f64,
+            train_loss: told(state.loss_sum / state.tokens.max(1) as f64),
             validation_loss,
-            learning_rate: rate,
-            tokens_per_second: state.tokens as f64 / state.epoch_seconds.max(1e-9),
+            learning_rate: told(rate),
+            tokens_per_second: told(state.tokens as f64 / state.epoch_seconds.max(1e-9)),
             seconds,
         });
         state.all_tokens += state.tokens;
@@ -311,6 +328,8 @@ impl<'a> Trainer<'a> {
             epochs: self.recipe.epochs,
             validation_loss,
             seed: self.options.seed,
+            recipe: Some(self.recipe.clone()),
+            from: self.origin.clone(),
             echoic: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let header = Header {
@@ -351,6 +370,11 @@ impl<'a> Trainer<'a> {
             tokens_per_second: tokens as f64 / (state.training_seconds + state.epoch_seconds).max(1e-9),
             parameters: self.parameters.count(),
             vocabulary: self.vocabulary.len(),
+            added_tokens: self.added_tokens,
+            unknown: self.unknown,
+            shape: self.config.clone(),
+            recipe: self.recipe.clone(),
+            from: self.origin.clone(),
             seconds: self.seconds(),
             interrupted: self.interrupted,
         })
@@ -384,6 +408,28 @@ fn check(set: &Material<'_>, options: &TrainOptions) -> Result<()> {
     bridge::check_bridge(options.bridge.noise_variance, options.bridge.shift.as_deref(), dim)
 }
 
+/// The preset's recipe as the options change it.
+fn recipe(options: &TrainOptions, texts: usize) -> Result<Recipe> {
+    let preset = options.preset.recipe(texts);
+    let own = match options.from {
+        // Its weights are where the start is.
+        Some(_) => Recipe { learning_rate: preset.learning_rate * FINE_TUNING_RATE, informed_start: false, ..preset },
+        None => preset,
+    };
+    let recipe = options.recipe.applied(own)?;
+    Ok(Recipe {
+        epochs: options.epochs.unwrap_or(recipe.epochs),
+        batch: options.batch.unwrap_or(recipe.batch),
+        learning_rate: options.learning_rate.unwrap_or(recipe.learning_rate),
+        ..recipe
+    })
+}
+
+fn share_of_unknown(encoded: &[Vec<u32>]) -> f64 {
+    let unknown = encoded.iter().flatten().filter(|token| **token == UNKNOWN).count();
+    unknown as f64 / encoded.iter().map(Vec::len).sum::<usize>().max(1) as f64
+}
+
 /// The texts as examples; empty ones are left out, long ones are cut.
 fn examples(texts: &[TrainingText], encoded: Vec<Vec<u32>>, max_tokens: usize) -> Vec<Example> {
     let rows = texts.iter().zip(encoded).enumerate();
@@ -398,8 +444,17 @@ fn examples(texts: &[TrainingText], encoded: Vec<Vec<u32>>, max_tokens: usize) -
 }
 
 /// Tells apart trainings whose states must not be mixed.
-fn fingerprint(set: &Material<'_>, options: &TrainOptions, config: &DecoderConfig, recipe: &Recipe) -> Result<String> {
+fn fingerprint(
+    set: &Material<'_>,
+    options: &TrainOptions,
+    config: &DecoderConfig,
+    recipe: &Recipe,
+    origin: Option<&Origin>,
+) -> Result<String> {
     let mut hash = Sha256::new();
+    if let Some(origin) = origin {
+        hash.update(&origin.sha256);
+    }
     hash.update(json(config)?);
     hash.update(json(recipe)?);
     hash.update(json(&options.bridge)?);

@@ -77,6 +77,31 @@ impl Vocabulary {
         texts: impl IntoIterator<Item = &'a str>,
         least: u32,
     ) -> Result<(Self, Vec<Tokens>)> {
+        Self::collect(tokenizer, texts, least, None)
+    }
+
+    /// [`Vocabulary::build`] on top of this one, whose tokens keep their numbers and their spelling. Words that it knows are known however
+    /// rare they are; others are added where they occur `least` times.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::build`]; [`Error::Input`] for a tokenizer that cuts otherwise than this one's.
+    pub(super) fn extended<'a>(
+        &self,
+        tokenizer: &Tokenizer,
+        texts: impl IntoIterator<Item = &'a str>,
+        least: u32,
+    ) -> Result<(Self, Vec<Tokens>)> {
+        Self::collect(tokenizer, texts, least, Some(self))
+    }
+
+    fn collect<'a>(
+        tokenizer: &Tokenizer,
+        texts: impl IntoIterator<Item = &'a str>,
+        least: u32,
+        base: Option<&Self>,
+    ) -> Result<(Self, Vec<Tokens>)> {
+        let base_tokens = base.map_or(&[][..], |base| &base.tokens);
+        let known: HashSet<&str> = base_tokens.iter().skip(3).map(|token| token.piece.as_str()).collect();
         let cut = Cut::new(&plain(tokenizer.inner())?, texts)?;
         let unknown: Vec<u32> =
             ["[UNK]", "<unk>"].into_iter().filter_map(|t| tokenizer.inner().token_to_id(t)).collect();
@@ -84,8 +109,11 @@ impl Vocabulary {
         for text in cut.texts() {
             cut.words(text.pieces).for_each(|word| *words.entry(word).or_default() += 1);
         }
-        let common =
-            |word: &[u32]| words.get(word).is_some_and(|n| *n >= least) && !word.iter().any(|p| unknown.contains(p));
+        let is_known = |piece: &u32| cut.names.get(piece).is_some_and(|name| known.contains(name.as_str()));
+        let common = |word: &[u32]| {
+            let enough = words.get(word).is_some_and(|n| *n >= least) || word.iter().all(is_known);
+            enough && !word.iter().any(|p| unknown.contains(p))
+        };
         let mut observed: HashMap<u32, Seen> = HashMap::new();
         for text in cut.texts() {
             observe(&mut observed, &cut, &text, common);
@@ -97,9 +125,17 @@ impl Vocabulary {
                 .with_hint(Hint::about(Topic::Ingest, "ingest a caption corpus first")));
         }
         let joining = if tokenizer.inner().token_to_id("Ġa").is_some() { Joining::Bytes } else { Joining::Wordpiece };
-        let mut order: Vec<(String, Seen)> = seen.into_iter().collect();
+        if base.is_some_and(|base| base.joining != joining) {
+            let (found, expected) = ("pieces of another kind of tokenizer", "those of the model's");
+            return Err(Error::input("the words of the decoder to begin with", found, expected));
+        }
+        let mut order: Vec<(String, Seen)> =
+            seen.into_iter().filter(|(piece, _)| !known.contains(piece.as_str())).collect();
         order.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
-        let mut tokens: Vec<Token> = ["[CLS]", "[SEP]", "[UNK]"].map(marker).into();
+        let mut tokens: Vec<Token> = match base {
+            Some(base) => base.tokens.clone(),
+            None => ["[CLS]", "[SEP]", "[UNK]"].map(marker).into(),
+        };
         tokens.extend(order.into_iter().map(|(piece, seen)| token(piece, &seen, joining)));
         let ids: HashMap<&str, u32> =
             tokens.iter().enumerate().skip(3).map(|(id, t)| (t.piece.as_str(), id as u32)).collect();

@@ -33,6 +33,7 @@ mod one_folder;
 mod pipes;
 mod readme;
 mod real_corpora;
+mod recipes;
 mod score;
 mod stopped_training;
 mod tables;

@@ -1,5 +1,7 @@
 //! `echoic train`: a decoder from stored texts.
 
+mod flags;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,8 +13,10 @@ use echoic::gap::{self, estimate_noise};
 use echoic::memory::Scope;
 use echoic::towers::Clap;
 use echoic::training::Training;
-use echoic::{Error, Result, Snapshot, Store};
+use echoic::{Decoder, Error, Result, Snapshot, Store};
 use serde::Serialize;
+
+use flags::{NOT_WITH_FROM, Recipe, Shape};
 
 use super::context::Context;
 use super::output::{counted, number};
@@ -28,9 +32,12 @@ pub struct Arguments {
     /// The decoder's name
     #[arg(long, value_name = "NAME", default_value = "default")]
     name: String,
-    /// Size and schedule: `small` for minutes on a laptop, `paper` for that of WSAC
-    #[arg(long, default_value_t = Preset::Small)]
-    preset: Preset,
+    /// Shape and recipe: `small` for minutes on a laptop, `paper` for that of WSAC [default: small, or with --from that of the other]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<Preset>,
+    /// Begin with the weights and words of this decoder of the store, and train it further on these texts: fine-tuning
+    #[arg(long, value_name = "DECODER", conflicts_with_all = NOT_WITH_FROM)]
+    from: Option<String>,
     /// How the decoder is prepared for embeddings off the texts
     #[arg(long, value_enum, default_value_t = BridgeKind::Noise)]
     bridge: BridgeKind,
@@ -48,7 +55,7 @@ pub struct Arguments {
     /// Captions in a batch
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Highest learning rate
+    /// Highest learning rate [default: the preset's; with --from a share of it]
     #[arg(long, value_name = "LR", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Share of the captions held out to choose the best checkpoint; those of one clip are held out together
@@ -63,6 +70,10 @@ pub struct Arguments {
     /// Discard what a stopped training of this name has learned, and begin anew
     #[arg(long, conflicts_with = "resume")]
     restart: bool,
+    #[command(flatten)]
+    shape: Shape,
+    #[command(flatten)]
+    recipe: Recipe,
 }
 
 /// What is done to a text embedding before the decoder sees it in training.
@@ -120,7 +131,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (shift_length, shift_sha256) = (bridge.shift_length(), bridge.shift_sha256());
     let shift_from = bridge.shift_from.clone();
     let options = TrainOptions::default()
-        .preset(arguments.preset)
+        .preset(preset(arguments, &memory)?)
+        .shape(arguments.shape.changes())
+        .recipe(arguments.recipe.changes())
         .epochs(arguments.epochs)
         .batch(arguments.batch)
         .learning_rate(arguments.learning_rate)
@@ -130,7 +143,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         .resume(arguments.resume)
         .restart(arguments.restart);
     let tokenizer = Clap::tokenizer_for_store(&memory)?;
-    let training = Training::new(&memory, &arguments.name).scope(scope).options(options);
+    let training =
+        Training::new(&memory, &arguments.name).scope(scope).options(options).from(arguments.from.as_deref());
     let report = training.control(context.control()).run(&tokenizer)?;
     let log = work_folder(memory.dir(), &arguments.name).join("log.jsonl");
     let trained = Trained {
@@ -151,6 +165,15 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         tracing::warn!("captions are still written by {other}; `echoic decoders use {name}` changes that");
     }
     if report.interrupted { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+/// The preset that was asked for, or that of the decoder that is begun with.
+fn preset(arguments: &Arguments, memory: &Snapshot) -> Result<Preset> {
+    match (arguments.preset, &arguments.from) {
+        (Some(preset), _) => Ok(preset),
+        (None, None) => Ok(Preset::Small),
+        (None, Some(from)) => Ok(Decoder::load(memory.decoder_path(from)?)?.info().training.preset),
+    }
 }
 
 fn bridge(arguments: &Arguments, memory: &Snapshot, scope: &Scope) -> Result<TrainingBridge> {
@@ -232,8 +255,18 @@ fn describe(trained: &Trained<'_>) -> String {
     };
     let (parameters, vocabulary) = (number(r.parameters as u64), number(r.vocabulary as u64));
     let loss = r.validation_loss.map(|loss| format!(", validation loss {loss:.3}")).unwrap_or_default();
+    let from = r.from.as_ref().map_or(String::new(), |from| {
+        let added = counted(r.added_tokens.unwrap_or(0) as u64, "token");
+        format!("\nit began with {}, and knows {added} more", from.name)
+    });
+    let unknown = match r.unknown {
+        share if share >= 0.0005 => {
+            format!("\n{:.1} % of what the texts say are words that it does not know", 100.0 * share)
+        }
+        _ => String::new(),
+    };
     format!(
-        "trained the decoder {}: {} texts{split}, {parameters} parameters, {vocabulary} tokens{loss}, best after epoch {} of {}, {:.0} s\nthe curve is in {}",
+        "trained the decoder {}: {} texts{split}, {parameters} parameters, {vocabulary} tokens{loss}, best after epoch {} of {}, {:.0} s{from}{unknown}\nthe curve is in {}",
         trained.decoder,
         number(r.texts as u64),
         r.best_epoch,
