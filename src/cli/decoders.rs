@@ -127,7 +127,7 @@ fn show(context: &Context, name: &str, curves: &curves::Arguments) -> Result<()>
             ),
             ("shape", d.shape.as_ref().map(shape)),
             ("recipe", d.recipe.as_ref().map(recipe)),
-            ("schedule", d.recipe.as_ref().map(|recipe| schedule(recipe))),
+            ("schedule", d.recipe.as_ref().map(schedule)),
             ("tokens", d.vocabulary.map(number)),
             ("parameters", count(&report["parameters"])),
             ("epochs", epochs),

@@ -117,6 +117,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "reproduce",
+        &[
+            "echoic reproduce wsac --clotho clotho/ --audiocaps audiocaps/ --model wavcaps-cnn14 --dry-run # what it takes",
+            "echoic reproduce wsac --clotho clotho/ --model starter --preset small --work wsac/",
+        ],
+    ),
+    (
         "calibrate",
         &[
             "echoic calibrate captions.csv --audio recordings/",

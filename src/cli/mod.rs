@@ -44,6 +44,7 @@ mod output;
 mod pace;
 mod pipes;
 mod plots;
+mod reproduce;
 mod score;
 mod search;
 mod serve;
@@ -108,6 +109,8 @@ enum Command {
     Score(score::Arguments),
     /// Run an experiment: ways to caption beside each other, measured, with controls that hear nothing
     Eval(Box<eval::Arguments>),
+    /// Make the table of a paper from data and weights that you have
+    Reproduce(Box<reproduce::Arguments>),
     /// Learn from described sounds how far captions can be trusted
     Calibrate(Box<calibrate::Arguments>),
     /// Show the stored texts nearest to a text, a sound or an embedding
@@ -188,6 +191,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Caption(arguments) => caption::run(context, &arguments),
         Command::Score(arguments) => score::run(context, &arguments),
         Command::Eval(arguments) => eval::run(context, &arguments),
+        Command::Reproduce(arguments) => reproduce::run(context, &arguments),
         Command::Calibrate(arguments) => calibrate::run(context, &arguments),
         Command::Search(arguments) => search::run(context, &arguments),
         Command::Audit(arguments) => audit::run(context, &arguments),

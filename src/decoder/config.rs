@@ -54,6 +54,17 @@ impl Preset {
         }
     }
 
+    /// The shape with room for texts of these lengths in tokens. The small preset has room for all but the longest twentieth, up to [`LONGEST`]
+    /// tokens: captions of music have three times the words of captions of sounds.
+    pub(super) fn with_room(self, config: DecoderConfig, mut lengths: Vec<usize>) -> DecoderConfig {
+        if self == Self::Paper {
+            return config;
+        }
+        lengths.sort_unstable();
+        let most = lengths.get(lengths.len() * 19 / 20).map_or(0, |length| length + 2);
+        DecoderConfig { max_tokens: most.min(LONGEST).max(config.max_tokens), ..config }
+    }
+
     /// How it is trained on `texts` different texts, where the options say nothing else.
     pub fn recipe(self, texts: usize) -> Recipe {
         match self {
@@ -151,6 +162,9 @@ const fn tied() -> bool {
 fn is_tied(tied: &bool) -> bool {
     *tied
 }
+
+/// Tokens of the longest captions that room is made for unasked: the time of a training grows with them.
+pub const LONGEST: usize = 160;
 
 /// Limits on what a decoder file may ask for, so that a damaged or hostile one cannot exhaust the memory.
 const LIMITS: [(&str, usize); 7] = [
@@ -267,5 +281,23 @@ impl Recipe {
             }
         };
         self.learning_rate * factor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_given_room_and_a_few_outliers_are_not() {
+        let room = |preset: Preset, lengths: Vec<usize>| preset.with_room(preset.config(8, 100), lengths).max_tokens;
+        assert_eq!(room(Preset::Small, vec![12; 100]), 32);
+        assert_eq!(room(Preset::Small, vec![]), 32);
+        let music = (1..=100).collect();
+        assert_eq!(room(Preset::Small, music), 98);
+        let outliers = (0..100).map(|i| if i < 96 { 12 } else { 500 }).collect();
+        assert_eq!(room(Preset::Small, outliers), 32);
+        assert_eq!(room(Preset::Small, vec![5000; 100]), LONGEST);
+        assert_eq!(room(Preset::Paper, vec![80; 100]), 22);
     }
 }

@@ -112,7 +112,11 @@ impl<'a> Trainer<'a> {
         };
         let config = match &foundation {
             Some(foundation) => foundation.config(vocabulary.len()),
-            None => options.shape.applied(options.preset.config(set.space.dim, vocabulary.len())),
+            None => {
+                let shape = options.preset.config(set.space.dim, vocabulary.len());
+                let lengths = encoded.iter().map(Vec::len).collect();
+                options.shape.applied(options.preset.with_room(shape, lengths))
+            }
         };
         config.check()?;
         let added_tokens = foundation.as_ref().map(|foundation| vocabulary.len() - foundation.vocabulary().len());
