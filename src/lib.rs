@@ -85,6 +85,8 @@ pub mod captioner;
 pub mod clock;
 #[cfg(all(feature = "audio", feature = "decoder"))]
 pub mod confidence;
+#[cfg(any(feature = "decoder", feature = "metrics"))]
+mod content_words;
 pub mod corpus;
 #[cfg(feature = "decoder")]
 pub mod decoder;

@@ -125,7 +125,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let batch = Batch { log, min_confidence, ..arguments.outlets.batch(sounds, jobs, &making, arguments.windows)? };
     if !batch.sounds.is_empty() {
         // Two threads would load it twice.
-        captioner.load_audio()?;
+        captioner.load_towers(&options)?;
     }
     batch.run(context, |audio| match arguments.windows {
         true => captioner.caption_windows(audio, &options),

@@ -37,6 +37,10 @@ pub struct How {
     pub decoder: Option<String>,
     #[command(flatten)]
     pub writing: Writing,
+    /// How much it counts that a caption says what the decoder was given, as the text tower understands it, when the beams are ranked: the cosine
+    /// between the two times W is added to each beam's score; 0 ranks them by likelihood alone, as in the paper
+    #[arg(long, value_name = "W", allow_negative_numbers = true, default_value_t = CaptionOptions::RERANK)]
+    pub rerank: f32,
 }
 
 impl How {
@@ -65,7 +69,8 @@ impl How {
         if strategy != Strategy::Text {
             remark_on_domains(&memory, &captioner, &self.domains);
         }
-        Ok((captioner, CaptionOptions::default().strategy(strategy).retrieval(retrieval).generate(generate)))
+        let options = CaptionOptions::default().strategy(strategy).retrieval(retrieval).generate(generate);
+        Ok((captioner, options.rerank(self.rerank)))
     }
 }
 
@@ -84,6 +89,13 @@ pub struct Writing {
     /// Where drawing begins: another number draws other words
     #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
     seed: u64,
+    /// No sequence of N tokens may occur twice in a caption, and no token twice in a row; 0 minds neither, as in the paper
+    #[arg(long, value_name = "N", default_value_t = GenerateOptions::default().no_repeat)]
+    no_repeat: usize,
+    /// Whether a content word must not stand twice in a caption, in whatever form; `false` as in the paper. Words of other languages than
+    /// English are not minded
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, default_value_t = GenerateOptions::default().unique_words)]
+    pub unique_words: bool,
     /// Tokens of a caption at most; by default as many as the decoder learned
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_tokens: Option<usize>,
@@ -95,7 +107,7 @@ impl Writing {
     /// # Errors
     /// [`Error::Input`] for what cannot be meant.
     pub fn options(&self) -> Result<GenerateOptions> {
-        let Self { beam, sample, top_p, seed, max_tokens } = *self;
+        let Self { beam, sample, top_p, seed, no_repeat, unique_words, max_tokens } = *self;
         if let Some(temperature) = sample.filter(|temperature| *temperature <= 0.0) {
             return Err(Error::input(
                 "--sample",
@@ -105,7 +117,7 @@ impl Writing {
         }
         let temperature = sample.unwrap_or(0.0);
         let options = GenerateOptions::default().beam(beam).temperature(temperature).top_p(top_p).seed(seed);
-        Ok(options.max_tokens(max_tokens))
+        Ok(options.no_repeat(no_repeat).unique_words(unique_words).max_tokens(max_tokens))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Why a caption says what it says: each token's probability after the words before it, with the sound and without it.
 
-use super::generate::{Decoder, Draft, GenerateOptions};
+use super::draft::Draft;
+use super::generate::Decoder;
+use super::generate_options::GenerateOptions;
 use super::vocabulary::END;
 use crate::{Error, Result};
 
@@ -21,13 +23,22 @@ pub struct Explained {
 }
 
 impl Decoder {
-    /// Writes a caption as [`Decoder::generate`] does, and tells of each of its tokens how likely it was, and how likely the decoder would
+    /// Writes a caption as [`Decoder::generate`] does, or another of the [candidates](Decoder::candidates) by its `place`, and tells of each of its tokens how likely it was, and how likely the decoder would
     /// have found it given `neutral` in place of `prefix`: what is likely under both is the decoder's habit, and the rest was called for.
     ///
     /// # Errors
-    /// As [`Decoder::generate`], for both embeddings.
-    pub fn explain(&self, prefix: &[f32], neutral: &[f32], options: &GenerateOptions) -> Result<Vec<Explained>> {
-        let tokens = self.write(prefix, options, 0)?.tokens;
+    /// As [`Decoder::generate`], for both embeddings; [`Error::Input`] when there are no more candidates than `place`.
+    pub fn explain(
+        &self,
+        prefix: &[f32],
+        neutral: &[f32],
+        options: &GenerateOptions,
+        place: usize,
+    ) -> Result<Vec<Explained>> {
+        let drafts = self.drafts(prefix, options, 0)?;
+        let count = drafts.len();
+        let drafted = drafts.into_iter().nth(place);
+        let tokens = drafted.ok_or_else(|| Error::input("the caption's place", place, format!("less than {count}")))?.tokens;
         let limit = self.limit(options);
         let ended = tokens.len() < limit;
         let (mut given, mut other) = (self.begin(prefix)?, self.begin(neutral)?);
@@ -35,7 +46,7 @@ impl Decoder {
         let mut explained = Vec::with_capacity(tokens.len() + 1);
         for (place, token) in tokens.iter().copied().chain(ended.then_some(END)).enumerate() {
             let instead =
-                other.likeliest(1, options.no_repeat).first().copied().filter(|likeliest| *likeliest != token);
+                other.likeliest(1, options).first().copied().filter(|likeliest| *likeliest != token);
             explained.push(Explained {
                 text: pieces.get(place).cloned().unwrap_or_default(),
                 is_end: token == END,

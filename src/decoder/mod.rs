@@ -13,14 +13,18 @@
 mod changes;
 mod config;
 mod decoder_file;
+mod draft;
 mod explain;
 mod foundation;
 mod generate;
+mod generate_options;
 mod inference;
 mod model;
 mod network;
 mod options;
 mod packing;
+mod said;
+mod search;
 mod split;
 mod state;
 #[cfg(test)]
@@ -33,7 +37,8 @@ pub use crate::decoder::changes::{RecipeChanges, ScheduleKind, ShapeChanges};
 pub use crate::decoder::config::{DecoderConfig, FINE_TUNING_RATE, Preset, Recipe, Schedule, default_noise_variance};
 pub use crate::decoder::explain::Explained;
 pub use crate::decoder::foundation::{Beginning, Origin};
-pub use crate::decoder::generate::{Decoder, DecoderInfo, GenerateOptions, Generated};
+pub use crate::decoder::generate::{Decoder, DecoderInfo, Generated};
+pub use crate::decoder::generate_options::GenerateOptions;
 pub use crate::decoder::options::{
     Rows, TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText,
 };

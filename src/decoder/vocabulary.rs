@@ -168,6 +168,20 @@ impl Vocabulary {
         self.tokens.len() <= 3
     }
 
+    /// The letters that a token adds to a caption, and whether they go on with the word before them.
+    pub(super) fn word_part(&self, token: u32) -> (&str, bool) {
+        let Some(Token { piece, .. }) = self.tokens.get(token as usize).filter(|_| token > UNKNOWN) else {
+            return ("", false);
+        };
+        match self.joining {
+            Joining::Wordpiece => piece.strip_prefix("##").map_or((piece, false), |rest| (rest, true)),
+            Joining::Bytes => match piece.strip_prefix('Ġ') {
+                Some(word) => (word, false),
+                None => (piece, piece.starts_with(char::is_alphanumeric)),
+            },
+        }
+    }
+
     /// Writes tokens as English: pieces joined, spaces as in the texts, a capital letter and a full stop where most
     /// texts have them. Markers and unknown numbers are left out.
     pub fn text(&self, tokens: &[u32]) -> String {

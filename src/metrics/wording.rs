@@ -2,18 +2,8 @@
 
 use std::collections::HashSet;
 
-use rust_stemmers::{Algorithm, Stemmer};
-
 use super::{Score, Tokenized};
-
-/// English words that hold sentences together: articles, prepositions, pronouns, conjunctions, auxiliary verbs, and what the tokenizer cuts
-/// off from these.
-const FUNCTION_WORDS: &str = "a an the and or but nor so yet if then than as while when where after before during until since because \
-    though although of in on at by for with without from to into onto over under above below between among through across against along \
-    around behind beside beyond near next off out outside inside toward towards up down about again further once i you he she it we they \
-    me him her us them my your his its our their mine yours hers ours theirs this that these those who whom whose which what there here \
-    is are was were be been being am 's 're 've 'll 'd 'm s do does did doing done has have had having can could will would shall should \
-    may might must not n't no too very some any each every all both few more most other another such only own same just also one two";
+use crate::content_words::ContentWords;
 
 /// What is said of the captions themselves.
 #[derive(Debug)]
@@ -33,9 +23,8 @@ impl Wording {
         let captions: Vec<Vec<&str>> =
             clips.clips.iter().map(|clip| clip.predicted.split_whitespace().collect()).collect();
         let words: HashSet<&str> = captions.iter().flatten().copied().collect();
-        let function_words: HashSet<&str> = FUNCTION_WORDS.split_ascii_whitespace().collect();
-        let stemmer = Stemmer::create(Algorithm::English);
-        let repeats = |caption: &Vec<&str>| f64::from(repeats(caption, &function_words, &stemmer));
+        let content_words = ContentWords::english();
+        let repeats = |caption: &Vec<&str>| f64::from(repeats(caption, &content_words));
         Self {
             vocabulary: Score::apart(words.len() as f64),
             length: Score::mean(captions.iter().map(|caption| caption.len() as f64).collect()),
@@ -53,12 +42,9 @@ fn distinct(captions: &[Vec<&str>], length: usize) -> f64 {
 }
 
 /// Whether a content word stands twice.
-fn repeats(caption: &[&str], function_words: &HashSet<&str>, stemmer: &Stemmer) -> bool {
-    let is_content = |word: &&&str| {
-        !function_words.contains(**word) && word.chars().any(char::is_alphabetic) && !word.starts_with('-')
-    };
+fn repeats(caption: &[&str], content_words: &ContentWords) -> bool {
     let mut seen = HashSet::new();
-    caption.iter().filter(is_content).any(|word| !seen.insert(stemmer.stem(word)))
+    caption.iter().filter_map(|word| content_words.stem(word)).any(|stem| !seen.insert(stem))
 }
 
 #[cfg(test)]

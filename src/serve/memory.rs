@@ -30,6 +30,7 @@ impl Memory {
         };
         if let Some(clap) = &clap {
             clap.load_audio()?;
+            clap.load_text()?;
         }
         Ok(Self { current: Mutex::new(snapshot), clap: clap.map(Arc::new), loaded: Mutex::default() })
     }

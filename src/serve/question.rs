@@ -17,7 +17,7 @@ use crate::{Error, Result, Snapshot};
 
 /// What can be said of a question.
 const NAMES: &str = "text, name, strategy, k, mass, temperature, domain, decoder, exact, recall, ef, beam, sample, top_p, seed, \
-    max_tokens, only";
+    no_repeat, unique_words, max_tokens, rerank, only";
 /// What of it may be said several times.
 const LISTS: [&str; 2] = ["domain", "only"];
 
@@ -51,7 +51,10 @@ pub struct Question {
     sample: Option<f32>,
     top_p: Option<f32>,
     seed: Option<u64>,
+    no_repeat: Option<usize>,
+    unique_words: Option<bool>,
     max_tokens: Option<usize>,
+    rerank: Option<f32>,
     only: Vec<String>,
 }
 
@@ -112,6 +115,9 @@ impl Question {
             "sample" => self.sample = Some(number(name, value)?),
             "top_p" => self.top_p = Some(number(name, value)?),
             "seed" => self.seed = Some(number(name, value)?),
+            "no_repeat" => self.no_repeat = Some(number(name, value)?),
+            "unique_words" => self.unique_words = Some(number(name, value)?),
+            "rerank" => self.rerank = Some(number(name, value)?),
             "max_tokens" => self.max_tokens = Some(number(name, value)?),
             "exact" => self.exact = number(name, if value.is_empty() { "true" } else { value })?,
             "domain" => self.domains.push(value.to_owned()),
@@ -168,7 +174,7 @@ impl Question {
     fn check_numbers(&self) -> Result<(), Refusal> {
         type Number = (&'static str, Option<f32>, &'static str, fn(f32) -> bool);
         let above_0 = |number: f32| number.is_finite() && number > 0.0;
-        let numbers: [Number; 5] = [
+        let numbers: [Number; 6] = [
             ("mass", self.mass, "a share of at least 0 and below 1", |mass| (0.0..1.0).contains(&mass)),
             ("temperature", self.temperature, "a number above 0", above_0),
             (
@@ -178,6 +184,7 @@ impl Question {
                 |t| t.is_finite() && t >= 1e-6,
             ),
             ("recall", self.recall, "a share above 0 and at most 1", |recall| recall > 0.0 && recall <= 1.0),
+            ("rerank", self.rerank, "a number of at least 0", |weight| weight.is_finite() && weight >= 0.0),
             ("top_p", self.top_p, "a share above 0 and at most 1", |share| share > 0.0 && share <= 1.0),
         ];
         for (name, value, expected, fits) in numbers {
@@ -196,6 +203,7 @@ impl Question {
             .strategy(self.strategy.unwrap_or_else(|| captioner.usual_strategy()))
             .retrieval(retrieval)
             .generate(self.generate_options())
+            .rerank(self.rerank.unwrap_or(CaptionOptions::RERANK))
     }
 
     fn generate_options(&self) -> GenerateOptions {
@@ -206,7 +214,8 @@ impl Question {
             top_p: self.top_p.unwrap_or(usual.top_p),
             seed: self.seed.unwrap_or(usual.seed),
             max_tokens: self.max_tokens,
-            ..usual
+            no_repeat: self.no_repeat.unwrap_or(usual.no_repeat),
+            unique_words: self.unique_words.unwrap_or(usual.unique_words),
         }
     }
 
@@ -298,6 +307,10 @@ mod tests {
             "sample=0.7&beam=2",
             "seed=3",
             "max_tokens=0",
+            "no_repeat=-1",
+            "unique_words=perhaps",
+            "rerank=-1",
+            "rerank=inf",
         ] {
             assert!(asked(query).is_err(), "{query}");
         }

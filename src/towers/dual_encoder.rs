@@ -32,6 +32,9 @@ pub(crate) trait Towers: Debug + Send + Sync {
 
     /// Loads the audio tower, so that threads that are about to use it do not each load it.
     fn load_audio(&self) -> Result<()>;
+
+    /// The same for the text tower.
+    fn load_text(&self) -> Result<()>;
 }
 
 /// A window of sound.

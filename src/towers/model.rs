@@ -314,6 +314,14 @@ impl Clap {
     pub fn load_audio(&self) -> Result<()> {
         self.towers.load_audio()
     }
+
+    /// The same for the text tower.
+    ///
+    /// # Errors
+    /// As [`Clap::load_audio`].
+    pub fn load_text(&self) -> Result<()> {
+        self.towers.load_text()
+    }
 }
 
 /// A SHA-256 over everything that decides on the embeddings.

@@ -118,4 +118,8 @@ impl Towers for Pair {
     fn load_audio(&self) -> Result<()> {
         self.audio().map(drop)
     }
+
+    fn load_text(&self) -> Result<()> {
+        self.text().map(drop)
+    }
 }

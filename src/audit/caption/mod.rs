@@ -90,6 +90,11 @@ impl<'c> Auditor<'c> {
         Self { captioner, options, parts, control: Control::default(), mean: OnceLock::new() }
     }
 
+    /// How it captions.
+    pub fn options(&self) -> &CaptionOptions {
+        &self.options
+    }
+
     /// Stops between two captions when `control` says so, with [`Error::Interrupted`].
     #[must_use]
     pub fn control(self, control: Control<'c>) -> Self {
@@ -209,7 +214,8 @@ impl<'c> Auditor<'c> {
             return Ok(Vec::new());
         }
         let Some(neutral) = self.mean()? else { return Ok(Vec::new()) };
-        let explained = self.captioner.decoder()?.explain(heard.prefix, neutral, &self.options.generate)?;
+        let (place, _) = self.captioner.chosen(heard.prefix, &self.options)?;
+        let explained = self.captioner.decoder()?.explain(heard.prefix, neutral, &self.options.generate, place)?;
         Ok(words(explained))
     }
 

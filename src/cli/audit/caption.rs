@@ -166,7 +166,7 @@ fn by_sounds(
     let sounds = sounds(context, &arguments.inputs.audio)?;
     if !sounds.is_empty() {
         // Two threads would load it twice.
-        captioner.load_audio()?;
+        captioner.load_towers(auditor.options())?;
     }
     arguments.html.check(sounds.len())?;
     let (is_logged, is_shown) = (arguments.log, arguments.html.html.is_some());

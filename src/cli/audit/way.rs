@@ -20,6 +20,8 @@ pub struct Spec {
     mass: Option<f32>,
     temperature: Option<f32>,
     beam: Option<usize>,
+    unique_words: Option<bool>,
+    rerank: Option<f32>,
     exact: bool,
 }
 
@@ -49,6 +51,8 @@ impl Spec {
         how.mass = self.mass.unwrap_or(how.mass);
         how.temperature = self.temperature.unwrap_or(how.temperature);
         how.writing.beam = self.beam.unwrap_or(how.writing.beam);
+        how.writing.unique_words = self.unique_words.unwrap_or(how.writing.unique_words);
+        how.rerank = self.rerank.unwrap_or(how.rerank);
         if self.exact {
             how.effort = Effort::EXACT;
             how.k = self.k;
@@ -71,8 +75,10 @@ impl Spec {
             "mass" => self.mass = Some(number(key, value, |mass| (0.0..1.0).contains(mass))?),
             "temperature" => self.temperature = Some(number(key, value, |temperature| *temperature > 0.0)?),
             "beam" => self.beam = Some(number(key, value, |beam| *beam > 0)?),
+            "unique_words" => self.unique_words = Some(number(key, value, |_| true)?),
+            "rerank" => self.rerank = Some(number(key, value, |weight| *weight >= 0.0)?),
             _ => {
-                let known = "store, decoder, strategy, domain, k, mass, temperature, beam";
+                let known = "store, decoder, strategy, domain, k, mass, temperature, beam, unique_words, rerank";
                 return Err(format!("no setting named '{key}'; there are {known}"));
             }
         }

@@ -120,4 +120,8 @@ impl Towers for Starter {
     fn load_audio(&self) -> Result<()> {
         self.audio().map(drop)
     }
+
+    fn load_text(&self) -> Result<()> {
+        self.text().map(drop)
+    }
 }

@@ -3,21 +3,26 @@
 //! An audio embedding is looked up among the stored texts, bridged into their side of the embedding space, and decoded.
 //! Every caption comes with the stored texts that it was made from, how near they were and how much each weighed.
 
+mod options;
+mod rank;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::audio::{Audio, Level};
 use crate::bridge::Strategy;
+pub use crate::captioner::options::{CaptionOptions, Parameters};
+use crate::captioner::rank::{best, similarities};
 use crate::confidence::Calibration;
-use crate::decoder::{Decoder, GenerateOptions};
+use crate::decoder::{Decoder, Generated};
 use crate::decoders;
 use crate::embedding::{dot, normalize};
 use crate::error::{Hint, Topic};
-use crate::memory::{Effort, Scope, Snapshot, Store};
-use crate::retrieval::{Provenance, RetrievalOptions, TextStore, nearest, retrieve};
+use crate::memory::{Snapshot, Store};
+use crate::retrieval::{Provenance, TextStore, nearest, retrieve};
 use crate::towers::Clap;
 use crate::{EmbeddingSpace, Error, Result};
 
@@ -90,101 +95,6 @@ impl Captioned {
             self.withheld = Some(std::mem::replace(&mut self.caption, UNSURE.to_owned()));
         }
         self
-    }
-}
-
-/// What a caption depends on beside the sound: with the same store, the same caption comes of it. [`CaptionOptions::of`] leads back.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Parameters {
-    /// The decoder that wrote it, by its name in the store; `None` where none took part, or where it came from outside.
-    pub decoder: Option<String>,
-    /// SHA-256 of its file, in hexadecimal: another training may take its name.
-    pub decoder_sha256: Option<String>,
-    /// The commit of the store; `None` for stores that have none.
-    pub commit: Option<u64>,
-    /// Temperature of the projection's softmax.
-    pub temperature: f32,
-    /// Neighbours that were retrieved, where their number was given.
-    pub k: Option<usize>,
-    /// The share of the projection's weight that was to be covered, where it was not.
-    pub mass: Option<f32>,
-    /// Neighbours that are reported, where that is another number than `k` tells.
-    pub report: Option<usize>,
-    /// True where every stored text was compared and summed.
-    pub exact: bool,
-    /// The share of the true neighbours that the search aimed at, where it was given.
-    pub recall: Option<f32>,
-    /// The length of the search's candidate queue, where it was given.
-    pub ef: Option<usize>,
-    /// The domains that answered; `None` for all.
-    pub domains: Option<Vec<String>>,
-    /// Tokens of the caption at most, where that was given.
-    pub max_tokens: Option<usize>,
-    /// Captions that the decoder kept in parallel.
-    pub beam: usize,
-    /// The temperature at which words were drawn; 0 where the likeliest were taken.
-    pub sample: f32,
-    /// The probability that the words to draw from held together.
-    pub top_p: f32,
-    /// Where drawing began.
-    pub seed: u64,
-    /// No sequence of so many tokens occurs twice in a caption; 0 where that was not minded.
-    pub no_repeat: usize,
-}
-
-/// How to caption.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct CaptionOptions {
-    /// How the gap between audio and text is bridged.
-    pub strategy: Strategy,
-    /// How neighbours are retrieved.
-    pub retrieval: RetrievalOptions,
-    /// How the decoder writes.
-    pub generate: GenerateOptions,
-}
-
-impl CaptionOptions {
-    /// The options of a caption that tells its strategy and its [`Parameters`]. Decoder and commit are no options:
-    /// [`Captioner::of`] is given these.
-    pub fn of(strategy: Strategy, parameters: &Parameters) -> Self {
-        let p = parameters;
-        let retrieval = RetrievalOptions {
-            k: p.k,
-            report: p.report,
-            effort: Effort { exact: p.exact, recall: p.recall, ef: p.ef },
-            mass: p.mass.unwrap_or(RetrievalOptions::default().mass),
-            temperature: p.temperature,
-            scope: p.domains.as_ref().map_or_else(Scope::all, Scope::domains),
-        };
-        let generate = GenerateOptions {
-            max_tokens: p.max_tokens,
-            beam: p.beam,
-            temperature: p.sample,
-            top_p: p.top_p,
-            seed: p.seed,
-            no_repeat: p.no_repeat,
-        };
-        Self { strategy, retrieval, generate }
-    }
-
-    /// Bridges the gap so.
-    #[must_use]
-    pub fn strategy(self, strategy: Strategy) -> Self {
-        Self { strategy, ..self }
-    }
-
-    /// Retrieves neighbours so.
-    #[must_use]
-    pub fn retrieval(self, retrieval: RetrievalOptions) -> Self {
-        Self { retrieval, ..self }
-    }
-
-    /// Writes so.
-    #[must_use]
-    pub fn generate(self, generate: GenerateOptions) -> Self {
-        Self { generate, ..self }
     }
 }
 
@@ -298,12 +208,17 @@ impl Captioner {
         &*self.store
     }
 
-    /// Loads the audio tower, which is otherwise loaded for the first sound: for callers that are about to caption on several threads.
+    /// Loads the towers that captions of sounds need, which are otherwise loaded for the first sound: for callers that are about to caption on
+    /// several threads.
     ///
     /// # Errors
     /// As [`Clap::load_audio`]; [`Error::Input`] when there is no audio tower.
-    pub fn load_audio(&self) -> Result<()> {
-        self.towers()?.load_audio()
+    pub fn load_towers(&self, options: &CaptionOptions) -> Result<()> {
+        let clap = self.towers()?;
+        if self.ranks(options).is_some() {
+            clap.load_text()?;
+        }
+        clap.load_audio()
     }
 
     /// Captions a sound: a file by its path, or what [`Audio`] has.
@@ -396,6 +311,7 @@ impl Captioner {
         embedding: &[f32],
         options: &CaptionOptions,
     ) -> Result<(Captioned, Vec<f32>)> {
+        options.check()?;
         let start = Instant::now();
         let bridged = bridge(self.store(), embedding, options)?;
         let search_ms = milliseconds(start);
@@ -426,13 +342,29 @@ impl Captioner {
     pub(crate) fn write(&self, bridged: &Bridged, options: &CaptionOptions) -> Result<String> {
         match (options.strategy, bridged.neighbours.first()) {
             (Strategy::Text, Some(nearest)) => Ok(nearest.caption.clone()),
-            _ => Ok(self.decoder()?.generate(&bridged.prefix, &options.generate)?.text),
+            _ => Ok(self.chosen(&bridged.prefix, options)?.1.text),
         }
+    }
+
+    /// The candidate that is taken, and its place among the decoder's own.
+    pub(crate) fn chosen(&self, prefix: &[f32], options: &CaptionOptions) -> Result<(usize, Generated)> {
+        let mut candidates = self.decoder()?.candidates(prefix, &options.generate)?;
+        let place = match self.ranks(options) {
+            Some(clap) if candidates.len() > 1 => best(&candidates, &similarities(clap, &candidates, prefix)?, options.rerank),
+            _ => 0,
+        };
+        Ok((place, candidates.swap_remove(place)))
+    }
+
+    /// The tower by which candidates are ranked, where they are.
+    fn ranks(&self, options: &CaptionOptions) -> Option<&Clap> {
+        let is_asked = options.rerank > 0.0 && options.strategy != Strategy::Text && self.has_decoder();
+        self.clap.as_deref().filter(|_| is_asked)
     }
 
     /// What captions made with `options` depend on, as each of them tells.
     pub fn parameters(&self, options: &CaptionOptions) -> Parameters {
-        let CaptionOptions { strategy, retrieval, generate } = options;
+        let CaptionOptions { strategy, retrieval, generate, .. } = options;
         let origin = self.origin.clone().filter(|_| *strategy != Strategy::Text);
         let (decoder, decoder_sha256) = origin.unzip();
         Parameters {
@@ -453,6 +385,8 @@ impl Captioner {
             top_p: generate.top_p,
             seed: generate.seed,
             no_repeat: generate.no_repeat,
+            unique_words: generate.unique_words,
+            rerank: if self.ranks(options).is_some() { options.rerank } else { 0.0 },
         }
     }
 
