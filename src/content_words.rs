@@ -49,7 +49,8 @@ mod tests {
     #[test]
     fn content_words_have_stems_and_the_others_none() {
         let words = ContentWords::english();
-        for (word, stem) in [("coughs", "cough"), ("barking", "bark"), ("rain", "rain"), ("high-pitched", "high-pitch")] {
+        for (word, stem) in [("coughs", "cough"), ("barking", "bark"), ("rain", "rain"), ("high-pitched", "high-pitch")]
+        {
             assert_eq!(words.stem(word).as_deref(), Some(stem), "{word}");
         }
         for word in ["the", "while", "'s", "n't", "-lrb-", ",", "1950", ""] {

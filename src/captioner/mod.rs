@@ -350,7 +350,9 @@ impl Captioner {
     pub(crate) fn chosen(&self, prefix: &[f32], options: &CaptionOptions) -> Result<(usize, Generated)> {
         let mut candidates = self.decoder()?.candidates(prefix, &options.generate)?;
         let place = match self.ranks(options) {
-            Some(clap) if candidates.len() > 1 => best(&candidates, &similarities(clap, &candidates, prefix)?, options.rerank),
+            Some(clap) if candidates.len() > 1 => {
+                best(&candidates, &similarities(clap, &candidates, prefix)?, options.rerank)
+            }
             _ => 0,
         };
         Ok((place, candidates.swap_remove(place)))
@@ -451,7 +453,9 @@ pub(crate) fn milliseconds(start: Instant) -> f64 {
 mod tests {
     use super::*;
     use crate::Embeddings;
-    use crate::memory::RowKey;
+    use crate::decoder::GenerateOptions;
+    use crate::memory::{Effort, RowKey, Scope};
+    use crate::retrieval::RetrievalOptions;
 
     /// A captioner without a decoder, of a store of one text.
     fn captioner(folder: &Path) -> Captioner {
@@ -478,17 +482,44 @@ mod tests {
         let words = GenerateOptions::default();
         let generates = [
             words.clone(),
-            words.clone().beam(1).no_repeat(0).max_tokens(9),
+            words.clone().beam(1).no_repeat(0).unique_words(false).max_tokens(9),
             words.temperature(0.7).top_p(0.9).seed(u64::MAX),
         ];
         for strategy in Strategy::ALL {
             for (retrieval, generate) in retrievals.iter().flat_map(|r| generates.iter().map(move |g| (r, g))) {
-                let options = CaptionOptions { strategy, retrieval: retrieval.clone(), generate: generate.clone() };
+                let options =
+                    CaptionOptions { strategy, retrieval: retrieval.clone(), generate: generate.clone(), rerank: 0.0 };
                 let told = serde_json::to_string(&captioner.parameters(&options)).unwrap();
                 let read: Parameters = serde_json::from_str(&told).unwrap();
                 assert_eq!(CaptionOptions::of(strategy, &read), options);
                 assert_eq!(captioner.parameters(&CaptionOptions::of(strategy, &read)), read);
             }
+        }
+    }
+
+    #[test]
+    fn a_caption_from_before_there_was_a_guard_on_words_is_written_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let captioner = captioner(folder.path());
+        let mut told = serde_json::to_value(captioner.parameters(&CaptionOptions::default())).unwrap();
+        let told = told.as_object_mut().unwrap();
+        // No tower embeds texts here, so nothing was ranked, whatever was asked.
+        assert_eq!((&told["unique_words"], &told["rerank"]), (&true.into(), &0.0.into()));
+        for name in ["unique_words", "rerank"] {
+            told.remove(name);
+        }
+        let read: Parameters = serde_json::from_value(serde_json::Value::Object(told.clone())).unwrap();
+        let options = CaptionOptions::of(Strategy::Projection, &read);
+        assert_eq!((options.generate.unique_words, options.rerank), (false, 0.0));
+    }
+
+    #[test]
+    fn a_weight_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let captioner = captioner(folder.path());
+        for weight in [-1.0, f32::NAN, f32::INFINITY] {
+            let options = CaptionOptions::default().strategy(Strategy::Text).rerank(weight);
+            assert!(matches!(captioner.caption_embedding("x", &[1.0, 0.0], &options), Err(Error::Input { .. })));
         }
     }
 }

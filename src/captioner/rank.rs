@@ -1,9 +1,9 @@
 //! The decoder's candidates ranked anew, by what they say.
 
+use crate::Result;
 use crate::decoder::Generated;
 use crate::embedding::dot;
 use crate::towers::Clap;
-use crate::{Error, Result};
 
 /// How near each candidate comes to what the decoder was given: the cosine between its embedding and `prefix`, which has unit length.
 pub(super) fn similarities(clap: &Clap, candidates: &[Generated], prefix: &[f32]) -> Result<Vec<f32>> {

@@ -38,15 +38,15 @@ impl Decoder {
         let drafts = self.drafts(prefix, options, 0)?;
         let count = drafts.len();
         let drafted = drafts.into_iter().nth(place);
-        let tokens = drafted.ok_or_else(|| Error::input("the caption's place", place, format!("less than {count}")))?.tokens;
+        let tokens =
+            drafted.ok_or_else(|| Error::input("the caption's place", place, format!("less than {count}")))?.tokens;
         let limit = self.limit(options);
         let ended = tokens.len() < limit;
         let (mut given, mut other) = (self.begin(prefix)?, self.begin(neutral)?);
         let pieces = self.vocabulary().pieces(&tokens);
         let mut explained = Vec::with_capacity(tokens.len() + 1);
         for (place, token) in tokens.iter().copied().chain(ended.then_some(END)).enumerate() {
-            let instead =
-                other.likeliest(1, options).first().copied().filter(|likeliest| *likeliest != token);
+            let instead = other.likeliest(1, options).first().copied().filter(|likeliest| *likeliest != token);
             explained.push(Explained {
                 text: pieces.get(place).cloned().unwrap_or_default(),
                 is_end: token == END,

@@ -71,7 +71,12 @@ impl Decoder {
         let parameters = tensors.values().map(|(_, data)| data.len()).sum();
         let Header { config, vocabulary, space, facts } = header;
         let weights = Weights::new(&config, tensors)?;
-        Ok(Self { info: DecoderInfo { config, space, training: facts, parameters }, words: Words::new(&vocabulary), vocabulary, weights })
+        Ok(Self {
+            info: DecoderInfo { config, space, training: facts, parameters },
+            words: Words::new(&vocabulary),
+            vocabulary,
+            weights,
+        })
     }
 
     /// Shape, space and training.

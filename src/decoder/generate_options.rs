@@ -88,7 +88,8 @@ impl GenerateOptions {
             return Err(Error::input("top_p", self.top_p, "above 0 and at most 1"));
         }
         Ok(())
-    }}
+    }
+}
 
 impl Default for GenerateOptions {
     fn default() -> Self {

@@ -88,3 +88,65 @@ impl<'a> Said<'a> {
         self.words.content_words.stem(word).map(|stem| stem.into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A vocabulary of these pieces, the first of which is token 3.
+    fn vocabulary(joining: &str, pieces: &str) -> Vocabulary {
+        let markers = ["[CLS]", "[SEP]", "[UNK]"].into_iter();
+        let tokens: Vec<serde_json::Value> = markers
+            .chain(pieces.split_whitespace())
+            .map(|piece| serde_json::json!({ "piece": piece, "surface": piece }))
+            .collect();
+        let told = serde_json::json!({ "joining": joining, "full_stop": true, "capital": true, "tokens": tokens });
+        serde_json::from_value(told).unwrap()
+    }
+
+    /// Whether the last of `pieces` repeats what those before it say.
+    fn repeats(words: &Words, all: &str, pieces: &str) -> bool {
+        let token = |piece: &str| 3 + all.split_whitespace().position(|known| known == piece).unwrap() as u32;
+        let tokens: Vec<u32> = pieces.split_whitespace().map(token).collect();
+        let (last, before) = tokens.split_last().unwrap();
+        let mut said = Said::nothing(words);
+        before.iter().for_each(|token| said.read(*token));
+        said.would_repeat(*last)
+    }
+
+    #[test]
+    fn a_word_repeats_in_every_form_and_in_pieces_and_function_words_never_do() {
+        let pieces = "a the and , woman coughs cough ##ing ##s rat ##tle ##tling is while rattle";
+        let words = Words::new(&vocabulary("wordpiece", pieces));
+        for repeated in [
+            "a woman coughs and cough",
+            "cough ##ing woman coughs",
+            "coughs coughs",
+            "rat ##tling , rat ##tle",
+            "rattle , rat ##tling",
+            "rat ##tle and rattle",
+        ] {
+            assert!(repeats(&words, pieces, repeated), "{repeated}");
+        }
+        for new in ["a woman coughs and the", "a woman and a", "cough ##ing", "rat ##tle and rat", "woman is , is"] {
+            assert!(!repeats(&words, pieces, new), "{new}");
+        }
+        let pieces = "A Ġdog Ġbark s ing Ġand , Ġbarks";
+        let words = Words::new(&vocabulary("bytes", pieces));
+        for (said, is_repeated) in [("Ġdog Ġbark ing Ġand Ġbarks", true), ("Ġdog Ġbark s", false)] {
+            assert_eq!(repeats(&words, pieces, said), is_repeated, "{said}");
+        }
+    }
+
+    #[test]
+    fn words_of_another_language_are_not_minded() {
+        let german = "ein der die und das im auf regen fällt dach hund bellt während menschen durch straße gehen wasser fließt über \
+                      steine eine frau spricht laut zu kindern vogel zwitschert motor läuft leise jemand klopft tür";
+        let words = Words::new(&vocabulary("wordpiece", german));
+        assert!(!repeats(&words, german, "regen fällt und der hund bellt und der"));
+        let english = "a is the in and of are by people water running birds bird chirping as while someone walking dog barking \
+                       talking engine loud background rain falling wind blowing metal door opening car passing";
+        let words = Words::new(&vocabulary("wordpiece", english));
+        assert!(repeats(&words, english, "birds chirping and a bird"));
+    }
+}

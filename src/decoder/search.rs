@@ -42,7 +42,12 @@ pub(super) fn searched<'a>(draft: Draft<'a>, limit: usize, options: &GenerateOpt
 }
 
 /// Draws one token after the other.
-pub(super) fn drawn<'a>(mut draft: Draft<'a>, limit: usize, options: &GenerateOptions, index: usize) -> Result<Draft<'a>> {
+pub(super) fn drawn<'a>(
+    mut draft: Draft<'a>,
+    limit: usize,
+    options: &GenerateOptions,
+    index: usize,
+) -> Result<Draft<'a>> {
     let sampling = Sampling::All { temperature: f64::from(options.temperature) };
     let mut processor = LogitsProcessor::from_sampling(rng(options.seed, 6, index, 0).next_u64(), sampling);
     while !draft.ended {

@@ -36,7 +36,7 @@ pub fn sounds(bench: &Bench, names: &[&str]) {
 }
 
 /// A folder of many.
-fn folder(bench: &Bench, count: usize) -> Vec<String> {
+pub fn folder(bench: &Bench, count: usize) -> Vec<String> {
     let names: Vec<String> = (0..count).map(|index| format!("night/{index:03}.wav")).collect();
     sounds(bench, &names.iter().map(String::as_str).collect::<Vec<_>>());
     names

@@ -38,3 +38,4 @@ mod score;
 mod stopped_training;
 mod tables;
 mod unwilling_stores;
+mod wording;

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use echoic::decoder::{GenerateOptions, Generated, TrainOptions, Vocabulary, train};
+use echoic::metrics::{Clip, Metric, Scorer};
 use echoic::progress::Control;
 use echoic::{Decoder, Error};
 use safetensors::SafeTensors;
@@ -106,6 +107,53 @@ fn the_guard_lets_no_pair_of_words_occur_twice() {
     }
 }
 
+/// The share of captions in which a content word stands twice, as scoring counts it.
+fn repetition(captions: &[Generated]) -> f64 {
+    let clip = |caption: &Generated| Clip::new("a clip", caption.text.as_str(), ["A sound."]);
+    let clips: Vec<Clip> = captions.iter().map(clip).collect();
+    let scorer = Scorer::default().only(vec![Metric::Repetition]);
+    scorer.score(&clips, &Control::default()).unwrap().score(Metric::Repetition).unwrap().corpus
+}
+
+#[test]
+fn the_guard_on_words_and_scoring_agree_on_what_a_repeated_word_is() {
+    let (_, decoder) = trained();
+    let embeddings = set().embeddings;
+    // Bold draws write every word after every other, and single pieces.
+    let bold = |seed| with(|o| (o.no_repeat, o.temperature, o.seed) = (0, 8.0, seed));
+    for seed in 0..20 {
+        let captions = decoder.generate_batch(&embeddings, &bold(seed)).unwrap();
+        assert_eq!(repetition(&captions), 0.0, "{captions:?}");
+        let unminded = decoder.generate_batch(&embeddings, &bold(seed).unique_words(false)).unwrap();
+        assert!(repetition(&unminded) > 0.5);
+    }
+    for options in [GenerateOptions::default(), with(|o| o.beam = 1), with(|o| (o.beam, o.no_repeat) = (16, 0))] {
+        assert_eq!(repetition(&decoder.generate_batch(&embeddings, &options).unwrap()), 0.0);
+    }
+}
+
+#[test]
+fn candidates_are_what_the_search_kept_and_each_can_be_explained() {
+    let (_, decoder) = trained();
+    let embeddings = set().embeddings;
+    let (row, neutral, options) = (embeddings.row(5).unwrap(), embeddings.row(35).unwrap(), GenerateOptions::default());
+    let candidates = decoder.candidates(row, &options).unwrap();
+    assert_eq!(candidates[0], decoder.generate(row, &options).unwrap());
+    assert_eq!(candidates.len(), options.beam);
+    assert!(candidates.is_sorted_by(|a, b| a.score() >= b.score()));
+    let mut texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    assert_eq!(texts.len(), options.beam, "each says something else");
+    for (place, candidate) in candidates.iter().enumerate() {
+        let explained = decoder.explain(row, neutral, &options, place).unwrap();
+        let total: f32 = explained.iter().map(|token| token.log_prob).sum();
+        assert!((total - candidate.log_prob).abs() < 1e-4, "{total} and {}", candidate.log_prob);
+    }
+    assert!(matches!(decoder.explain(row, neutral, &options, options.beam), Err(Error::Input { .. })));
+    assert_eq!(decoder.candidates(row, &with(|o| o.temperature = 1.0)).unwrap().len(), 1);
+}
+
 #[test]
 fn what_each_token_was_worth_comes_to_what_the_caption_was_worth() {
     let (_, decoder) = trained();
@@ -114,7 +162,7 @@ fn what_each_token_was_worth_comes_to_what_the_caption_was_worth() {
     for options in [with(|o| o.beam = 1), GenerateOptions::default(), with(|o| o.max_tokens = Some(2))] {
         for row in embeddings.rows() {
             let caption = decoder.generate(row, &options).unwrap();
-            let explained = decoder.explain(row, neutral, &options).unwrap();
+            let explained = decoder.explain(row, neutral, &options, 0).unwrap();
             let total: f32 = explained.iter().map(|token| token.log_prob).sum();
             assert!((total - caption.log_prob).abs() < 1e-4, "{total} and {}", caption.log_prob);
             let text: String = explained.iter().map(|token| token.text.as_str()).collect();
@@ -127,7 +175,7 @@ fn what_each_token_was_worth_comes_to_what_the_caption_was_worth() {
     assert!(called_for > 50, "{called_for} captions with a word that only their embedding calls for");
     // Where both embeddings are the same, nothing was called for, and a greedy caption is what habit writes.
     let greedy = with(|o| o.beam = 1);
-    for token in decoder.explain(neutral, neutral, &greedy).unwrap() {
+    for token in decoder.explain(neutral, neutral, &greedy, 0).unwrap() {
         assert_eq!((token.log_prob, token.instead), (token.habit, None));
     }
 }
