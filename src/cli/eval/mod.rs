@@ -66,6 +66,9 @@ pub struct Arguments {
     /// Retrieve from this domain only (may be given several times)
     #[arg(long = "domain", value_name = "NAME")]
     domains: Vec<String>,
+    /// What nearness to what the decoder was given counts when its candidates are ranked; 0 takes the likeliest, as in the paper
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, default_value_t = CaptionOptions::RERANK)]
+    rerank: f32,
     #[command(flatten)]
     writing: Writing,
     #[command(flatten)]
@@ -134,7 +137,8 @@ fn ways(arguments: &Arguments, memory: &Snapshot) -> Result<Vec<Way>> {
         .mass(arguments.mass)
         .scope(scope(&arguments.domains))
         .effort(arguments.effort.chosen());
-    let base = CaptionOptions::default().retrieval(retrieval).generate(arguments.writing.options()?);
+    let writing = arguments.writing.options()?;
+    let base = CaptionOptions::default().retrieval(retrieval).generate(writing).rerank(arguments.rerank);
     let has_decoder = !arguments.decoders.is_empty() || decoders::default_decoder(memory).is_some();
     let strategies = match (&arguments.strategies[..], has_decoder) {
         ([], true) => Strategy::ALL.to_vec(),

@@ -70,8 +70,10 @@ impl Plan {
         let names = DECODERS.map(|(name, _)| name).join(",");
         let (test, sounds) = (shown(&set.test.captions), shown(&set.test.sounds));
         let words = ["eval", &test, "--audio", &sounds, "--decoder", &names, "--strategy", "direct,nearest,projection"];
-        // As in the paper: greedy, over the whole memory, at its temperature.
-        let mut options = ["--beam", "1", "--exact", "--resume"].map(str::to_owned).to_vec();
+        // As in the paper: greedy, nothing ranked or ruled out, over the whole memory, at its temperature.
+        let plain =
+            ["--beam", "1", "--no-repeat", "0", "--unique-words", "false", "--rerank", "0", "--exact", "--resume"];
+        let mut options = plain.map(str::to_owned).to_vec();
         options.push(shown(&folder.join("experiment")));
         options.extend(wsac.limit.iter().flat_map(|limit| ["--limit".to_owned(), limit.to_string()]));
         step(set.name, Makes::Table, &words, options);
