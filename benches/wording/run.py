@@ -6,14 +6,16 @@
 STORE holds texts of the starter's space and a decoder that learned from them. Of each file of texts (Clotho's columns, or AudioCaps' rows)
 captions are embedded, captioned as if they were sounds, and scored against the other captions of their clips; of a folder of sounds, how often
 a content word stands twice and how near the captions come to their sounds is told. Differences are to `projection` without guard and ranking,
-with the 95 % interval of a paired bootstrap over the clips. The figures of docs/decisions/0034 came of it."""
+with the 95 % interval of a paired bootstrap over the clips."""
 
 import argparse
+import array
 import csv
 import json
 import os
 import random
 import subprocess
+import sys
 import tempfile
 
 OFF = ["--unique-words", "false", "--rerank", "0"]
@@ -42,7 +44,8 @@ def clips(path):
     found = {}
     for row in rows:
         found.setdefault(row["youtube_id"], []).append(row["caption"])
-    return {clip: captions for clip, captions in found.items() if len(captions) == 5}
+    found = {clip: captions for clip, captions in found.items() if len(captions) == 5}
+    return found or sys.exit(f"{path}: no clip with five captions")
 
 
 class Echoic:
@@ -72,10 +75,10 @@ def interval(differences, seed=1, rounds=2000):
     return means[int(0.025 * rounds)], means[int(0.975 * rounds) - 1]
 
 
-def texts(echoic, path, folder, every, seed):
+def texts(echoic, path, folder, arguments):
     queries, references = [], []
-    draw = random.Random(seed)
-    for clip, captions in clips(path).items():
+    draw, every = random.Random(arguments.seed), arguments.every
+    for clip, captions in list(clips(path).items())[: arguments.clips]:
         for place in draw.sample(range(5), every):
             name = f"{clip}#{place}"
             queries.append([name, captions[place]])
@@ -127,8 +130,6 @@ def sounds(echoic, path, folder):
 
 def similarity(one, other):
     """The mean cosine of the rows of two files of unit vectors."""
-    import array
-
     rows = []
     for path in (one, other):
         with open(path, "rb") as file:
@@ -148,6 +149,7 @@ def main():
     parser.add_argument("--texts", action="append", default=[])
     parser.add_argument("--sounds", action="append", default=[])
     parser.add_argument("--every", type=int, default=1, help="captions of a clip that are asked with")
+    parser.add_argument("--clips", type=int, help="only so many clips of each file of texts")
     parser.add_argument("--only", help="ways whose names begin so, beside the base and the nearest text")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
@@ -158,7 +160,7 @@ def main():
     echoic = Echoic(arguments.echoic, arguments.store, arguments.decoder)
     for path in arguments.texts:
         with tempfile.TemporaryDirectory() as folder:
-            texts(echoic, path, folder, arguments.every, arguments.seed)
+            texts(echoic, path, folder, arguments)
     for path in arguments.sounds:
         with tempfile.TemporaryDirectory() as folder:
             sounds(echoic, path, folder)
