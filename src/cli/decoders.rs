@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::curves;
-use super::output::{bytes, number, table};
+use super::output::{bytes, counted, number, table};
 
 /// Arguments of `decoders`.
 #[derive(Debug, Args)]
@@ -170,7 +170,9 @@ fn shape(shape: &DecoderConfig) -> String {
     let DecoderConfig { layers, width, heads, prefix_tokens, max_tokens, tied, .. } = shape;
     let tied = if *tied { "tied" } else { "not tied" };
     format!(
-        "{layers} layers, width {width}, {heads} heads, prefix of {prefix_tokens}, {max_tokens} tokens at most, {tied}"
+        "{}, width {width}, {}, prefix of {prefix_tokens}, {max_tokens} tokens at most, {tied}",
+        counted(*layers as u64, "layer"),
+        counted(*heads as u64, "head")
     )
 }
 

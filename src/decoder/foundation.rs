@@ -1,36 +1,15 @@
 //! What a training builds on where it does not begin at random: another decoder, whose weights and words it takes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 
 use super::config::DecoderConfig;
 use super::decoder_file::{Header, Tensors, read_decoder};
 use super::model::Parameters;
 use super::options::TrainOptions;
+use super::origin::{Beginning, Origin};
 use super::state;
 use super::vocabulary::{UNKNOWN, Vocabulary};
 use crate::{EmbeddingSpace, Error, Result, file};
-
-/// The decoder that a training begins with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beginning {
-    /// What it is called, for the record.
-    pub name: String,
-    /// Its file.
-    pub path: PathBuf,
-}
-
-/// The decoder that a training began with, as its record tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Origin {
-    /// What it was called.
-    pub name: String,
-    /// SHA-256 of its file.
-    pub sha256: String,
-}
 
 /// A decoder that was read to be built on.
 pub(super) struct Foundation {

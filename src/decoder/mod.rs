@@ -22,6 +22,7 @@ mod inference;
 mod model;
 mod network;
 mod options;
+mod origin;
 mod packing;
 mod said;
 mod search;
@@ -36,12 +37,12 @@ mod work;
 pub use crate::decoder::changes::{RecipeChanges, ScheduleKind, ShapeChanges};
 pub use crate::decoder::config::{DecoderConfig, FINE_TUNING_RATE, Preset, Recipe, Schedule, default_noise_variance};
 pub use crate::decoder::explain::Explained;
-pub use crate::decoder::foundation::{Beginning, Origin};
 pub use crate::decoder::generate::{Decoder, DecoderInfo, Generated};
 pub use crate::decoder::generate_options::GenerateOptions;
 pub use crate::decoder::options::{
     Rows, TrainOptions, TrainReport, TrainingBridge, TrainingFacts, TrainingSet, TrainingText,
 };
+pub use crate::decoder::origin::{Beginning, Origin};
 pub use crate::decoder::packing::MULTIPLICITY_CAP;
 pub use crate::decoder::state::LogEntry;
 pub use crate::decoder::train::train;

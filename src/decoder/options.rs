@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::changes::{RecipeChanges, ShapeChanges};
 use super::config::{DecoderConfig, Preset, Recipe};
-use super::foundation::{Beginning, Origin};
+use super::origin::{Beginning, Origin};
 use crate::digest::hex;
 use crate::{EmbeddingSpace, Embeddings};
 

@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 use super::{
     config::{DecoderConfig, FINE_TUNING_RATE, Recipe},
     decoder_file::{Header, json, write_decoder},
-    foundation::{Foundation, Origin},
+    foundation::Foundation,
     model::{Parameters, informed_start},
     network::{Dropout, Network},
     options::{Material, Rows, TrainOptions, TrainReport, TrainingFacts, TrainingSet, TrainingText},
+    origin::Origin,
     packing::{Example, MULTIPLICITY_CAP, Packed, epoch_order, rng},
     split::{Split, split},
     state::{self, LogEntry, Progressed, told},

@@ -50,7 +50,7 @@ fn numbers_of_ones_own_are_recorded_and_taken_over() {
     assert_eq!(recipe["schedule"], serde_json::json!({ "steps": { "warm_up": 0.5, "every": 3.0, "factor": 0.1 } }));
     assert_eq!(recipe["informed_start"], false);
     let text = bench.run(&["decoders", "show", "base"]).succeeds().stdout.clone();
-    for words in ["1 layers, width 32, 2 heads", "not tied", "clipped at 0.5", "times 0.1 every 3", "start drawn"] {
+    for words in ["1 layer, width 32, 2 heads", "not tied", "clipped at 0.5", "times 0.1 every 3", "start drawn"] {
         assert!(text.contains(words), "{words}: {text}");
     }
     let query = bench.path("farm.npy").display().to_string();
