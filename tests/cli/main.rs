@@ -34,6 +34,7 @@ mod pipes;
 mod readme;
 mod real_corpora;
 mod recipes;
+mod reproduce;
 mod score;
 mod stopped_training;
 mod tables;
