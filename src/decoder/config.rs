@@ -121,9 +121,6 @@ impl FromStr for Preset {
     }
 }
 
-/// What the preset's learning rate is multiplied by where a training begins with another decoder: what that one knows is not to be unlearned.
-pub const FINE_TUNING_RATE: f64 = 0.5;
-
 /// A noise variance for embeddings of `dim` components that keeps a cosine of 0.85 to the text: about what a projection of
 /// several near texts has to the nearest of them. Fits the strategies `nearest` and `projection`; on a corpus of 6,000
 /// captions 2.5 times as much made their captions worse. The paper's 0.013 ([`crate::bridge::PAPER_NOISE_VARIANCE`], cosine

@@ -35,7 +35,7 @@ mod vocabulary;
 mod work;
 
 pub use crate::decoder::changes::{RecipeChanges, ScheduleKind, ShapeChanges};
-pub use crate::decoder::config::{DecoderConfig, FINE_TUNING_RATE, Preset, Recipe, Schedule, default_noise_variance};
+pub use crate::decoder::config::{DecoderConfig, Preset, Recipe, Schedule, default_noise_variance};
 pub use crate::decoder::explain::Explained;
 pub use crate::decoder::generate::{Decoder, DecoderInfo, Generated};
 pub use crate::decoder::generate_options::GenerateOptions;

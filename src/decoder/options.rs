@@ -144,8 +144,8 @@ pub struct TrainOptions {
     /// Another recipe than the preset's, but for the three numbers above.
     pub recipe: RecipeChanges,
     /// A decoder of the same space to begin with, in place of weights that are drawn: fine-tuning. Its shape and words are taken; words that it
-    /// lacks are added where they occur as often as the recipe asks. The learning rate is [`FINE_TUNING_RATE`](super::FINE_TUNING_RATE) of the
-    /// preset's, unless one is given.
+    /// lacks are added where they occur as often as the recipe asks. The learning rate is the preset's, unless one is given: lower ones learned
+    /// less of a corpus of 19,000 texts.
     pub from: Option<Beginning>,
     /// Noise and shift.
     pub bridge: TrainingBridge,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use sha2::{Digest, Sha256};
 
 use super::{
-    config::{DecoderConfig, FINE_TUNING_RATE, Recipe},
+    config::{DecoderConfig, Recipe},
     decoder_file::{Header, json, write_decoder},
     foundation::Foundation,
     model::{Parameters, informed_start},
@@ -418,7 +418,7 @@ fn recipe(options: &TrainOptions, texts: usize) -> Result<Recipe> {
     let preset = options.preset.recipe(texts);
     let own = match options.from {
         // Its weights are where the start is.
-        Some(_) => Recipe { learning_rate: preset.learning_rate * FINE_TUNING_RATE, informed_start: false, ..preset },
+        Some(_) => Recipe { informed_start: false, ..preset },
         None => preset,
     };
     let recipe = options.recipe.applied(own)?;

@@ -16,7 +16,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Text i describes the sound `sound_of[i]`.
+    /// Text i describes the sound `sound_of[i]`. A sound that no text describes is left out.
     ///
     /// # Errors
     /// [`Error::Input`] where there is not one sound a text, or no pair with directions; [`Error::Dimension`] where both sides have other

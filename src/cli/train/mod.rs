@@ -55,7 +55,7 @@ pub struct Arguments {
     /// Captions in a batch
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Highest learning rate [default: the preset's; with --from a share of it]
+    /// Highest learning rate
     #[arg(long, value_name = "LR", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Share of the captions held out to choose the best checkpoint; those of one clip are held out together
