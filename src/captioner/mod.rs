@@ -361,7 +361,9 @@ impl Captioner {
     /// The tower by which candidates are ranked, where they are.
     fn ranks(&self, options: &CaptionOptions) -> Option<&Clap> {
         let is_asked = options.rerank > 0.0 && options.strategy != Strategy::Text && self.has_decoder();
-        self.clap.as_deref().filter(|_| is_asked)
+        // What is drawn, or written greedily, has no rival.
+        let has_rivals = options.generate.temperature == 0.0 && options.generate.beam > 1;
+        self.clap.as_deref().filter(|_| is_asked && has_rivals)
     }
 
     /// What captions made with `options` depend on, as each of them tells.
