@@ -8,7 +8,7 @@ use super::Wsac;
 use super::sets::{Set, first};
 
 /// The decoders of the table: how each is prepared for sounds while it trains.
-const DECODERS: [(&str, &str); 4] = [("baseline", "none"), ("NI", "noise"), ("ES", "shift"), ("NI+ES", "both")];
+const DECODERS: [(&str, &str); 4] = [("baseline", "none"), ("NI", "noise"), ("ES", "shift"), ("NI-ES", "both")];
 
 /// What a step makes, by which it is known to be done.
 enum Makes {

@@ -6,9 +6,10 @@ use echoic::corpus::Options;
 use echoic::metrics::Captions;
 use echoic::{Error, Result};
 
-/// Names that the captions to learn from go by, and those to measure by.
-const TRAIN: [&str; 3] = ["clotho_captions_development.csv", "train.csv", "development.csv"];
-const TEST: [&str; 3] = ["clotho_captions_evaluation.csv", "test.csv", "evaluation.csv"];
+/// Names that the tables go by: the captions to learn from, and those to measure by.
+const CLOTHO: [&[&str]; 2] =
+    [&["clotho_captions_development.csv", "development.csv"], &["clotho_captions_evaluation.csv", "evaluation.csv"]];
+const AUDIOCAPS: [&[&str]; 2] = [&["train.csv"], &["test.csv"]];
 
 /// Captions and sounds of both splits.
 pub struct Set {
@@ -31,16 +32,17 @@ impl Set {
     /// # Errors
     /// [`Error::Input`] naming what is not there; those of reading captions.
     pub fn find(name: &'static str, folder: &Path) -> Result<Self> {
+        let [train, test] = if name == "clotho" { CLOTHO } else { AUDIOCAPS };
         Ok(Self {
             name,
-            train: Split::find(folder, TRAIN, ["development", "train"])?,
-            test: Split::find(folder, TEST, ["evaluation", "test"])?,
+            train: Split::find(folder, train, ["development", "train"])?,
+            test: Split::find(folder, test, ["evaluation", "test"])?,
         })
     }
 }
 
 impl Split {
-    fn find(folder: &Path, names: [&str; 3], places: [&str; 2]) -> Result<Self> {
+    fn find(folder: &Path, names: &[&str], places: [&str; 2]) -> Result<Self> {
         let captions = names.iter().map(|name| folder.join(name)).find(|path| path.is_file()).ok_or_else(|| {
             Error::input(folder.display(), "none of its tables of captions", format!("one of {}", names.join(", ")))
         })?;
