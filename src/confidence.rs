@@ -160,13 +160,13 @@ impl Curve {
         let reliability = bins(&tested);
         let error = |bin: &Bin| (bin.expected - bin.right).abs() * bin.captions as f64 / count;
         Some(Self {
-            slope,
-            intercept,
+            slope: rounded(slope),
+            intercept: rounded(intercept),
             captions: judged.len(),
-            right: right as f64 / count,
-            calibration_error: reliability.iter().map(error).sum(),
-            brier: squares.sum::<f64>() / count,
-            auc: auc(&tested),
+            right: rounded(right as f64 / count),
+            calibration_error: rounded(reliability.iter().map(error).sum()),
+            brier: rounded(squares.sum::<f64>() / count),
+            auc: rounded(auc(&tested)),
             reliability,
         })
     }
@@ -175,6 +175,11 @@ impl Curve {
     pub fn confidence(&self, similarity: f32) -> f32 {
         sigmoid(self.slope * f64::from(similarity) + self.intercept) as f32
     }
+}
+
+/// Nine digits behind the point: more say nothing, and these are read back to the bit.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1e9).round() / 1e9
 }
 
 /// What each caption was expected to be by a curve that was fitted without it, and what it is.
@@ -229,7 +234,7 @@ fn bins(tested: &[(f64, bool)]) -> Vec<Bin> {
         let within = |(expected, _): &&(f64, bool)| ((expected * 10.0) as usize).min(9) == tenth;
         let members: Vec<&(f64, bool)> = tested.iter().filter(within).collect();
         let count = members.len();
-        let mean = |sum: f64| sum / count.max(1) as f64;
+        let mean = |sum: f64| rounded(sum / count.max(1) as f64);
         Bin {
             captions: count,
             expected: mean(members.iter().map(|(expected, _)| expected).sum()),

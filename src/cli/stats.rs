@@ -15,15 +15,7 @@ struct Figures {
     #[serde(flatten)]
     stats: StoreStats,
     trainings: Vec<TrainingFolder>,
-    gap: Option<Gap>,
-}
-
-/// The measurement of the gap that the store keeps.
-#[derive(Serialize)]
-struct Gap {
-    commit: u64,
-    distance: Option<f64>,
-    pairs: Option<u64>,
+    gap: Option<gap::Summary>,
 }
 
 /// Prints the figures of the store.
@@ -32,7 +24,7 @@ pub fn run(context: &Context) -> Result<()> {
     // What the library advises, the command line knows how to do.
     stats.advice = stats.advice.map(|advice| format!("{advice}: {}", super::compact::COMMAND));
     let trainings = trainings(&context.global.store);
-    let gap = gap(context);
+    let gap = gap::summary(&context.store()?);
     context.out.item(&Figures { stats, trainings, gap }, |Figures { stats: s, trainings, gap }| {
         let mut rows = vec![
             ("store".to_owned(), context.global.store.display().to_string()),
@@ -61,20 +53,5 @@ pub fn run(context: &Context) -> Result<()> {
             ("modality gap".into(), format!("measured {pairs} at commit {}", gap.commit))
         }));
         table(&rows.into_iter().map(|(name, value)| vec![name, value]).collect::<Vec<_>>())
-    })
-}
-
-/// What is kept of the gap. One that cannot be read is told, and changes no other figure.
-fn gap(context: &Context) -> Option<Gap> {
-    let kept = context.store().and_then(|store| gap::kept(&store));
-    let (report, _) = kept.unwrap_or_else(|error| {
-        tracing::warn!("{error}");
-        None
-    })?;
-    let pairs = report.pairs.as_ref();
-    Some(Gap {
-        commit: report.commit,
-        distance: pairs.map(|pairs| pairs.distance),
-        pairs: pairs.map(|pairs| pairs.count),
     })
 }

@@ -184,7 +184,7 @@ mod tests {
             let others = others(&clips, seed).unwrap();
             assert!(others.iter().enumerate().all(|(question, other)| clips[question] != clips[*other]));
         }
-        assert_ne!(others(&clips, 0), others(&clips, 1));
+        assert!((1..50).any(|seed| others(&clips, seed) != others(&clips, 0)), "the seed decides");
         assert_eq!(others(&[3, 3], 0), None);
     }
 }

@@ -1,5 +1,7 @@
 //! A measurement kept in its store.
 
+use serde::Serialize;
+
 use super::report::GapReport;
 use crate::memory::KeptGap;
 use crate::{Error, Result, Store};
@@ -41,4 +43,30 @@ pub fn kept(store: &Store) -> Result<Option<(GapReport, Option<Vec<f32>>)>> {
         pairs.shift.clone_from(shift);
     }
     Ok(Some((report, shift)))
+}
+
+/// What is told of a kept measurement among the figures of a store.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The commit that was measured.
+    pub commit: u64,
+    /// How far the means of sounds and texts lie apart; `None` without pairs.
+    pub distance: Option<f64>,
+    /// The pairs that it was measured with.
+    pub pairs: Option<u64>,
+}
+
+/// What a store keeps of its gap, in short. A measurement that cannot be read is warned of, and changes no other figure.
+pub fn summary(store: &Store) -> Option<Summary> {
+    let (report, _) = kept(store).unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    })?;
+    let pairs = report.pairs.as_ref();
+    Some(Summary {
+        commit: report.commit,
+        distance: pairs.map(|pairs| pairs.distance),
+        pairs: pairs.map(|pairs| pairs.count),
+    })
 }

@@ -29,7 +29,7 @@ mod pairs;
 mod report;
 
 pub use estimate::estimate_noise;
-pub use keep::kept;
+pub use keep::{Summary, kept, summary};
 pub use measure::measure;
 pub use pairs::Pairs;
 pub use report::{Cosines, GapReport, PairsGap, Side};

@@ -14,8 +14,9 @@ use super::shared::Shared;
 use crate::decoder::LogEntry;
 use crate::decoders::{self, DecoderSummary, TrainingFolder, trainings};
 use crate::error::Missing;
+use crate::gap;
 use crate::memory::{DomainStats, StoreStats};
-use crate::{Error, Result};
+use crate::{Error, Result, Store};
 
 /// The store in numbers, as `stats` prints them, and what can be played.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,7 @@ pub struct Figures {
     #[serde(flatten)]
     stats: StoreStats,
     trainings: Vec<TrainingFolder>,
+    gap: Option<gap::Summary>,
     /// Recordings that can be played; null where there is no folder of them.
     clips: Option<usize>,
 }
@@ -50,7 +52,8 @@ pub async fn stats(State(shared): State<Arc<Shared>>) -> Result<Json<Figures>, R
     let figures = shared.work(place, |shared, _| {
         let snapshot = shared.memory.snapshot()?;
         let clips = shared.clips.as_ref().map(super::clips::Clips::len);
-        Ok(Figures { stats: snapshot.stats(), trainings: trainings(snapshot.dir()), clips })
+        let gap = gap::summary(&Store::open(snapshot.dir())?);
+        Ok(Figures { stats: snapshot.stats(), trainings: trainings(snapshot.dir()), gap, clips })
     });
     figures.await.map(Json)
 }
