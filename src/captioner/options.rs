@@ -84,7 +84,7 @@ impl Default for CaptionOptions {
 
 impl CaptionOptions {
     /// The options of a caption that tells its strategy and its [`Parameters`]. Decoder and commit are no options:
-    /// [`Captioner::of`] is given these.
+    /// [`Captioner::of`](super::Captioner::of) is given these.
     pub fn of(strategy: Strategy, parameters: &Parameters) -> Self {
         let p = parameters;
         let retrieval = RetrievalOptions {
