@@ -21,6 +21,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::Strategy;
+use crate::error::{Hint, Topic};
 use crate::memory::confidence_file;
 use crate::{EmbeddingSpace, Error, Result, file};
 
@@ -106,7 +107,7 @@ impl Calibration {
         };
         let strange = |found: String| {
             Error::input(path.display(), found, format!("a calibration for {space}"))
-                .with_hint("remove the file, or make it anew with `echoic calibrate`")
+                .with_hint(Hint::about(Topic::Calibrate, "remove the file, or make it anew"))
         };
         let read: Self = serde_json::from_str(&text).map_err(|cause| strange(cause.to_string()))?;
         if read.space != *space {

@@ -255,6 +255,8 @@ pub enum Topic {
     CorpusFormat,
     /// Naming the column of captions.
     CaptionColumn,
+    /// Learning how far captions can be trusted.
+    Calibrate,
     /// Training a decoder.
     Train,
     /// Going on with a training that was stopped, or discarding it.

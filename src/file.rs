@@ -160,8 +160,8 @@ impl Replacement {
     }
 }
 
-/// The folder that a file is in.
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a file is in: `.` for a name alone.
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 

@@ -21,6 +21,7 @@ fn worded(hint: &Hint) -> String {
         Some(Topic::CorpusFormat) => format!("{hint} (--format FORMAT)"),
         Some(Topic::CaptionColumn) => format!("{hint} (--column NAME)"),
         Some(Topic::SeveralDomains) => format!("{hint} (--domain A --domain B)"),
+        Some(Topic::Calibrate) => format!("{hint} (`echoic calibrate`)"),
         Some(Topic::Train) => format!("{hint}: echoic train"),
         Some(Topic::StoppedTraining) => format!("{hint} (--resume goes on, --restart begins anew)"),
         Some(Topic::TrainingName) => format!("{hint} (--name NAME)"),

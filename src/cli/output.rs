@@ -26,6 +26,11 @@ pub fn no_row(place: impl AsRef<Path>, error: csv::Error) -> Error {
     }
 }
 
+/// The bytes of rows that were written into memory.
+pub fn written(out: csv::Writer<Vec<u8>>) -> Result<Vec<u8>> {
+    out.into_inner().map_err(|cause| Error::Internal(format!("rows that cannot be kept: {cause}")))
+}
+
 /// An item of a batch that failed, as programs are told.
 #[derive(Serialize)]
 struct Failure {

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use echoic::Result;
 use echoic::corpus::Options;
 use echoic::embedding::dot;
 use echoic::metrics::{Metric, Pairs, Report, Score, Unmatched};
-use echoic::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::clip_files::ClipFiles;
 use super::context::Context;
 use super::embed;
 use super::measures::{Measures, reason};
-use super::output::{counted, no_row, table};
+use super::output::{counted, no_row, table, written};
 use super::pipes;
 
 /// Clips that a remark names.
@@ -168,6 +168,5 @@ fn write_clips(path: &Path, pairs: &Pairs, report: &Report) -> Result<()> {
         let cells = [clip.name.clone(), clip.predicted.clone()].into_iter().chain(numbers);
         out.write_record(cells).map_err(|cause| no_row(path, cause))?;
     }
-    let bytes = out.into_inner().map_err(|cause| Error::Internal(format!("rows that cannot be kept: {cause}")))?;
-    echoic::file::replace(path, &bytes)
+    echoic::file::replace(path, &written(out)?)
 }

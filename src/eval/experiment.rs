@@ -9,7 +9,7 @@ use super::Questions;
 use crate::captioner::{CaptionOptions, Captioner};
 use crate::embedding::dot;
 use crate::metrics::{Absence, Bootstrap, Clip, Metric, Report, Score, Scorer};
-use crate::progress;
+use crate::progress::Control;
 use crate::towers::Clap;
 use crate::{Embeddings, Error, Result};
 
@@ -24,14 +24,6 @@ pub struct Experiment<'a> {
     others: Option<Vec<usize>>,
 }
 
-/// A control: captions that owe nothing to the sound that they are given for.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Control {
-    /// Its scores.
-    pub report: Report,
-}
-
 /// How good captions are.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -39,9 +31,9 @@ pub struct Measured {
     /// Their scores.
     pub report: Report,
     /// The scores of what silence is captioned with, given for every sound; `None` where there is none.
-    pub silence: Option<Control>,
+    pub silence: Option<Report>,
     /// The scores when every sound is given the caption of another one; `None` where there is only one.
-    pub shuffled: Option<Control>,
+    pub shuffled: Option<Report>,
 }
 
 impl<'a> Experiment<'a> {
@@ -75,7 +67,7 @@ impl<'a> Experiment<'a> {
         &self,
         captioner: &Captioner,
         options: &CaptionOptions,
-        control: &progress::Control<'_>,
+        control: &Control<'_>,
     ) -> Result<Vec<String>> {
         let rows: Vec<&[f32]> = self.embeddings.rows().collect();
         let caption = |row: &&[f32]| {
@@ -96,7 +88,7 @@ impl<'a> Experiment<'a> {
         captioner: &Captioner,
         predictions: &[String],
         silence: Option<&str>,
-        control: &progress::Control<'_>,
+        control: &Control<'_>,
     ) -> Result<Measured> {
         if predictions.len() != self.questions.len() {
             let expected = format!("{}, one a question", self.questions.len());
@@ -108,8 +100,7 @@ impl<'a> Experiment<'a> {
         });
         let silent = silence.map(|caption| vec![caption; predictions.len()]);
         let own: Vec<&str> = predictions.iter().map(String::as_str).collect();
-        let check =
-            |captions: Vec<&str>| Ok::<_, Error>(Control { report: self.score(captioner, &captions, control)? });
+        let check = |captions: Vec<&str>| self.score(captioner, &captions, control);
         Ok(Measured {
             report: self.score(captioner, &own, control)?,
             silence: silent.map(check).transpose()?,
@@ -117,7 +108,7 @@ impl<'a> Experiment<'a> {
         })
     }
 
-    fn score(&self, captioner: &Captioner, captions: &[&str], control: &progress::Control<'_>) -> Result<Report> {
+    fn score(&self, captioner: &Captioner, captions: &[&str], control: &Control<'_>) -> Result<Report> {
         let pairs = self.questions.iter().zip(captions);
         let clips: Vec<Clip> = pairs
             .map(|(question, caption)| Clip::new(&question.name, *caption, question.references.iter().cloned()))
@@ -134,7 +125,7 @@ impl<'a> Experiment<'a> {
     }
 
     /// How near each caption comes to what asked for it.
-    fn similarity(&self, clap: &Clap, captions: &[&str], control: &progress::Control<'_>) -> Result<Score> {
+    fn similarity(&self, clap: &Clap, captions: &[&str], control: &Control<'_>) -> Result<Score> {
         control.check()?;
         // Many questions have one caption.
         let mut different = captions.to_vec();

@@ -21,6 +21,6 @@ mod grid;
 mod questions;
 
 pub use calibrate::calibrate;
-pub use experiment::{Control, Experiment, Measured};
+pub use experiment::{Experiment, Measured};
 pub use grid::{Grid, Way};
 pub use questions::{Question, Questions};

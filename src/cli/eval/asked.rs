@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use echoic::corpus::Options;
 use echoic::eval::Questions;
-use echoic::file::Fingerprint;
+use echoic::file::{Fingerprint, folder_of};
 use echoic::formats::embeddings;
 use echoic::metrics::Captions;
 use echoic::towers::Clap;
@@ -170,8 +170,8 @@ fn by_sounds(
     clap: &Clap,
     kept: &mut Option<Kept>,
 ) -> Result<Asked> {
-    let beside = source.manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut files = ClipFiles::of(source.audio.as_deref().unwrap_or(beside));
+    let folder = source.audio.as_deref().unwrap_or_else(|| folder_of(&source.manifest));
+    let mut files = ClipFiles::of(folder);
     let mut places: Vec<Option<PathBuf>> = Vec::with_capacity(questions.len());
     for question in questions.iter() {
         let place = files.find(context, &question.name);

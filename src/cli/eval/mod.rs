@@ -25,7 +25,7 @@ use self::results::{Row, Told};
 use super::context::Context;
 use super::how::{Writing, remark_on_domains, usual_strategy};
 use super::measures::Measures;
-use super::output::no_row;
+use super::output::{no_row, written};
 use super::pipes;
 use super::search::{Effort, at_least_one, scope};
 
@@ -238,7 +238,7 @@ impl Work<'_> {
 fn remark_on_hearing(experiment: &Experiment<'_>, row: &Row) {
     let controls = [("silence", &row.measured.silence), ("other sounds", &row.measured.shuffled)];
     for (what, control) in controls.into_iter().filter_map(|(what, control)| Some((what, control.as_ref()?))) {
-        let scores = row.measured.report.score(Metric::CiderD).zip(control.report.score(Metric::CiderD));
+        let scores = row.measured.report.score(Metric::CiderD).zip(control.score(Metric::CiderD));
         let told = scores.and_then(|(own, other)| experiment.bootstrap().difference(own, other));
         if told.is_some_and(|told| told.interval.low <= 0.0) {
             tracing::warn!("{}: by CIDEr-D its captions cannot be told from those given for {what}", row.name);
@@ -268,6 +268,5 @@ fn save_predictions(folder: &Path, row: &Row, asked: &Asked) -> Result<()> {
     for (question, caption) in asked.questions.iter().zip(&row.captions) {
         out.write_record([&question.name, caption]).map_err(|cause| no_row(&path, cause))?;
     }
-    let bytes = out.into_inner().map_err(|cause| Error::Internal(format!("rows that cannot be kept: {cause}")))?;
-    echoic::file::replace(&path, &bytes)
+    echoic::file::replace(&path, &written(out)?)
 }

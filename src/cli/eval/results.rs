@@ -2,7 +2,7 @@
 
 use echoic::bridge::Strategy;
 use echoic::captioner::Parameters;
-use echoic::eval::{Control, Measured};
+use echoic::eval::Measured;
 use echoic::metrics::{Bootstrap, Metric, Report};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -53,7 +53,7 @@ impl<'a> Told<'a> {
             let why = report.absence(*metric).map_or("it was not asked for".to_owned(), reason);
             ((*name).to_owned(), Value::String(why))
         });
-        let control = |caption, control: &Control| ToldControl { caption, scores: plain(control) };
+        let control = |caption, report: &Report| ToldControl { caption, scores: plain(report) };
         Self {
             row: &row.name,
             questions: row.captions.len(),
@@ -88,8 +88,8 @@ fn scores(report: &Report, bootstrap: &Bootstrap) -> Value {
 }
 
 /// The scores of a control.
-fn plain(control: &Control) -> Value {
-    each(|metric| Some(json!(control.report.score(metric)?.corpus)))
+fn plain(report: &Report) -> Value {
+    each(|metric| Some(json!(report.score(metric)?.corpus)))
 }
 
 /// By how much each score is above that of the first row.

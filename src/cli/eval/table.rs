@@ -5,7 +5,7 @@ use echoic::{Error, Result};
 use serde_json::Value;
 
 use super::results::Told;
-use crate::cli::output::{no_row, table};
+use crate::cli::output::{no_row, table, written};
 
 /// The columns of captioning papers, and what tells whether captions are clumsy.
 const COLUMNS: [(&str, Metric); 9] = [
@@ -107,6 +107,5 @@ pub fn csv(rows: &[Told<'_>]) -> Result<String> {
         }
         out.write_record(&line).map_err(failed)?;
     }
-    let bytes = out.into_inner().map_err(|cause| Error::Internal(format!("rows that cannot be kept: {cause}")))?;
-    String::from_utf8(bytes).map_err(|cause| Error::Internal(format!("a table that is no text: {cause}")))
+    String::from_utf8(written(out)?).map_err(|cause| Error::Internal(format!("a table that is no text: {cause}")))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use echoic::file::folder_of;
 use echoic::gap::Pairs;
 use echoic::{Embeddings, Error, Result, Snapshot};
 
@@ -74,8 +75,7 @@ struct Named {
 fn listened(context: &Context, memory: &Snapshot, captions: &Path, arguments: &Arguments) -> Result<Pairs> {
     let clap = ear(memory, "give embeddings of both: --audio-embeddings FILE --text-embeddings FILE")?;
     let named = captions_of(captions, arguments)?;
-    let beside = captions.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = arguments.audio.as_deref().unwrap_or(beside);
+    let folder = arguments.audio.as_deref().unwrap_or_else(|| folder_of(captions));
     let mut files = ClipFiles::of(folder);
     let (mut sounds, mut clip_of) = (Vec::new(), Vec::new());
     for (number, clip) in named.clips.iter().enumerate() {

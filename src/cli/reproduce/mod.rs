@@ -95,31 +95,31 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         plan.prepare(wsac.pairs)?;
         for step in &plan.steps {
             context.control().check()?;
-            perform(context, step, &plan.store)?;
+            perform(context, step)?;
         }
     }
     Ok(())
 }
 
 /// Runs a command of this program, unless what it makes is there.
-fn perform(context: &Context, step: &Step, store: &Path) -> Result<()> {
-    if step.is_done(store)? {
+fn perform(context: &Context, step: &Step) -> Result<()> {
+    if step.is_done()? {
         return Ok(());
     }
     let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
     let mut command = Command::new(&program);
     command.args(context.global.json.then_some("--json")).args(context.global.quiet.then_some("--quiet"));
-    command.args(context.global.offline.then_some("--offline")).arg("--store").arg(store).args(step.words(store));
-    command.stdin(Stdio::null()).stdout(if step.is_table { Stdio::inherit() } else { Stdio::null() });
+    command.args(context.global.offline.then_some("--offline")).arg("--store").arg(&step.store).args(step.words());
+    command.stdin(Stdio::null()).stdout(if step.is_table() { Stdio::inherit() } else { Stdio::null() });
     tracing::info!("{}", step.shown());
-    if step.is_table {
+    if step.is_table() {
         context.out.remark(&format!("\n{}", step.title))?;
     }
     let status = command.status().map_err(Error::io("run", &program))?;
     match status.code() {
         Some(0) => Ok(()),
         // Clips without a sound were told; the table is that of the rest.
-        Some(1) if step.is_table => Ok(()),
+        Some(1) if step.is_table() => Ok(()),
         Some(130) | None => Err(Error::Interrupted),
         Some(code) => {
             let found = format!("exit code {code} (why stands above)");

@@ -24,15 +24,13 @@ enum Makes {
 /// A command of this program.
 pub struct Step {
     pub title: String,
-    pub is_table: bool,
-    store: PathBuf,
+    pub store: PathBuf,
     words: Vec<String>,
     makes: Makes,
 }
 
 /// All that is done for one data set.
 pub struct Plan {
-    pub store: PathBuf,
     pub steps: Vec<Step>,
     /// The table of pairs that the shift is measured with, and where it comes from.
     pairs: PathBuf,
@@ -48,8 +46,7 @@ impl Plan {
         let mut steps = Vec::new();
         let mut step = |title: &str, makes: Makes, words: &[&str], options: Vec<String>| {
             let words = words.iter().map(|word| (*word).to_owned()).chain(options).collect();
-            let is_table = matches!(makes, Makes::Table);
-            steps.push(Step { title: title.to_owned(), is_table, store: store.clone(), words, makes });
+            steps.push(Step { title: title.to_owned(), store: store.clone(), words, makes });
         };
         let shown = |path: &Path| path.display().to_string();
         step("store", Makes::Store, &["init", "--model", &wsac.model], Vec::new());
@@ -78,7 +75,7 @@ impl Plan {
         options.extend(wsac.limit.iter().flat_map(|limit| ["--limit".to_owned(), limit.to_string()]));
         step(set.name, Makes::Table, &words, options);
         let (train, pairs) = (set.train.captions.clone(), pairs);
-        Self { store, steps, pairs, train, folder }
+        Self { steps, pairs, train, folder }
     }
 
     /// Makes the folder, and the table of pairs.
@@ -98,6 +95,11 @@ fn noise(wsac: &Wsac) -> String {
 }
 
 impl Step {
+    /// Whether it prints the table.
+    pub fn is_table(&self) -> bool {
+        matches!(self.makes, Makes::Table)
+    }
+
     /// The command as it would be typed.
     pub fn shown(&self) -> String {
         let quoted = |word: &String| if word.contains(' ') { format!("'{word}'") } else { word.clone() };
@@ -109,8 +111,8 @@ impl Step {
     ///
     /// # Errors
     /// Those of opening the store.
-    pub fn is_done(&self, dir: &Path) -> Result<bool> {
-        let store = match Store::open(dir) {
+    pub fn is_done(&self) -> Result<bool> {
+        let store = match Store::open(&self.store) {
             Ok(store) => store,
             Err(Error::NoStore { .. }) => return Ok(false),
             Err(error) => return Err(error),
@@ -127,10 +129,10 @@ impl Step {
     }
 
     /// The words of the command; a training that was stopped goes on.
-    pub fn words(&self, dir: &Path) -> Vec<String> {
+    pub fn words(&self) -> Vec<String> {
         let mut words = self.words.clone();
         if let Makes::Decoder(name) = self.makes
-            && decoders::work_folder(dir, name).join("state.safetensors").exists()
+            && decoders::work_folder(&self.store, name).join("state.safetensors").exists()
         {
             words.push("--resume".to_owned());
         }

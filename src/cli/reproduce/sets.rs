@@ -6,6 +6,8 @@ use echoic::corpus::Options;
 use echoic::metrics::Captions;
 use echoic::{Error, Result};
 
+use crate::cli::output::{no_row, written};
+
 /// Names that the tables go by: the captions to learn from, and those to measure by.
 const CLOTHO: [&[&str]; 2] =
     [&["clotho_captions_development.csv", "development.csv"], &["clotho_captions_evaluation.csv", "evaluation.csv"]];
@@ -61,11 +63,10 @@ impl Split {
 pub fn first(captions: &Path, clips: usize) -> Result<String> {
     let read = Captions::read(captions, &Options::default())?;
     let mut out = csv::Writer::from_writer(Vec::new());
-    let failed = |cause: csv::Error| Error::Internal(format!("rows that cannot be kept: {cause}"));
+    let failed = |cause| no_row("a table", cause);
     out.write_record(["file_name", "caption"]).map_err(failed)?;
     for (clip, captions) in read.clips().take(clips) {
         captions.iter().try_for_each(|caption| out.write_record([clip, caption])).map_err(failed)?;
     }
-    let bytes = out.into_inner().map_err(|cause| Error::Internal(format!("rows that cannot be kept: {cause}")))?;
-    String::from_utf8(bytes).map_err(|cause| Error::Internal(format!("a table that is no text: {cause}")))
+    String::from_utf8(written(out)?).map_err(|cause| Error::Internal(format!("a table that is no text: {cause}")))
 }
