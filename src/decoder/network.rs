@@ -27,7 +27,7 @@ impl Dropout {
         self.seed.wrapping_add((site as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    fn add(self, x: Option<&Tensor>, y: &Tensor, site: usize) -> Result<Tensor> {
+    fn add(self, x: Option<&Tensor>, y: Tensor, site: usize) -> Result<Tensor> {
         Ok(ops::dropout_add(x, y, self.rate, self.seed(site))?)
     }
 
@@ -63,31 +63,31 @@ struct Trace {
     blocks: Vec<BlockTrace>,
     selected: Tensor,
     normal: Tensor,
-    logits: Tensor,
 }
 
 impl Network<'_> {
     /// The mean cross-entropy in nats a token; `embeddings` `[sequences, dim]`.
     pub(super) fn loss(&self, embeddings: Vec<f32>) -> Result<f64> {
-        let trace = self.forward(embeddings)?;
-        Ok(ops::cross_entropy(&trace.logits, &self.batch.targets, 0.0)?.0)
+        let (_, logits) = self.forward(embeddings)?;
+        Ok(ops::cross_entropy(&logits, &self.batch.targets, 0.0)?.0)
     }
 
     /// The logits `[scored rows, vocabulary]`.
     #[cfg(test)]
     pub(super) fn logits(&self, embeddings: Vec<f32>) -> Result<Tensor> {
-        Ok(self.forward(embeddings)?.logits)
+        Ok(self.forward(embeddings)?.1)
     }
 
     /// The mean cross-entropy with label smoothing, and its gradients.
     pub(super) fn loss_and_gradients(&self, embeddings: Vec<f32>, smoothing: f32) -> Result<(f64, Gradients)> {
-        let trace = self.forward(embeddings)?;
-        let (loss, log_sums) = ops::cross_entropy(&trace.logits, &self.batch.targets, smoothing)?;
-        let grad = ops::cross_entropy_backward(&trace.logits, &self.batch.targets, smoothing, &log_sums)?;
-        Ok((loss, self.backward(trace, grad)?))
+        let (trace, logits) = self.forward(embeddings)?;
+        let (loss, log_sums) = ops::cross_entropy(&logits, &self.batch.targets, smoothing)?;
+        let grad = ops::cross_entropy_backward(logits, &self.batch.targets, smoothing, &log_sums)?;
+        Ok((loss, self.backward(&trace, grad)?))
     }
 
-    fn forward(&self, embeddings: Vec<f32>) -> Result<Trace> {
+    /// The trace, and the logits `[scored rows, vocabulary]`.
+    fn forward(&self, embeddings: Vec<f32>) -> Result<(Trace, Tensor)> {
         let (config, batch) = (self.config, self.batch);
         let sequences = batch.embeddings.len();
         let embeddings = Tensor::from_vec(embeddings, (sequences, config.dim), &Device::Cpu)?;
@@ -96,7 +96,7 @@ impl Network<'_> {
         let prefixes = self.linear("mapper.1", &hidden)?.reshape((sequences * config.prefix_tokens, config.width))?;
         let (tokens, positions) = (self.parameters.get("tokens")?, self.parameters.get("positions")?);
         let x = ops::embed(&tokens, &positions, &prefixes, &batch.tokens, &batch.positions)?;
-        let mut x = self.dropout.add(None, &x, 0)?;
+        let mut x = self.dropout.add(None, x, 0)?;
         let mut blocks = Vec::with_capacity(config.layers);
         for layer in 0..config.layers {
             let (block, out) = self.block(layer, x)?;
@@ -106,7 +106,7 @@ impl Network<'_> {
         let selected = ops::select_rows(&x, &batch.scored)?;
         let normal = self.norm("norm", &selected)?;
         let logits = normal.matmul(&self.parameters.get(self.output())?.t()?)?;
-        Ok(Trace { embeddings, hidden, blocks, selected, normal, logits })
+        Ok((Trace { embeddings, hidden, blocks, selected, normal }, logits))
     }
 
     /// The name of the output embedding: where it is tied it is the input embedding, as in GPT-2.
@@ -119,15 +119,15 @@ impl Network<'_> {
         let normal1 = self.norm(&name("norm1"), &x1)?;
         let qkv = self.linear(&name("attention.in"), &normal1)?;
         let mixed = ops::attention(&qkv, &self.batch.offsets, self.config.heads)?;
-        let x2 = self.dropout.add(Some(&x1), &self.linear(&name("attention.out"), &mixed)?, 2 * layer + 1)?;
+        let x2 = self.dropout.add(Some(&x1), self.linear(&name("attention.out"), &mixed)?, 2 * layer + 1)?;
         let normal2 = self.norm(&name("norm2"), &x2)?;
         let up = self.linear(&name("mlp.up"), &normal2)?;
         let gated = ops::gelu(&up)?;
-        let out = self.dropout.add(Some(&x2), &self.linear(&name("mlp.down"), &gated)?, 2 * layer + 2)?;
+        let out = self.dropout.add(Some(&x2), self.linear(&name("mlp.down"), &gated)?, 2 * layer + 2)?;
         Ok((BlockTrace { x1, normal1, qkv, mixed, x2, normal2, up, gated }, out))
     }
 
-    fn backward(&self, trace: Trace, grad: Tensor) -> Result<Gradients> {
+    fn backward(&self, trace: &Trace, grad: Tensor) -> Result<Gradients> {
         let mut all = Gradients::new();
         let batch = self.batch;
         let output = self.parameters.get(self.output())?;
@@ -147,8 +147,7 @@ impl Network<'_> {
                 fresh
             }
         };
-        let (dtokens, dpositions, dprefixes) =
-            ops::embed_backward(&grad, &batch.tokens, &batch.positions, &dtokens, &dpositions)?;
+        let dprefixes = ops::embed_backward(&grad, &batch.tokens, &batch.positions, &dtokens, &dpositions)?;
         all.insert("tokens".into(), dtokens);
         all.insert("positions".into(), dpositions);
         let sequences = batch.embeddings.len();

@@ -1,11 +1,9 @@
 //! Adam with decoupled weight decay, one pass over each parameter.
 
-use std::sync::{Mutex, PoisonError};
-
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::floats;
+use super::kernels::{change, floats};
 use crate::nn::functions::simd;
 
 /// Numbers of one parallel task.
@@ -49,7 +47,34 @@ pub struct AdamW {
 impl AdamW {
     /// Updates `parameter` in place.
     pub fn apply(&self, parameter: &Tensor, gradient: &Tensor, moments: &mut Moments) -> Result<()> {
-        parameter.inplace_op2(&gradient.contiguous()?, &Step { settings: *self, moments: Mutex::new(moments) })
+        let gradient = gradient.contiguous()?;
+        let gradient = floats(&gradient)?;
+        let Moments { first, second } = moments;
+        let len = parameter.elem_count();
+        if gradient.len() != len || first.len() != len || second.len() != len {
+            bail!("parameter, gradient and moments differ in length");
+        }
+        let (beta1, beta2, scale) = (self.beta1 as f32, self.beta2 as f32, self.scale as f32);
+        let power = i32::try_from(self.step).unwrap_or(i32::MAX);
+        let step = (self.rate / (1.0 - self.beta1.powi(power))) as f32;
+        let root = (1.0 / (1.0 - self.beta2.powi(power)).sqrt()) as f32;
+        let (epsilon, keep) = (self.epsilon as f32, (1.0 - self.rate * self.decay) as f32);
+        change(parameter, |data| {
+            data.par_chunks_mut(BLOCK)
+                .zip(gradient.par_chunks(BLOCK))
+                .zip(first.par_chunks_mut(BLOCK))
+                .zip(second.par_chunks_mut(BLOCK))
+                .for_each(|(((data, gradient), first), second)| {
+                    simd(move || {
+                        for (((x, g), m), v) in data.iter_mut().zip(gradient).zip(first).zip(second) {
+                            let g = g * scale;
+                            *m = beta1 * *m + (1.0 - beta1) * g;
+                            *v = beta2 * *v + (1.0 - beta2) * g * g;
+                            *x = keep * *x - step * *m / (v.sqrt() * root + epsilon);
+                        }
+                    });
+                });
+        })
     }
 }
 
@@ -68,58 +93,4 @@ pub fn squared_norm(gradient: &Tensor) -> Result<f64> {
         })
         .collect();
     Ok(parts.iter().sum())
-}
-
-struct Step<'a> {
-    settings: AdamW,
-    moments: Mutex<&'a mut Moments>,
-}
-
-impl InplaceOp2 for Step<'_> {
-    fn name(&self) -> &'static str {
-        "adamw"
-    }
-
-    fn cpu_fwd(
-        &self,
-        parameter: &mut CpuStorage,
-        parameter_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> Result<()> {
-        let s = &self.settings;
-        let (CpuStorage::F32(gradient), Some((from, to))) = (gradient, gradient_layout.contiguous_offsets()) else {
-            bail!("the gradient is not contiguous f32");
-        };
-        let gradient = &gradient[from..to];
-        let (CpuStorage::F32(data), Some((start, end))) = (parameter, parameter_layout.contiguous_offsets()) else {
-            bail!("the parameter is not contiguous f32");
-        };
-        let mut guard = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        let Moments { first, second } = &mut **guard;
-        if gradient.len() != end - start || first.len() != end - start || second.len() != end - start {
-            bail!("parameter, gradient and moments differ in length");
-        }
-        let (beta1, beta2, scale) = (s.beta1 as f32, s.beta2 as f32, s.scale as f32);
-        let power = i32::try_from(s.step).unwrap_or(i32::MAX);
-        let step = (s.rate / (1.0 - s.beta1.powi(power))) as f32;
-        let root = (1.0 / (1.0 - s.beta2.powi(power)).sqrt()) as f32;
-        let (epsilon, keep) = (s.epsilon as f32, (1.0 - s.rate * s.decay) as f32);
-        data[start..end]
-            .par_chunks_mut(BLOCK)
-            .zip(gradient.par_chunks(BLOCK))
-            .zip(first.par_chunks_mut(BLOCK))
-            .zip(second.par_chunks_mut(BLOCK))
-            .for_each(|(((data, gradient), first), second)| {
-                simd(|| {
-                    for (((x, g), m), v) in data.iter_mut().zip(gradient).zip(first).zip(second) {
-                        let g = g * scale;
-                        *m = beta1 * *m + (1.0 - beta1) * g;
-                        *v = beta2 * *v + (1.0 - beta2) * g * g;
-                        *x = keep * *x - step * *m / (v.sqrt() * root + epsilon);
-                    }
-                });
-            });
-        Ok(())
-    }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::floats;
+use super::kernels::{change, floats};
 use crate::nn::functions::{exp_unfused, simd};
 
 /// The mean cross-entropy in nats, and per row `ln Σ exp_unfused(logit)`, which the backward pass needs: logits
@@ -27,26 +27,26 @@ pub fn cross_entropy(logits: &Tensor, targets: &[u32], smoothing: f32) -> Result
     Ok((total / rows as f64, log_sums))
 }
 
-/// The gradient of the logits, given the `log_sums` of [`cross_entropy`].
-pub fn cross_entropy_backward(logits: &Tensor, targets: &[u32], smoothing: f32, log_sums: &[f32]) -> Result<Tensor> {
-    let (rows, vocabulary) = check(logits, targets)?;
+/// The gradient of the logits, given the `log_sums` of [`cross_entropy`]. It takes the place of the logits: they are the largest matrix of a step.
+pub fn cross_entropy_backward(logits: Tensor, targets: &[u32], smoothing: f32, log_sums: &[f32]) -> Result<Tensor> {
+    let (rows, vocabulary) = check(&logits, targets)?;
     if log_sums.len() != rows {
         bail!("{} sums for {rows} rows", log_sums.len());
     }
-    let data = floats(logits)?;
-    let data: &[f32] = &data;
     let (scale, spread) = (1.0 / rows as f32, smoothing / vocabulary as f32);
-    let mut out = vec![0f32; data.len()];
-    let pairs = out.par_chunks_mut(vocabulary).zip(data.par_chunks(vocabulary));
-    pairs.zip(log_sums.par_iter()).zip(targets.par_iter()).for_each(|(((out, row), log_sum), target)| {
-        simd(|| {
-            for (out, x) in out.iter_mut().zip(row) {
-                *out = scale * (exp_unfused(x - log_sum) - spread);
-            }
+    change(&logits, |data| {
+        let rows = data.par_chunks_mut(vocabulary).zip(log_sums).zip(targets);
+        rows.for_each(|((row, &log_sum), &target)| {
+            // What the closure moves in are numbers: through references the loop reads them again for each logit, one at a time.
+            simd(move || {
+                for x in row.iter_mut() {
+                    *x = scale * (exp_unfused(*x - log_sum) - spread);
+                }
+                row[target as usize] -= scale * (1.0 - smoothing);
+            });
         });
-        out[*target as usize] -= scale * (1.0 - smoothing);
-    });
-    Tensor::from_vec(out, logits.shape(), logits.device())
+    })?;
+    Ok(logits)
 }
 
 fn check(logits: &Tensor, targets: &[u32]) -> Result<(usize, usize)> {

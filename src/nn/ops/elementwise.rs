@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::kernels::floats;
+use super::kernels::{change, floats};
 use crate::nn::functions::{gelu_tanh_and_slope, simd};
 
 /// Numbers of one parallel task.
@@ -88,37 +88,46 @@ impl Mask {
         if hash < self.threshold { 0.0 } else { self.scale }
     }
 
-    /// `out += dropout(y)`.
-    fn add(self, out: &mut [f32], y: &[f32]) {
-        out.par_chunks_mut(BLOCK).zip(y.par_chunks(BLOCK)).enumerate().for_each(|(block, (out, y))| {
-            simd(|| {
-                if self.threshold == 0 {
-                    out.iter_mut().zip(y).for_each(|(out, y)| *out += y);
-                    return;
-                }
-                for (i, (out, y)) in out.iter_mut().zip(y).enumerate() {
-                    *out += y * self.factor((block * BLOCK + i) as u32);
-                }
-            });
-        });
+    /// `y = x + dropout(y)`, or `dropout(y)` alone where there is no x.
+    fn apply(self, y: &mut [f32], x: Option<&[f32]>) {
+        match x {
+            Some(x) => y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).enumerate().for_each(|(block, (y, x))| {
+                simd(move || {
+                    for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
+                        *y = x + *y * self.factor((block * BLOCK + i) as u32);
+                    }
+                });
+            }),
+            None => y.par_chunks_mut(BLOCK).enumerate().for_each(|(block, y)| {
+                simd(move || {
+                    for (i, y) in y.iter_mut().enumerate() {
+                        *y *= self.factor((block * BLOCK + i) as u32);
+                    }
+                });
+            }),
+        }
     }
 }
 
-/// `x + dropout(y)`, the residual connection; `dropout(y)` alone where x is `None`.
+/// `x + dropout(y)` in the place of y, the residual connection; `dropout(y)` alone where x is `None`.
 ///
 /// Each number of y is zeroed with probability `rate` in [0, 1) and the others are scaled by `1 / (1 - rate)`. Which ones
 /// is a function of `seed` and the index.
-pub fn dropout_add(x: Option<&Tensor>, y: &Tensor, rate: f32, seed: u64) -> Result<Tensor> {
-    let mut out = match x {
+pub fn dropout_add(x: Option<&Tensor>, y: Tensor, rate: f32, seed: u64) -> Result<Tensor> {
+    let mask = Mask::new(rate, seed);
+    match x {
         Some(x) if x.shape() != y.shape() => bail!("shapes {:?} and {:?} differ", x.shape(), y.shape()),
-        Some(x) => floats(x)?.to_vec(),
-        None => vec![0f32; y.elem_count()],
-    };
-    Mask::new(rate, seed).add(&mut out, &floats(y)?);
-    Tensor::from_vec(out, y.shape(), y.device())
+        Some(x) => {
+            let x = floats(x)?;
+            change(&y, |y| mask.apply(y, Some(&x)))?;
+        }
+        None if mask.threshold > 0 => change(&y, |y| mask.apply(y, None))?,
+        None => {}
+    }
+    Ok(y)
 }
 
 /// The gradient of y, given that of `dropout_add`; the gradient of x is the latter itself.
 pub fn dropout_backward(grad: &Tensor, rate: f32, seed: u64) -> Result<Tensor> {
-    if rate == 0.0 { Ok(grad.clone()) } else { dropout_add(None, grad, rate, seed) }
+    if rate == 0.0 { Ok(grad.clone()) } else { dropout_add(None, grad.copy()?, rate, seed) }
 }

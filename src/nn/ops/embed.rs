@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::kernels::floats;
+use super::kernels::{change, floats};
 use crate::nn::functions::add_scaled;
 
 /// The input rows `[rows, width]`: for each row the next prefix row (where `tokens` has `None`) or the token's row of
@@ -37,32 +37,34 @@ pub fn embed(
     Tensor::from_vec(out, (tokens.len(), width), table.device())
 }
 
-/// The gradients of table, places and prefixes, given that of [`embed`]'s result. `dtable` and `dplaces` are added to, and
-/// have the shapes of table and places.
+/// The gradient of the prefixes, given that of [`embed`]'s result. Those of table and places are added to `dtable` and
+/// `dplaces`, which have their shapes, in place.
 pub fn embed_backward(
     grad: &Tensor,
     tokens: &[Option<u32>],
     positions: &[u32],
     dtable: &Tensor,
     dplaces: &Tensor,
-) -> Result<(Tensor, Tensor, Tensor)> {
+) -> Result<Tensor> {
     let grads = floats(grad)?;
+    let grads: &[f32] = &grads;
     let width = grad.dim(1)?;
-    let (mut table, mut places) = (floats(dtable)?.to_vec(), floats(dplaces)?.to_vec());
-    let mut prefixes = Vec::new();
-    for ((token, position), row) in tokens.iter().zip(positions).zip(grads.chunks_exact(width)) {
-        match token {
-            Some(token) => add_scaled(&mut table[*token as usize * width..][..width], 1.0, row),
-            None => prefixes.extend_from_slice(row),
+    change(dtable, |table| {
+        for (token, row) in tokens.iter().zip(grads.chunks_exact(width)) {
+            if let Some(token) = token {
+                add_scaled(&mut table[*token as usize * width..][..width], 1.0, row);
+            }
         }
-        add_scaled(&mut places[*position as usize * width..][..width], 1.0, row);
-    }
+    })?;
+    change(dplaces, |places| {
+        for (position, row) in positions.iter().zip(grads.chunks_exact(width)) {
+            add_scaled(&mut places[*position as usize * width..][..width], 1.0, row);
+        }
+    })?;
+    let rows = tokens.iter().zip(grads.chunks_exact(width));
+    let prefixes: Vec<f32> = rows.filter(|(token, _)| token.is_none()).flat_map(|(_, row)| row).copied().collect();
     let prefix_rows = prefixes.len() / width;
-    Ok((
-        Tensor::from_vec(table, dtable.shape(), grad.device())?,
-        Tensor::from_vec(places, dplaces.shape(), grad.device())?,
-        Tensor::from_vec(prefixes, (prefix_rows, width), grad.device())?,
-    ))
+    Tensor::from_vec(prefixes, (prefix_rows, width), grad.device())
 }
 
 /// The rows `indices` of x `[rows, width]`, in that order; each may occur once only.

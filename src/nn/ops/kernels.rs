@@ -1,8 +1,11 @@
 //! What the fused operations share: access to a tensor's numbers, blocks of rows, column sums.
 
-use std::ops::{Deref, Range};
+use std::{
+    cell::Cell,
+    ops::{Deref, Range},
+};
 
-use candle_core::{CpuStorage, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::nn::functions::{add_scaled, simd};
@@ -52,7 +55,26 @@ impl<G: Deref<Target = Storage>> Deref for Floats<G> {
     }
 }
 
-/// A copy of the numbers of a tensor.
-pub(super) fn into_vec(tensor: Tensor) -> Result<Vec<f32>> {
-    Ok(floats(&tensor)?.to_vec())
+/// Changes the numbers of a contiguous f32 tensor on the CPU where they lie. Whoever shares the tensor sees the change.
+pub(super) fn change(tensor: &Tensor, work: impl FnOnce(&mut [f32])) -> Result<()> {
+    tensor.inplace_op1(&Change(Cell::new(Some(work))))
+}
+
+/// [`change`] as candle calls it: once.
+struct Change<F>(Cell<Option<F>>);
+
+impl<F: FnOnce(&mut [f32])> InplaceOp1 for Change<F> {
+    fn name(&self) -> &'static str {
+        "change"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (CpuStorage::F32(data), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
+            bail!("expected a contiguous f32 tensor");
+        };
+        if let (Some(work), Some(data)) = (self.0.take(), data.get_mut(start..end)) {
+            work(data);
+        }
+        Ok(())
+    }
 }
