@@ -39,6 +39,11 @@ pub fn page(kind: &str, data: &serde_json::Value, figures: &[(&str, String)]) ->
     crate::page::document("a page", kind, data, figures)
 }
 
+/// The batches of a training's epoch: indices into `texts` texts that occur once each, none of them held out.
+pub fn batch_order(texts: usize, batch: usize, seed: u64, epoch: usize) -> Vec<Vec<usize>> {
+    crate::decoder::shuffled(std::iter::repeat_n(1, texts), batch, seed, epoch)
+}
+
 /// The dot product with the very bits that searches have on this machine; those of [`crate::embedding::dot`] may differ by rounding.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     Kernels::get().dot(a, b)

@@ -44,6 +44,8 @@ pub use crate::decoder::options::{
 };
 pub use crate::decoder::origin::{Beginning, Origin};
 pub use crate::decoder::packing::MULTIPLICITY_CAP;
+#[cfg(feature = "internals")]
+pub(crate) use crate::decoder::packing::shuffled;
 pub use crate::decoder::state::LogEntry;
 pub use crate::decoder::train::train;
 pub(crate) use crate::decoder::train::train_in;

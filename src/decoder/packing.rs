@@ -36,8 +36,18 @@ pub(super) fn rng(seed: u64, purpose: u8, epoch: usize, step: usize) -> ChaCha8R
 
 /// The batches of an epoch: indices into the training examples, each as often as it repeats, shuffled.
 pub(super) fn epoch_order(examples: &[Example], batch: usize, seed: u64, epoch: usize) -> Vec<Vec<usize>> {
-    let repeat = |(index, e): (usize, &Example)| std::iter::repeat_n(index, e.repeats as usize);
-    let mut order: Vec<usize> = examples.iter().enumerate().flat_map(repeat).collect();
+    shuffled(examples.iter().map(|e| e.repeats), batch, seed, epoch)
+}
+
+/// The same of examples that occur so often each.
+pub(crate) fn shuffled(
+    repeats: impl IntoIterator<Item = u32>,
+    batch: usize,
+    seed: u64,
+    epoch: usize,
+) -> Vec<Vec<usize>> {
+    let each = |(index, repeats)| std::iter::repeat_n(index, repeats as usize);
+    let mut order: Vec<usize> = repeats.into_iter().enumerate().flat_map(each).collect();
     order.shuffle(&mut rng(seed, 1, epoch, 0));
     order.chunks(batch.max(1)).map(<[usize]>::to_vec).collect()
 }
