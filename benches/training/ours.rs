@@ -2,8 +2,9 @@
 //!
 //! `training make FOLDER` embeds the shipped corpora with the starter and cuts them into tokens; `training begin FOLDER WIDTH BATCH` writes the
 //! weights that a training begins with and the order of its batches. Then, a turn for each line of input: `training train FOLDER WIDTH BATCH
-//! DROPOUT` does a step and prints `WALL PROCESSOR MEGABYTES`, seconds and peak memory; `training write FOLDER WIDTH` writes the captions that the line asks for by
-//! `BEAM FIRST COUNT`, and prints the same with the captions. `training text FOLDER` turns tokens into captions. `RAYON_NUM_THREADS` counts.
+//! DROPOUT` does a step and prints `WALL PROCESSOR MEGABYTES`, seconds and peak memory; `training write FOLDER WIDTH` writes the captions that
+//! the line asks for by `BEAM FIRST COUNT BATCH`, and prints the same with the captions. `training text FOLDER` turns tokens into captions.
+//! `RAYON_NUM_THREADS` tells on how many threads.
 
 #[path = "../towers/peak.rs"]
 mod peak;
@@ -173,15 +174,17 @@ fn write(folder: &Path, width: &str) -> Result<()> {
     println!("ready {at_first:.1}");
     for line in std::io::stdin().lock().lines() {
         let asked: Vec<usize> = line?.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-        let [beam, first, count] = asked[..] else { return Err("BEAM FIRST COUNT".into()) };
-        let mut prefixes = Embeddings::new(space.dim);
-        for row in numbers.chunks_exact(space.dim).skip(first).take(count) {
-            prefixes.push(row)?;
-        }
+        let [beam, first, count, batch] = asked[..] else { return Err("BEAM FIRST COUNT BATCH".into()) };
+        let rows: Vec<&[f32]> = numbers.chunks_exact(space.dim).skip(first).take(count).collect();
         // As the paper decodes, and as the peer does: without guards against repetition.
         let options = GenerateOptions::default().beam(beam).no_repeat(0).unique_words(false).max_tokens(LIMIT);
         let (wall, processor) = (Instant::now(), processor_seconds());
-        let captions = decoder.generate_batch(&prefixes, &options)?;
+        let mut captions = Vec::with_capacity(count);
+        for batch in rows.chunks(batch) {
+            let mut prefixes = Embeddings::new(space.dim);
+            batch.iter().try_for_each(|row| prefixes.push(row))?;
+            captions.extend(decoder.generate_batch(&prefixes, &options)?);
+        }
         let (wall, processor) = (wall.elapsed().as_secs_f64(), processor_seconds() - processor);
         let texts: Vec<&str> = captions.iter().map(|caption| caption.text.as_str()).collect();
         println!("{wall:.6} {processor:.6} {:.1} {}", peak_memory(), json!(texts));

@@ -212,16 +212,18 @@ def write(folder, width):
     prefixes = torch.from_numpy(numpy.fromfile(folder / "prefixes.f32", numpy.float32)).view(-1, config["dim"])
     print(f"ready {AT_FIRST:.1f}", flush=True)
     for line in sys.stdin:
-        beam, first, count = map(int, line.split())
+        beam, first, count, batch = map(int, line.split())
+        # Ours compares beams by the same.
+        penalty = {"length_penalty": 0.7} if beam > 1 else {}
+        written = []
         with Turn() as turn:
-            prefix = model.prefixes(prefixes[first:first + count])
-            start = model.tokens.weight[START].expand(count, 1, -1)
-            inputs = torch.cat([prefix, start], 1)
-            mask = torch.ones(inputs.shape[:2], dtype=torch.long)
-            # Ours compares beams by the same.
-            penalty = {"length_penalty": 0.7} if beam > 1 else {}
-            ids = peer.generate(inputs_embeds=inputs, attention_mask=mask, do_sample=False, num_beams=beam, max_new_tokens=LIMIT, use_cache=True, **penalty)
-        written = [row[:row.index(END)] if END in row else row for row in ids.tolist()]
+            for at in range(first, first + count, batch):
+                start = model.tokens.weight[START].expand(batch, 1, -1)
+                inputs = torch.cat([model.prefixes(prefixes[at:at + batch]), start], 1)
+                mask = torch.ones(inputs.shape[:2], dtype=torch.long)
+                written += peer.generate(inputs_embeds=inputs, attention_mask=mask, do_sample=False, num_beams=beam, max_new_tokens=LIMIT,
+                                         use_cache=True, **penalty).tolist()
+        written = [row[:row.index(END)] if END in row else row for row in written]
         print(turn.took, json.dumps(written), flush=True)
 
 
