@@ -131,6 +131,19 @@ impl Captioner {
         self.calibration.as_ref()
     }
 
+    /// Refuses to withhold captions of a strategy in which nobody knows how much confidence there may be.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where confidence was not learned for the model, or for the strategy.
+    pub fn check_confidence(&self, strategy: Strategy) -> Result<()> {
+        if self.calibration.as_ref().is_some_and(|known| known.curves.contains_key(&strategy)) {
+            return Ok(());
+        }
+        let found = format!("no calibration of {strategy} for {}", self.store.space());
+        Err(Error::input("the least confidence", found, "a model and a strategy whose confidence is known")
+            .with_hint(Hint::about(Topic::Calibrate, "learn it from sounds that people have described")))
+    }
+
     /// The stored texts in use.
     pub fn store(&self) -> &dyn TextStore {
         &*self.store

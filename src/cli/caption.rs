@@ -36,19 +36,6 @@ pub struct Arguments {
     outlets: Outlets,
 }
 
-impl Arguments {
-    /// Refuses a threshold for what is not known.
-    fn check_confidence(&self, captioner: &Captioner, options: &CaptionOptions) -> Result<()> {
-        let is_known = captioner.calibration().is_some_and(|known| known.curves.contains_key(&options.strategy));
-        if self.min_confidence.is_none() || is_known {
-            return Ok(());
-        }
-        let found = format!("no calibration of {} for {}", options.strategy, captioner.store().space());
-        Err(Error::input("--min-confidence", found, "a model and a strategy whose confidence is known")
-            .with_hint("`echoic calibrate` learns it from sounds that people have described"))
-    }
-}
-
 /// A number from 0 to 1.
 fn share(text: &str) -> Result<f32, &'static str> {
     text.parse().ok().filter(|share: &f32| (0.0..=1.0).contains(share)).ok_or("give a number from 0 to 1")
@@ -112,7 +99,9 @@ impl Outlets {
 /// Captions everything that was named; a file that fails does not stop the others.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let (captioner, options) = arguments.how.captioner(context)?;
-    arguments.check_confidence(&captioner, &options)?;
+    if arguments.min_confidence.is_some() {
+        captioner.check_confidence(options.strategy)?;
+    }
     let log = Log::of(context, arguments.log)?;
     if let Some(file) = &arguments.inputs.embedding {
         return rows(context, &captioner, file, &options, (log.as_ref(), arguments.min_confidence));

@@ -60,7 +60,7 @@ struct Asked<'a> {
 pub async fn caption(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Captioned>, Refusal> {
     about_sound(shared, request, About::Caption, |Asked { shared, question, audio, .. }| {
         let captioner = shared.memory.captioner(shared.memory.snapshot()?, question.decoder.as_deref())?;
-        captioner.caption(audio, &question.caption_options(&captioner))
+        question.sure(&captioner, captioner.caption(audio, &question.caption_options(&captioner))?)
     })
     .await
 }

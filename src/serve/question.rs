@@ -8,7 +8,7 @@ use super::limits::Limits;
 use super::refusal::Refusal;
 use crate::audit::Parts;
 use crate::bridge::{PAPER_TEMPERATURE, Strategy};
-use crate::captioner::{CaptionOptions, Captioner};
+use crate::captioner::{CaptionOptions, Captioned, Captioner};
 use crate::decoder::GenerateOptions;
 use crate::error::Missing;
 use crate::memory::{Effort, Scope};
@@ -17,7 +17,7 @@ use crate::{Error, Result, Snapshot};
 
 /// What can be said of a question.
 const NAMES: &str = "text, name, strategy, k, mass, temperature, domain, decoder, exact, recall, ef, beam, sample, top_p, seed, \
-    no_repeat, unique_words, max_tokens, rerank, only";
+    no_repeat, unique_words, max_tokens, rerank, min_confidence, only";
 /// What of it may be said several times.
 const LISTS: [&str; 2] = ["domain", "only"];
 
@@ -55,6 +55,7 @@ pub struct Question {
     unique_words: Option<bool>,
     max_tokens: Option<usize>,
     rerank: Option<f32>,
+    min_confidence: Option<f32>,
     only: Vec<String>,
 }
 
@@ -118,6 +119,7 @@ impl Question {
             "no_repeat" => self.no_repeat = Some(number(name, value)?),
             "unique_words" => self.unique_words = Some(number(name, value)?),
             "rerank" => self.rerank = Some(number(name, value)?),
+            "min_confidence" => self.min_confidence = Some(number(name, value)?),
             "max_tokens" => self.max_tokens = Some(number(name, value)?),
             "exact" => self.exact = number(name, if value.is_empty() { "true" } else { value })?,
             "domain" => self.domains.push(value.to_owned()),
@@ -174,7 +176,7 @@ impl Question {
     fn check_numbers(&self) -> Result<(), Refusal> {
         type Number = (&'static str, Option<f32>, &'static str, fn(f32) -> bool);
         let above_0 = |number: f32| number.is_finite() && number > 0.0;
-        let numbers: [Number; 6] = [
+        let numbers: [Number; 7] = [
             ("mass", self.mass, "a share of at least 0 and below 1", |mass| (0.0..1.0).contains(&mass)),
             ("temperature", self.temperature, "a number above 0", above_0),
             (
@@ -186,6 +188,7 @@ impl Question {
             ("recall", self.recall, "a share above 0 and at most 1", |recall| recall > 0.0 && recall <= 1.0),
             ("rerank", self.rerank, "a number of at least 0", |weight| weight.is_finite() && weight >= 0.0),
             ("top_p", self.top_p, "a share above 0 and at most 1", |share| share > 0.0 && share <= 1.0),
+            ("min_confidence", self.min_confidence, "a number from 0 to 1", |least| (0.0..=1.0).contains(&least)),
         ];
         for (name, value, expected, fits) in numbers {
             if value.is_some_and(|value| !fits(value)) {
@@ -204,6 +207,16 @@ impl Question {
             .retrieval(retrieval)
             .generate(self.generate_options())
             .rerank(self.rerank.unwrap_or(CaptionOptions::RERANK))
+    }
+
+    /// Withholds a caption in which there is less confidence than was asked for.
+    ///
+    /// # Errors
+    /// Where nobody knows how much confidence there is in such captions.
+    pub fn sure(&self, captioner: &Captioner, caption: Captioned) -> Result<Captioned> {
+        let Some(least) = self.min_confidence else { return Ok(caption) };
+        captioner.check_confidence(caption.strategy)?;
+        Ok(caption.withheld_below(least))
     }
 
     fn generate_options(&self) -> GenerateOptions {
@@ -311,6 +324,8 @@ mod tests {
             "unique_words=perhaps",
             "rerank=-1",
             "rerank=inf",
+            "min_confidence=1.5",
+            "min_confidence=nan",
         ] {
             assert!(asked(query).is_err(), "{query}");
         }

@@ -92,7 +92,7 @@ fn what_cannot_be_known_is_not_made_up() {
     let answer = bench.run_json(&["caption", "--embedding", &query]).succeeds().json();
     assert!(answer.get("confidence").is_none() && answer.get("similarity").is_none(), "{answer}");
     let run = bench.run(&["caption", "--embedding", &query, "--min-confidence", "0.5"]);
-    run.fails(1, &["--min-confidence", "no calibration of projection", "echoic calibrate"]);
+    run.fails(1, &["the least confidence", "no calibration of projection", "echoic calibrate"]);
     bench.run(&["caption", "--embedding", &query, "--min-confidence", "1.5"]).fails(1, &["from 0 to 1"]);
     bench.write("m.csv", "file_name,caption\na.wav,A dog barks.\n");
     bench.run(&["calibrate", "m.csv"]).fails(1, &["no tower"]);

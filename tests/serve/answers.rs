@@ -39,6 +39,12 @@ fn captions_audits_and_searches_are_those_of_the_command_line() {
     assert_eq!(status, 200, "{audit}");
     same(&audit, &bench.run_json(&["audit", "caption", path, "--only", "neighbours,words"]).succeeds().json());
 
+    for least in ["0", "1"] {
+        let (status, caption) = served.post(&format!("/api/caption?min_confidence={least}"), "audio/wav", &bytes);
+        assert_eq!((status, caption["withheld"].is_string()), (200, least == "1"), "{caption}");
+        same(&caption, &bench.run_json(&["caption", path, "--min-confidence", least]).succeeds().json());
+    }
+
     let (status, drawn) = served.post("/api/caption?sample=0.8&top_p=0.9&seed=5&max_tokens=6", "audio/wav", &bytes);
     assert_eq!(status, 200, "{drawn}");
     let drawing = ["caption", path, "--sample", "0.8", "--top-p", "0.9", "--seed", "5", "--max-tokens", "6"];

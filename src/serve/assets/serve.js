@@ -149,7 +149,15 @@ async function listen() {
 }
 
 function heading(caption) {
-  return el("header", { class: "title" }, el("p", { class: "kicker" }, caption.path), el("h1", {}, caption.caption));
+  return el("header", { class: "title" }, el("p", { class: "kicker" }, caption.path), el("h1", {}, caption.caption),
+    caption.confidence === undefined ? "" : el("p", { class: "about" }, sureness(caption)));
+}
+
+/** How far the caption can be trusted, in words and in the number that `caption` prints. */
+function sureness({ heard, confidence }) {
+  if (heard === "silence" || heard === "too_short") return "There is nothing to hear.";
+  const faint = heard === "faint" ? "The sound is faint. " : "";
+  return `${faint}It fits with a probability of ${fixed(confidence, 2)}, by what similar captions were worth.`;
 }
 
 function show(...nodes) {
