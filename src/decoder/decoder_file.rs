@@ -2,21 +2,47 @@
 //! how it was trained.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fs::File,
     io::Read,
     path::Path,
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::View};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{config::DecoderConfig, model, options::TrainingFacts, vocabulary::Vocabulary};
 use crate::error::{Hint, Topic};
+use crate::file::Replacement;
 use crate::{EmbeddingSpace, Error, Result};
 
 /// Named blocks of numbers with their shapes.
 pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// A block of numbers to be written. It becomes bytes when its turn comes: a checkpoint lies in memory once.
+pub(super) struct Block<'a> {
+    pub shape: &'a [usize],
+    pub data: &'a [f32],
+}
+
+impl View for Block<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.data.iter().flat_map(|x| x.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.data)
+    }
+}
 
 /// The kind and version of the file, as its header names it.
 const FORMAT: &str = "echoic-decoder-1";
@@ -50,7 +76,7 @@ pub(super) fn read_facts(path: &Path) -> Result<TrainingFacts> {
 }
 
 /// Writes a decoder's file; whoever reads `path` sees the old file or the new one, never a part.
-pub(super) fn write_decoder(path: &Path, header: &Header, tensors: &Tensors) -> Result<()> {
+pub(super) fn write_decoder(path: &Path, header: &Header, tensors: Vec<(String, Block<'_>)>) -> Result<()> {
     #[derive(Serialize)]
     struct Whole<'a> {
         format: &'static str,
@@ -107,18 +133,17 @@ pub(super) fn entry<T: DeserializeOwned>(path: &Path, metadata: &HashMap<String,
 }
 
 /// Writes a safetensors file under another name, syncs it, and renames it to `path`.
-pub(super) fn write_tensors(path: &Path, metadata: HashMap<String, String>, tensors: &Tensors) -> Result<()> {
-    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, (shape, data))| (name, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect()))
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(|e| Error::Internal(format!("cannot write tensors: {e}")))?;
-    crate::file::replace(path, &views)
+pub(super) fn write_tensors(
+    path: &Path,
+    metadata: HashMap<String, String>,
+    tensors: Vec<(String, Block<'_>)>,
+) -> Result<()> {
+    let new = Replacement::beside(path)?;
+    safetensors::serialize_to_file(tensors, Some(metadata), new.place()).map_err(|error| match error {
+        SafeTensorError::IoError(cause) => Error::io("write", path)(cause),
+        error => Error::Internal(format!("cannot write tensors: {error}")),
+    })?;
+    new.keep()
 }
 
 /// Reads what the header of a safetensors file says beside its tensors, and no more of the file.
@@ -141,7 +166,7 @@ pub(super) fn read_metadata(path: &Path) -> Result<HashMap<String, String>> {
 /// Reads all f32 tensors of a safetensors file, and its header.
 pub(super) fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    let damaged = |e: safetensors::SafeTensorError| Error::damaged(path, 0, e, "a safetensors file");
+    let damaged = |e: SafeTensorError| Error::damaged(path, 0, e, "a safetensors file");
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     let mut all = Tensors::new();

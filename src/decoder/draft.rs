@@ -1,29 +1,30 @@
 //! A caption under way, and the tokens that may come next.
 
 use super::generate_options::GenerateOptions;
-use super::inference::Session;
+use super::inference::{Session, Weights};
 use super::said::{Said, Words};
 use super::vocabulary::{END, START, UNKNOWN};
 
 /// A caption under way.
 #[derive(Clone)]
 pub(super) struct Draft<'a> {
-    session: Session<'a>,
+    session: Session,
+    /// Whether the last token, or the start marker before the first, is yet to be [read](read_all).
+    unread: bool,
     pub(super) tokens: Vec<u32>,
     /// In nats.
     pub(super) log_prob: f64,
-    /// Log probabilities of the next token.
+    /// Log probabilities of the next token; none while the last one is unread.
     pub(super) next: Vec<f32>,
     said: Said<'a>,
     pub(super) ended: bool,
 }
 
 impl<'a> Draft<'a> {
-    /// A caption of no token yet; `None` where the decoder has no room for one.
-    pub(super) fn new(mut session: Session<'a>, words: &'a Words) -> Option<Self> {
-        let next = log_softmax(session.next(START)?);
+    /// A caption of no token yet.
+    pub(super) fn new(session: Session, words: &'a Words) -> Self {
         let said = Said::nothing(words);
-        Some(Self { session, tokens: Vec::new(), log_prob: 0.0, next, said, ended: false })
+        Self { session, unread: true, tokens: Vec::new(), log_prob: 0.0, next: Vec::new(), said, ended: false }
     }
 
     /// True where `token` may come next.
@@ -51,7 +52,7 @@ impl<'a> Draft<'a> {
         !self.tokens.windows(no_repeat).any(|w| w[no_repeat - 1] == token && w[..no_repeat - 1] == *last)
     }
 
-    /// Takes `token`; reads it unless it ends the caption or the limit is reached.
+    /// Takes `token`, which is then yet to be [read](read_all), unless it ends the caption or the limit is reached.
     pub(super) fn take(&mut self, token: u32, limit: usize) {
         self.log_prob += self.next.get(token as usize).copied().map_or(0.0, f64::from);
         if token == END {
@@ -60,10 +61,18 @@ impl<'a> Draft<'a> {
         }
         self.tokens.push(token);
         self.said.read(token);
-        match self.session.next(token) {
-            Some(logits) if self.tokens.len() < limit => self.next = log_softmax(logits),
-            _ => self.ended = true,
-        }
+        self.ended = self.tokens.len() >= limit;
+        self.unread = !self.ended;
+    }
+
+    /// The caption that has one token more, see [`Draft::take`].
+    pub(super) fn with(&self, token: u32, limit: usize) -> Self {
+        let (session, tokens, said) = (self.session.clone(), self.tokens.clone(), self.said.clone());
+        // What comes next is known when the token is read, so that only the one probability is copied.
+        let log_prob = self.log_prob + self.next.get(token as usize).copied().map_or(0.0, f64::from);
+        let mut longer = Self { session, tokens, said, next: Vec::new(), log_prob, ..*self };
+        longer.take(token, limit);
+        longer
     }
 
     /// What it is compared by.
@@ -86,6 +95,25 @@ impl<'a> Draft<'a> {
             }
         }
         best
+    }
+}
+
+/// Reads the last token of all drafts in which it is unread, together.
+pub(super) fn read_all<'a: 'b, 'b>(weights: &Weights, drafts: impl IntoIterator<Item = &'b mut Draft<'a>>) {
+    let mut unread: Vec<&mut Draft<'a>> = drafts.into_iter().filter(|draft| draft.unread).collect();
+    if unread.is_empty() {
+        return;
+    }
+    let tokens: Vec<u32> = unread.iter().map(|draft| draft.tokens.last().copied().unwrap_or(START)).collect();
+    let mut sessions: Vec<_> = unread.iter_mut().map(|draft| &mut draft.session).collect();
+    let logits = weights.next(&mut sessions, &tokens).unwrap_or_default();
+    let mut rows = logits.chunks_exact(logits.len().div_ceil(unread.len()).max(1));
+    for draft in unread {
+        draft.unread = false;
+        match rows.next() {
+            Some(logits) => draft.next = log_softmax(logits.to_vec()),
+            None => draft.ended = true, // no room, which the limit rules out
+        }
     }
 }
 

@@ -35,23 +35,25 @@ impl Decoder {
         options: &GenerateOptions,
         place: usize,
     ) -> Result<Vec<Explained>> {
-        let drafts = self.drafts(prefix, options, 0)?;
-        let count = drafts.len();
-        let drafted = drafts.into_iter().nth(place);
+        let drafts = self.drafts(&[prefix], options, 0)?;
+        let count = drafts.iter().flatten().count();
+        let drafted = drafts.into_iter().flatten().nth(place);
         let tokens =
             drafted.ok_or_else(|| Error::input("the caption's place", place, format!("less than {count}")))?.tokens;
         let limit = self.limit(options);
         let ended = tokens.len() < limit;
-        let (mut given, mut other) = (self.begin(prefix)?, self.begin(neutral)?);
+        let mut both = self.begin(&[prefix, neutral])?;
         let pieces = self.vocabulary().pieces(&tokens);
         let mut explained = Vec::with_capacity(tokens.len() + 1);
         for (place, token) in tokens.iter().copied().chain(ended.then_some(END)).enumerate() {
+            self.read(&mut both);
+            let [given, other] = both.as_mut_slice() else { return Err(Error::Internal("two embeddings".into())) };
             let instead = other.likeliest(1, options).first().copied().filter(|likeliest| *likeliest != token);
             explained.push(Explained {
                 text: pieces.get(place).cloned().unwrap_or_default(),
                 is_end: token == END,
-                log_prob: log_prob(&given, token)?,
-                habit: log_prob(&other, token)?,
+                log_prob: log_prob(given, token)?,
+                habit: log_prob(other, token)?,
                 instead: instead.map(|instead| self.in_place(&tokens[..place], instead)),
             });
             given.take(token, limit);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::DecoderConfig,
     decoder_file::{Header, read_decoder},
-    draft::{Draft, score},
+    draft::{Draft, read_all, score},
     generate_options::GenerateOptions,
     inference::Weights,
     options::TrainingFacts,
@@ -17,6 +17,9 @@ use super::{
     vocabulary::Vocabulary,
 };
 use crate::{EmbeddingSpace, Embeddings, Error, Result, embedding::normalize};
+
+/// Captions that a thread writes together: with more, the products of matrices gain little.
+const TOGETHER: usize = 16;
 
 /// A trained decoder, ready to write captions. Cheap to share between threads.
 #[derive(Debug)]
@@ -92,17 +95,24 @@ impl Decoder {
     /// [`Error::Dimension`] when the embedding has another length, [`Error::Input`] when it is zero or not finite, or an option is out of
     /// range.
     pub fn generate(&self, prefix: &[f32], options: &GenerateOptions) -> Result<Generated> {
-        self.generate_nth(prefix, options, 0)
+        let best = self.candidates(prefix, options)?.into_iter().next();
+        best.ok_or_else(none_found)
     }
 
-    /// Writes the captions of `prefixes` `[n, dim]` in parallel. Each is the same as from [`Decoder::generate`], whatever
+    /// Writes the captions of `prefixes` `[n, dim]` in parallel, and those of a thread together. Each is the same as from [`Decoder::generate`], whatever
     /// the batch and the number of threads (when drawing: for the first; the others draw on their own).
     ///
     /// # Errors
     /// As [`Decoder::generate`].
     pub fn generate_batch(&self, prefixes: &Embeddings, options: &GenerateOptions) -> Result<Vec<Generated>> {
         let rows: Vec<&[f32]> = prefixes.rows().collect();
-        rows.par_iter().enumerate().map(|(index, row)| self.generate_nth(row, options, index)).collect()
+        let together = rows.len().div_ceil(rayon::current_num_threads()).clamp(1, TOGETHER);
+        let write = |(group, rows): (usize, &[&[f32]])| -> Result<Vec<Generated>> {
+            let found = self.drafts(rows, options, group * together)?;
+            found.iter().map(|drafts| Ok(self.generated(drafts.first().ok_or_else(none_found)?))).collect()
+        };
+        let groups: Vec<_> = rows.par_chunks(together).enumerate().map(write).collect::<Result<_>>()?;
+        Ok(groups.concat())
     }
 
     /// Writes the captions that the search kept in parallel, at most `beam`, the one that [`Decoder::generate`] gives first.
@@ -110,13 +120,8 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::generate`].
     pub fn candidates(&self, prefix: &[f32], options: &GenerateOptions) -> Result<Vec<Generated>> {
-        Ok(self.drafts(prefix, options, 0)?.into_iter().map(|draft| self.generated(&draft)).collect())
-    }
-
-    fn generate_nth(&self, prefix: &[f32], options: &GenerateOptions, index: usize) -> Result<Generated> {
-        let best = self.drafts(prefix, options, index)?.into_iter().next();
-        best.map(|best| self.generated(&best))
-            .ok_or_else(|| Error::Internal("a search among captions found none".into()))
+        let found = self.drafts(&[prefix], options, 0)?;
+        Ok(found.iter().flatten().map(|draft| self.generated(draft)).collect())
     }
 
     fn generated(&self, draft: &Draft<'_>) -> Generated {
@@ -127,15 +132,21 @@ impl Decoder {
         }
     }
 
-    /// The captions that the search kept, best first; one where words are drawn.
-    pub(super) fn drafts(&self, prefix: &[f32], options: &GenerateOptions, index: usize) -> Result<Vec<Draft<'_>>> {
+    /// For each prefix the captions that the search kept, best first; one where words are drawn, the first as draw number `first`.
+    pub(super) fn drafts(
+        &self,
+        prefixes: &[&[f32]],
+        options: &GenerateOptions,
+        first: usize,
+    ) -> Result<Vec<Vec<Draft<'_>>>> {
         options.check()?;
-        let draft = self.begin(prefix)?;
+        let begun = self.begin(prefixes)?;
         let limit = self.limit(options);
-        match options.temperature > 0.0 {
-            true => Ok(vec![drawn(draft, limit, options, index)?]),
-            false => Ok(searched(draft, limit, options)),
+        if options.temperature > 0.0 {
+            let draw = |(draft, index)| Ok(vec![drawn(&self.weights, draft, limit, options, index)?]);
+            return begun.into_iter().zip(first..).map(draw).collect();
         }
+        Ok(searched(&self.weights, begun, limit, options))
     }
 
     /// Tokens of a caption at most.
@@ -144,8 +155,20 @@ impl Decoder {
         options.max_tokens.unwrap_or(room).clamp(1, room)
     }
 
-    /// A caption of no token yet.
-    pub(super) fn begin(&self, prefix: &[f32]) -> Result<Draft<'_>> {
+    /// For each prefix a caption of no token yet.
+    pub(super) fn begin(&self, prefixes: &[&[f32]]) -> Result<Vec<Draft<'_>>> {
+        let prefixes = prefixes.iter().map(|prefix| self.direction(prefix)).collect::<Result<Vec<_>>>()?;
+        let sessions = self.weights.begin(&prefixes);
+        Ok(sessions.into_iter().map(|session| Draft::new(session, &self.words)).collect())
+    }
+
+    /// Reads what was last taken, see [`read_all`].
+    pub(super) fn read<'a: 'b, 'b>(&self, drafts: impl IntoIterator<Item = &'b mut Draft<'a>>) {
+        read_all(&self.weights, drafts);
+    }
+
+    /// A prefix of unit length.
+    fn direction(&self, prefix: &[f32]) -> Result<Vec<f32>> {
         if prefix.len() != self.info.config.dim {
             let (found, expected) = (prefix.len(), self.info.config.dim);
             return Err(Error::Dimension { subject: "the prefix embedding".into(), found, expected });
@@ -154,12 +177,15 @@ impl Decoder {
         if normalize(&mut prefix) == 0.0 {
             return Err(Error::input("prefix embedding", "zero or numbers that are not finite", "a direction"));
         }
-        Draft::new(self.weights.begin(&prefix), &self.words)
-            .ok_or_else(|| Error::Internal("the decoder has no room for a caption".into()))
+        Ok(prefix)
     }
 
     /// The tokens that it knows.
     pub(super) fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
+}
+
+fn none_found() -> Error {
+    Error::Internal("a search among captions found none".into())
 }

@@ -1,15 +1,24 @@
-//! The decoder's forward pass for generation: one position at a time in plain loops, with cached keys and values.
+//! The decoder's forward pass for generation: the next position of several captions at once, with cached keys and values.
+//!
+//! The captions of a step share each matrix product: the weights, more than any cache holds, pass by once for all of them. A caption has the same
+//! bits whichever others are written with it.
+
+use rayon::prelude::*;
 
 use super::{config::DecoderConfig, decoder_file::Tensors};
 use crate::embedding::dot_in_lanes;
-use crate::nn::functions::{exp_unfused, gelu_tanh_and_slope, simd};
+use crate::nn::functions::{add, exp_unfused, gelu_tanh_and_slope, simd};
+use crate::nn::gemm::{Packed, multiply, multiply_part};
 use crate::nn::ops::EPSILON;
 use crate::{Error, Result};
 
-/// An affine map: weight `[out, in]` row-major, bias `[out]`.
+/// Products of fewer multiplications are not worth a second thread.
+const WORTH_THREADS: usize = 4 << 20;
+
+/// An affine map: weight `[out, in]`, bias `[out]`.
 #[derive(Debug)]
 struct Affine {
-    weight: Vec<f32>,
+    weight: Packed,
     bias: Vec<f32>,
 }
 
@@ -29,7 +38,7 @@ struct Layer {
     down: Affine,
 }
 
-/// The weights, laid out for products with one vector.
+/// The weights, packed for matrix products.
 #[derive(Debug)]
 pub(super) struct Weights {
     config: DecoderConfig,
@@ -37,15 +46,14 @@ pub(super) struct Weights {
     layers: Vec<Layer>,
     norm: Norm,
     tokens: Vec<f32>,
-    /// The output embedding; `None` where it is the input embedding.
-    output: Option<Vec<f32>>,
+    /// The output embedding: where it is tied, [`Weights::tokens`] once more.
+    output: Packed,
     positions: Vec<f32>,
 }
 
 /// A caption under way: the keys and values of every position so far.
 #[derive(Debug, Clone)]
-pub(super) struct Session<'a> {
-    weights: &'a Weights,
+pub(super) struct Session {
     /// Per layer `[positions, 2 · width]`: key, then value.
     cache: Vec<Vec<f32>>,
     position: usize,
@@ -58,7 +66,9 @@ impl Weights {
             None => Err(Error::Internal(format!("no weight {name}"))),
         };
         let mut affine = |name: &str| {
-            Ok::<_, Error>(Affine { weight: take(format!("{name}.weight"))?, bias: take(format!("{name}.bias"))? })
+            let (weight, bias) = (take(format!("{name}.weight"))?, take(format!("{name}.bias"))?);
+            let (columns, inner) = (bias.len(), weight.len() / bias.len().max(1));
+            Ok::<_, Error>(Affine { weight: Packed::from_linear(&weight, columns, inner), bias })
         };
         let mapper = [affine("mapper.0")?, affine("mapper.1")?];
         let mut maps = Vec::new();
@@ -81,56 +91,68 @@ impl Weights {
         }
         let norm = norm("norm".into())?;
         let (tokens, positions) = (take("tokens".into())?, take("positions".into())?);
-        let output = if config.tied { None } else { Some(take("output".into())?) };
+        let pack = |rows: &[f32]| Packed::from_linear(rows, config.vocabulary, config.width);
+        let output = if config.tied { pack(&tokens) } else { pack(&take("output".into())?) };
         Ok(Self { config: config.clone(), mapper, layers, norm, tokens, output, positions })
     }
 
-    /// Begins a caption: runs the mapping network on `embedding` `[dim]` and reads the prefix.
-    pub(super) fn begin(&self, embedding: &[f32]) -> Session<'_> {
-        let mut hidden = self.mapper[0].apply(embedding);
+    /// Begins a caption for each embedding `[dim]`: runs the mapping network and reads the prefixes.
+    pub(super) fn begin(&self, embeddings: &[Vec<f32>]) -> Vec<Session> {
+        let mut hidden = self.mapper[0].apply(&embeddings.concat());
         hidden.iter_mut().for_each(|x| *x = x.tanh());
         let prefixes = self.mapper[1].apply(&hidden);
-        let mut session = Session { weights: self, cache: vec![Vec::new(); self.layers.len()], position: 0 };
-        for row in prefixes.chunks_exact(self.config.width) {
-            session.read(row);
+        let fresh = Session { cache: vec![Vec::new(); self.layers.len()], position: 0 };
+        let mut sessions = vec![fresh; embeddings.len()];
+        let (width, prefix_tokens) = (self.config.width, self.config.prefix_tokens);
+        for place in 0..prefix_tokens {
+            let of_each = prefixes.chunks_exact(width).skip(place).step_by(prefix_tokens);
+            self.read(&mut sessions.iter_mut().collect::<Vec<_>>(), of_each.flatten().copied().collect());
         }
-        session
+        sessions
     }
-}
 
-impl<'a> Session<'a> {
-    /// Reads a token and returns the logits `[vocabulary]` of the next; `None` past the last position or for a token that
-    /// does not exist.
-    pub(super) fn next(&mut self, token: u32) -> Option<Vec<f32>> {
-        let weights = self.weights;
-        let width = weights.config.width;
-        let begin = (token as usize).checked_mul(width)?;
-        let row = weights.tokens.get(begin..begin + width)?;
-        if self.position >= weights.config.positions() {
+    /// Whether a session can read one more token.
+    pub(super) fn has_room(&self, session: &Session) -> bool {
+        session.position < self.config.positions()
+    }
+
+    /// Reads a token in each session and returns the logits `[sessions, vocabulary]` of the next; `None` where a session is past the last
+    /// position, or a token does not exist: then nothing is read.
+    pub(super) fn next(&self, sessions: &mut [&mut Session], tokens: &[u32]) -> Option<Vec<f32>> {
+        let width = self.config.width;
+        let mut rows = Vec::with_capacity(tokens.len() * width);
+        for token in tokens {
+            let begin = (*token as usize).checked_mul(width)?;
+            rows.extend_from_slice(self.tokens.get(begin..begin + width)?);
+        }
+        if sessions.len() != tokens.len() || !sessions.iter().all(|session| self.has_room(session)) {
             return None;
         }
-        let x = weights.norm.apply(&self.read(row));
-        let mut logits = vec![0f32; weights.config.vocabulary];
-        product(&mut logits, weights.output.as_ref().unwrap_or(&weights.tokens), &x);
-        Some(logits)
+        let state = self.read(sessions, rows);
+        Some(product(&self.norm.apply(&state), &self.output))
     }
 
-    /// Runs the blocks on the row of the next position; returns the residual stream.
-    fn read(&mut self, row: &[f32]) -> Vec<f32> {
-        let weights = self.weights;
-        let width = weights.config.width;
-        let place = &weights.positions[self.position * width..][..width];
-        let mut x: Vec<f32> = row.iter().zip(place).map(|(x, p)| x + p).collect();
-        for (layer, cache) in weights.layers.iter().zip(&mut self.cache) {
+    /// Runs the blocks on the rows `[sessions, width]` of the next positions; returns the residual stream.
+    fn read(&self, sessions: &mut [&mut Session], mut x: Vec<f32>) -> Vec<f32> {
+        let width = self.config.width;
+        for (row, session) in x.chunks_exact_mut(width).zip(sessions.iter()) {
+            add(row, &self.positions[session.position * width..][..width]);
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
             let inner = layer.attention_in.apply(&layer.norm1.apply(&x));
-            let (query, pair) = inner.split_at(width);
-            cache.extend_from_slice(pair);
-            add(&mut x, &layer.attention_out.apply(&attend(query, cache, weights.config.heads)));
+            let mut mixed = Vec::with_capacity(x.len());
+            for (row, session) in inner.chunks_exact(3 * width).zip(sessions.iter_mut()) {
+                let (query, pair) = row.split_at(width);
+                let cache = &mut session.cache[index];
+                cache.extend_from_slice(pair);
+                mixed.extend(attend(query, cache, self.config.heads));
+            }
+            add(&mut x, &layer.attention_out.apply(&mixed));
             let mut inner = layer.up.apply(&layer.norm2.apply(&x));
             simd(|| inner.iter_mut().for_each(|x| *x = gelu_tanh_and_slope(*x).0));
             add(&mut x, &layer.down.apply(&inner));
         }
-        self.position += 1;
+        sessions.iter_mut().for_each(|session| session.position += 1);
         x
     }
 }
@@ -165,34 +187,56 @@ fn attend(query: &[f32], cache: &[f32], heads: usize) -> Vec<f32> {
 }
 
 impl Affine {
+    /// `[rows, in]` to `[rows, out]`.
     fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let mut out = self.bias.clone();
-        product(&mut out, &self.weight, x);
+        let mut out = product(x, &self.weight);
+        out.chunks_exact_mut(self.bias.len()).for_each(|row| add(row, &self.bias));
         out
     }
 }
 
 impl Norm {
+    /// Of every row.
     fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let n = x.len() as f32;
-        let mean = x.iter().sum::<f32>() / n;
-        let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / n;
-        let scale = 1.0 / (variance + EPSILON).sqrt();
-        let numbers = x.iter().zip(&self.gain).zip(&self.bias);
-        numbers.map(|((x, gain), bias)| (x - mean) * scale * gain + bias).collect()
+        let n = self.gain.len() as f32;
+        let normal = |row: &[f32]| -> Vec<f32> {
+            let mean = row.iter().sum::<f32>() / n;
+            let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / n;
+            let scale = 1.0 / (variance + EPSILON).sqrt();
+            let numbers = row.iter().zip(&self.gain).zip(&self.bias);
+            numbers.map(|((x, gain), bias)| (x - mean) * scale * gain + bias).collect()
+        };
+        x.chunks_exact(self.gain.len()).flat_map(normal).collect()
     }
 }
 
-fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-}
-
-/// `out += matrix · x`, the matrix row-major.
-fn product(out: &mut [f32], matrix: &[f32], x: &[f32]) {
-    simd(|| {
-        for (out, row) in out.iter_mut().zip(matrix.chunks_exact(x.len())) {
-            // With 32 sums the latency of an addition is hidden.
-            *out += dot_in_lanes::<32>(row, x);
+/// `rows · matrix`, by all threads where it is large. Each number is the same sum, however many rows and threads there are.
+fn product(rows: &[f32], matrix: &Packed) -> Vec<f32> {
+    let (count, columns) = (rows.len() / matrix.inner(), matrix.columns());
+    let mut out = vec![0f32; count * columns];
+    let threads = rayon::current_num_threads().min(matrix.panels());
+    if threads < 2 || rows.len() * columns < WORTH_THREADS {
+        multiply(rows, matrix, &mut out);
+        return out;
+    }
+    let step = matrix.panels().div_ceil(threads);
+    let shares: Vec<_> =
+        (0..matrix.panels()).step_by(step).map(|from| from..matrix.panels().min(from + step)).collect();
+    let parts: Vec<Vec<f32>> = shares
+        .into_par_iter()
+        .map(|panels| {
+            let mut part = vec![0f32; count * matrix.width(&panels)];
+            multiply_part(rows, matrix, 0..matrix.inner(), panels, &mut part);
+            part
+        })
+        .collect();
+    let mut from = 0;
+    for part in parts {
+        let width = part.len() / count;
+        for (row, part) in out.chunks_exact_mut(columns).zip(part.chunks_exact(width)) {
+            row[from..][..width].copy_from_slice(part);
         }
-    });
+        from += width;
+    }
+    out
 }

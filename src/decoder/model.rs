@@ -1,6 +1,6 @@
 //! The decoder's parameters: names, shapes, how they begin.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref};
 
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
@@ -21,6 +21,13 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Parameters {
     vars: BTreeMap<String, Var>,
+}
+
+/// A parameter in place; as long as it is held, nobody changes it.
+pub(super) struct Held<'a, D> {
+    pub name: &'a str,
+    pub shape: &'a [usize],
+    pub data: D,
 }
 
 /// How a parameter begins.
@@ -99,6 +106,14 @@ impl Parameters {
     /// The parameters in the order of their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Var)> {
         self.vars.iter()
+    }
+
+    /// The parameters in place, in the order of their names.
+    pub(super) fn held(&self) -> Result<Vec<Held<'_, impl Deref<Target = [f32]>>>> {
+        self.vars
+            .iter()
+            .map(|(name, var)| Ok(Held { name, shape: var.dims(), data: ops::floats(var.as_tensor())? }))
+            .collect()
     }
 
     /// Numbers in all parameters.

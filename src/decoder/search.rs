@@ -4,45 +4,64 @@ use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 use rand::RngCore;
 
-use super::draft::Draft;
+use super::draft::{Draft, read_all};
 use super::generate_options::GenerateOptions;
+use super::inference::Weights;
 use super::packing::rng;
 use crate::{Result, tensor::Fault};
 
-/// Beam search, greedy where the beam is 1: the captions that were kept, best first.
-pub(super) fn searched<'a>(draft: Draft<'a>, limit: usize, options: &GenerateOptions) -> Vec<Draft<'a>> {
-    let mut drafts = vec![draft];
-    while drafts.iter().any(|d| !d.ended) {
-        let mut choices: Vec<(usize, Option<u32>, f64)> = Vec::new();
-        for (index, draft) in drafts.iter().enumerate() {
-            if draft.ended {
-                choices.push((index, None, draft.log_prob));
-                continue;
-            }
-            for token in draft.likeliest(options.beam, options) {
-                choices.push((index, Some(token), draft.log_prob + f64::from(draft.next[token as usize])));
+/// Beam search for several captions at once, greedy where the beam is 1: of each caption those that were kept, best first. They go on word by
+/// word together, so that a step is one product of matrices for all of them.
+pub(super) fn searched<'a>(
+    weights: &Weights,
+    begun: Vec<Draft<'a>>,
+    limit: usize,
+    options: &GenerateOptions,
+) -> Vec<Vec<Draft<'a>>> {
+    let mut searches: Vec<Vec<Draft<'a>>> = begun.into_iter().map(|draft| vec![draft]).collect();
+    loop {
+        read_all(weights, searches.iter_mut().flatten());
+        let mut goes_on = false;
+        for drafts in &mut searches {
+            if let Some(wider) = widened(drafts, limit, options) {
+                (*drafts, goes_on) = (wider, true);
             }
         }
-        if choices.is_empty() {
-            break; // the guards leave no token: keep what there is
+        if !goes_on {
+            break;
         }
-        choices.sort_by(|a, b| b.2.total_cmp(&a.2));
-        choices.truncate(options.beam);
-        let extend = |(index, token, _): &(usize, Option<u32>, f64)| {
-            let mut draft = drafts[*index].clone();
-            if let Some(token) = token {
-                draft.take(*token, limit);
-            }
-            draft
-        };
-        drafts = choices.iter().map(extend).collect();
     }
-    drafts.sort_by(|a, b| b.score().total_cmp(&a.score()));
-    drafts
+    searches.iter_mut().for_each(|drafts| drafts.sort_by(|a, b| b.score().total_cmp(&a.score())));
+    searches
+}
+
+/// The likeliest of the captions that have a token more; `None` where all have ended, or the guards leave no token.
+fn widened<'a>(drafts: &[Draft<'a>], limit: usize, options: &GenerateOptions) -> Option<Vec<Draft<'a>>> {
+    if drafts.iter().all(|draft| draft.ended) {
+        return None;
+    }
+    let mut choices: Vec<(&Draft<'a>, Option<u32>, f64)> = Vec::new();
+    for draft in drafts {
+        if draft.ended {
+            choices.push((draft, None, draft.log_prob));
+            continue;
+        }
+        for token in draft.likeliest(options.beam, options) {
+            choices.push((draft, Some(token), draft.log_prob + f64::from(draft.next[token as usize])));
+        }
+    }
+    choices.sort_by(|a, b| b.2.total_cmp(&a.2));
+    choices.truncate(options.beam);
+    let taken = |(draft, token, _): &(&Draft<'a>, Option<u32>, f64)| match token {
+        Some(token) => draft.with(*token, limit),
+        None => (*draft).clone(),
+    };
+    Some(choices.iter().map(taken).collect::<Vec<_>>()).filter(|wider| !wider.is_empty())
 }
 
 /// Draws one token after the other.
 pub(super) fn drawn<'a>(
+    weights: &Weights,
     mut draft: Draft<'a>,
     limit: usize,
     options: &GenerateOptions,
@@ -50,7 +69,11 @@ pub(super) fn drawn<'a>(
 ) -> Result<Draft<'a>> {
     let sampling = Sampling::All { temperature: f64::from(options.temperature) };
     let mut processor = LogitsProcessor::from_sampling(rng(options.seed, 6, index, 0).next_u64(), sampling);
-    while !draft.ended {
+    loop {
+        read_all(weights, [&mut draft]);
+        if draft.ended {
+            break;
+        }
         // Weights that overflow on the way leave numbers that nothing can be drawn by.
         let allowed = |(token, logit): (usize, &f32)| match draft.allows(token as u32, options) {
             true if logit.is_finite() => *logit,

@@ -8,12 +8,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    decoder_file::{Tensors, entry, json, read_metadata, read_tensors, write_tensors},
-    model::Parameters,
+    decoder_file::{Block, Tensors, entry, json, read_metadata, read_tensors, write_tensors},
+    model::{Held, Parameters},
 };
 use crate::error::{Hint, Topic};
-use crate::nn::ops::{Moments, floats};
-use crate::tensor::Fault;
+use crate::nn::ops::Moments;
 use crate::{Error, Result};
 
 /// One line of `log.jsonl`, written after each epoch.
@@ -97,15 +96,16 @@ pub(super) fn save(
     parameters: &Parameters,
     moments: &BTreeMap<String, Moments>,
 ) -> Result<()> {
-    let mut tensors = Tensors::new();
-    for (name, (shape, data)) in weights(parameters)? {
-        if let Some(moments) = moments.get(&name) {
-            tensors.insert(format!("first.{name}"), (shape.clone(), moments.first.clone()));
-            tensors.insert(format!("second.{name}"), (shape.clone(), moments.second.clone()));
+    let mut tensors = Vec::new();
+    let held = parameters.held()?;
+    for Held { name, shape, data } in &held {
+        if let Some(moments) = moments.get(*name) {
+            tensors.push((format!("first.{name}"), Block { shape, data: &moments.first }));
+            tensors.push((format!("second.{name}"), Block { shape, data: &moments.second }));
         }
-        tensors.insert(format!("weight.{name}"), (shape, data));
+        tensors.push((format!("weight.{name}"), Block { shape, data }));
     }
-    write_tensors(path, HashMap::from([("state".to_owned(), json(progressed)?)]), &tensors)
+    write_tensors(path, HashMap::from([("state".to_owned(), json(progressed)?)]), tensors)
 }
 
 /// Epochs that the training of a state file has finished, without reading its weights.
@@ -147,10 +147,8 @@ pub(super) fn load(
     Ok(Some((progressed, moments)))
 }
 
-/// The weights as they stand.
+/// A copy of the weights as they stand.
 pub(super) fn weights(parameters: &Parameters) -> Result<Tensors> {
-    let all = parameters.iter().map(|(name, var)| {
-        Ok((name.clone(), (var.dims().to_vec(), floats(var.as_tensor()).map_err(Fault::from)?.to_vec())))
-    });
-    all.collect()
+    let held = parameters.held()?;
+    Ok(held.iter().map(|one| (one.name.to_owned(), (one.shape.to_vec(), one.data.to_vec()))).collect())
 }

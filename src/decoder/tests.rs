@@ -94,11 +94,13 @@ fn generation_gives_the_logits_of_training(tied: bool) {
         let batch = Packed::new([example], &config);
         let network = Network { parameters: &parameters, config: &config, batch: &batch, dropout: Dropout::NONE };
         let whole = network.logits(embedding.to_vec()).unwrap().to_vec2::<f32>().unwrap();
-        let mut session = weights.begin(embedding);
+        let mut sessions = weights.begin(&[embedding.to_vec(), vec![0.3; config.dim]]);
+        let [session, other] = sessions.as_mut_slice() else { unreachable!() };
         let inputs = std::iter::once(START).chain(example.tokens.iter().copied());
         for (position, (token, expected)) in inputs.zip(&whole).enumerate() {
-            let logits = session.next(token).unwrap();
-            for (a, b) in logits.iter().zip(expected) {
+            // Whatever another caption reads in the same step.
+            let logits = weights.next(&mut [&mut *session, &mut *other], &[token, START]).unwrap();
+            for (a, b) in logits[..config.vocabulary].iter().zip(expected) {
                 assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "position {position}: {a} and {b}");
             }
         }
@@ -109,10 +111,11 @@ fn generation_gives_the_logits_of_training(tied: bool) {
 fn a_session_ends_at_the_last_position_and_refuses_unknown_tokens() {
     let config = tiny();
     let weights = Weights::new(&config, state::weights(&parameters(&config)).unwrap()).unwrap();
-    let mut session = weights.begin(&[0.5; 6]);
-    assert!(session.next(23).is_none());
-    assert!((0..config.max_tokens).all(|_| session.next(3).is_some()));
-    assert!(session.next(3).is_none());
+    let mut session = weights.begin(&[vec![0.5; 6]]).remove(0);
+    let mut next = |token| weights.next(&mut [&mut session], &[token]);
+    assert!(next(23).is_none());
+    assert!((0..config.max_tokens).all(|_| next(3).is_some()));
+    assert!(next(3).is_none());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     config::{DecoderConfig, Recipe},
-    decoder_file::{Header, json, write_decoder},
+    decoder_file::{Block, Header, json, write_decoder},
     foundation::Foundation,
     model::{Parameters, informed_start},
     network::{Dropout, Network},
@@ -343,7 +343,10 @@ impl<'a> Trainer<'a> {
             space: self.set.space.clone(),
             facts,
         };
-        write_decoder(&self.folder.best(), &header, &state::weights(&self.parameters)?)?;
+        let held = self.parameters.held()?;
+        let weights =
+            held.iter().map(|one| (one.name.to_owned(), Block { shape: one.shape, data: &one.data })).collect();
+        write_decoder(&self.folder.best(), &header, weights)?;
         self.state.best = Some((self.state.epoch, validation_loss));
         Ok(())
     }

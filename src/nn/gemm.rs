@@ -68,6 +68,11 @@ impl Packed {
         (panels.end * COLUMNS).min(self.columns) - panels.start * COLUMNS
     }
 
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Number of terms that each element of the product sums.
     pub fn inner(&self) -> usize {
         self.inner
