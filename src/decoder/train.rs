@@ -120,6 +120,13 @@ impl<'a> Trainer<'a> {
             }
         };
         config.check()?;
+        let recipe = match options.epochs {
+            Some(_) => recipe,
+            None => {
+                let tokens = encoded.iter().map(|text| text.len().min(config.max_tokens)).sum();
+                options.preset.with_passes(recipe, tokens)
+            }
+        };
         let added_tokens = foundation.as_ref().map(|foundation| vocabulary.len() - foundation.vocabulary().len());
         let unknown = share_of_unknown(&encoded);
         let clips = |row: usize| set.texts.get(row).map_or(&[][..], |text| &text.clips);
