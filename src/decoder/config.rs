@@ -66,10 +66,10 @@ impl Preset {
     }
 
     /// The recipe with fewer passes over long texts: what turns a training from learning to memorising is words seen, not captions. The small preset
-    /// sees [`WORDS_SEEN`] tokens, or each text four times.
+    /// sees [`TOKENS_SEEN`] tokens, or each text four times.
     pub(super) fn with_passes(self, recipe: Recipe, tokens: usize) -> Recipe {
         match self {
-            Self::Small => Recipe { epochs: recipe.epochs.min((WORDS_SEEN / tokens.max(1)).max(4)), ..recipe },
+            Self::Small => Recipe { epochs: recipe.epochs.min((TOKENS_SEEN / tokens.max(1)).max(4)), ..recipe },
             Self::Paper => recipe,
         }
     }
@@ -170,7 +170,7 @@ fn is_tied(tied: &bool) -> bool {
 }
 
 /// Tokens that the small preset learns from unasked, where that takes more than four passes: 100,000 captions of 16 tokens.
-const WORDS_SEEN: usize = 1_600_000;
+const TOKENS_SEEN: usize = 1_600_000;
 
 /// Tokens of the longest captions that room is made for unasked: the time of a training grows with them.
 pub const LONGEST: usize = 160;

@@ -9,12 +9,10 @@ use super::vocabulary::{END, START, UNKNOWN};
 #[derive(Clone)]
 pub(super) struct Draft<'a> {
     session: Session,
-    /// Whether the last token, or the start marker before the first, is yet to be [read](read_all).
-    unread: bool,
     pub(super) tokens: Vec<u32>,
     /// In nats.
     pub(super) log_prob: f64,
-    /// Log probabilities of the next token; none while the last one is unread.
+    /// Log probabilities of the next token; none while the last token, or the start marker before the first, is yet to be [read](read_all).
     pub(super) next: Vec<f32>,
     said: Said<'a>,
     pub(super) ended: bool,
@@ -24,7 +22,7 @@ impl<'a> Draft<'a> {
     /// A caption of no token yet.
     pub(super) fn new(session: Session, words: &'a Words) -> Self {
         let said = Said::nothing(words);
-        Self { session, unread: true, tokens: Vec::new(), log_prob: 0.0, next: Vec::new(), said, ended: false }
+        Self { session, tokens: Vec::new(), log_prob: 0.0, next: Vec::new(), said, ended: false }
     }
 
     /// True where `token` may come next.
@@ -54,7 +52,8 @@ impl<'a> Draft<'a> {
 
     /// Takes `token`, which is then yet to be [read](read_all), unless it ends the caption or the limit is reached.
     pub(super) fn take(&mut self, token: u32, limit: usize) {
-        self.log_prob += self.next.get(token as usize).copied().map_or(0.0, f64::from);
+        self.log_prob = self.log_prob_with(token);
+        self.next.clear();
         if token == END {
             self.ended = true;
             return;
@@ -62,16 +61,24 @@ impl<'a> Draft<'a> {
         self.tokens.push(token);
         self.said.read(token);
         self.ended = self.tokens.len() >= limit;
-        self.unread = !self.ended;
+    }
+
+    /// Its log probability with `token` behind it.
+    pub(super) fn log_prob_with(&self, token: u32) -> f64 {
+        self.log_prob + self.next.get(token as usize).copied().map_or(0.0, f64::from)
+    }
+
+    fn is_unread(&self) -> bool {
+        !self.ended && self.next.is_empty()
     }
 
     /// The caption that has one token more, see [`Draft::take`].
     pub(super) fn with(&self, token: u32, limit: usize) -> Self {
         let (session, tokens, said) = (self.session.clone(), self.tokens.clone(), self.said.clone());
-        // What comes next is known when the token is read, so that only the one probability is copied.
-        let log_prob = self.log_prob + self.next.get(token as usize).copied().map_or(0.0, f64::from);
-        let mut longer = Self { session, tokens, said, next: Vec::new(), log_prob, ..*self };
+        // What comes next is known when the token is read: of the old probabilities the one is enough.
+        let mut longer = Self { session, tokens, said, next: Vec::new(), ..*self };
         longer.take(token, limit);
+        longer.log_prob = self.log_prob_with(token);
         longer
     }
 
@@ -100,7 +107,7 @@ impl<'a> Draft<'a> {
 
 /// Reads the last token of all drafts in which it is unread, together.
 pub(super) fn read_all<'a: 'b, 'b>(weights: &Weights, drafts: impl IntoIterator<Item = &'b mut Draft<'a>>) {
-    let mut unread: Vec<&mut Draft<'a>> = drafts.into_iter().filter(|draft| draft.unread).collect();
+    let mut unread: Vec<&mut Draft<'a>> = drafts.into_iter().filter(|draft| draft.is_unread()).collect();
     if unread.is_empty() {
         return;
     }
@@ -109,7 +116,6 @@ pub(super) fn read_all<'a: 'b, 'b>(weights: &Weights, drafts: impl IntoIterator<
     let logits = weights.next(&mut sessions, &tokens).unwrap_or_default();
     let mut rows = logits.chunks_exact(logits.len().div_ceil(unread.len()).max(1));
     for draft in unread {
-        draft.unread = false;
         match rows.next() {
             Some(logits) => draft.next = log_softmax(logits.to_vec()),
             None => draft.ended = true, // no room, which the limit rules out

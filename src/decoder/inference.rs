@@ -3,24 +3,13 @@
 //! The captions of a step share each matrix product: the weights, more than any cache holds, pass by once for all of them. A caption has the same
 //! bits whichever others are written with it.
 
-use rayon::prelude::*;
-
 use super::{config::DecoderConfig, decoder_file::Tensors};
 use crate::embedding::dot_in_lanes;
 use crate::nn::functions::{add, exp_unfused, gelu_tanh_and_slope, simd};
-use crate::nn::gemm::{Packed, multiply, multiply_part};
+use crate::nn::gemm::{Packed, multiply_spread};
+use crate::nn::layers::Linear;
 use crate::nn::ops::EPSILON;
 use crate::{Error, Result};
-
-/// Products of fewer multiplications are not worth a second thread.
-const WORTH_THREADS: usize = 4 << 20;
-
-/// An affine map: weight `[out, in]`, bias `[out]`.
-#[derive(Debug)]
-struct Affine {
-    weight: Packed,
-    bias: Vec<f32>,
-}
 
 #[derive(Debug)]
 struct Norm {
@@ -31,18 +20,18 @@ struct Norm {
 #[derive(Debug)]
 struct Layer {
     norm1: Norm,
-    attention_in: Affine,
-    attention_out: Affine,
+    attention_in: Linear,
+    attention_out: Linear,
     norm2: Norm,
-    up: Affine,
-    down: Affine,
+    up: Linear,
+    down: Linear,
 }
 
 /// The weights, packed for matrix products.
 #[derive(Debug)]
 pub(super) struct Weights {
     config: DecoderConfig,
-    mapper: [Affine; 2],
+    mapper: [Linear; 2],
     layers: Vec<Layer>,
     norm: Norm,
     tokens: Vec<f32>,
@@ -67,8 +56,8 @@ impl Weights {
         };
         let mut affine = |name: &str| {
             let (weight, bias) = (take(format!("{name}.weight"))?, take(format!("{name}.bias"))?);
-            let (columns, inner) = (bias.len(), weight.len() / bias.len().max(1));
-            Ok::<_, Error>(Affine { weight: Packed::from_linear(&weight, columns, inner), bias })
+            let inputs = weight.len() / bias.len().max(1);
+            Ok::<_, Error>(Linear::new(&weight, bias, inputs))
         };
         let mapper = [affine("mapper.0")?, affine("mapper.1")?];
         let mut maps = Vec::new();
@@ -98,9 +87,9 @@ impl Weights {
 
     /// Begins a caption for each embedding `[dim]`: runs the mapping network and reads the prefixes.
     pub(super) fn begin(&self, embeddings: &[Vec<f32>]) -> Vec<Session> {
-        let mut hidden = self.mapper[0].apply(&embeddings.concat());
+        let mut hidden = self.mapper[0].apply_spread(&embeddings.concat());
         hidden.iter_mut().for_each(|x| *x = x.tanh());
-        let prefixes = self.mapper[1].apply(&hidden);
+        let prefixes = self.mapper[1].apply_spread(&hidden);
         let fresh = Session { cache: vec![Vec::new(); self.layers.len()], position: 0 };
         let mut sessions = vec![fresh; embeddings.len()];
         let (width, prefix_tokens) = (self.config.width, self.config.prefix_tokens);
@@ -109,11 +98,6 @@ impl Weights {
             self.read(&mut sessions.iter_mut().collect::<Vec<_>>(), of_each.flatten().copied().collect());
         }
         sessions
-    }
-
-    /// Whether a session can read one more token.
-    pub(super) fn has_room(&self, session: &Session) -> bool {
-        session.position < self.config.positions()
     }
 
     /// Reads a token in each session and returns the logits `[sessions, vocabulary]` of the next; `None` where a session is past the last
@@ -125,11 +109,12 @@ impl Weights {
             let begin = (*token as usize).checked_mul(width)?;
             rows.extend_from_slice(self.tokens.get(begin..begin + width)?);
         }
-        if sessions.len() != tokens.len() || !sessions.iter().all(|session| self.has_room(session)) {
+        let has_room = |session: &&mut Session| session.position < self.config.positions();
+        if sessions.len() != tokens.len() || !sessions.iter().all(has_room) {
             return None;
         }
         let state = self.read(sessions, rows);
-        Some(product(&self.norm.apply(&state), &self.output))
+        Some(multiply_spread(&self.norm.apply(&state), &self.output))
     }
 
     /// Runs the blocks on the rows `[sessions, width]` of the next positions; returns the residual stream.
@@ -139,7 +124,7 @@ impl Weights {
             add(row, &self.positions[session.position * width..][..width]);
         }
         for (index, layer) in self.layers.iter().enumerate() {
-            let inner = layer.attention_in.apply(&layer.norm1.apply(&x));
+            let inner = layer.attention_in.apply_spread(&layer.norm1.apply(&x));
             let mut mixed = Vec::with_capacity(x.len());
             for (row, session) in inner.chunks_exact(3 * width).zip(sessions.iter_mut()) {
                 let (query, pair) = row.split_at(width);
@@ -147,10 +132,10 @@ impl Weights {
                 cache.extend_from_slice(pair);
                 mixed.extend(attend(query, cache, self.config.heads));
             }
-            add(&mut x, &layer.attention_out.apply(&mixed));
-            let mut inner = layer.up.apply(&layer.norm2.apply(&x));
+            add(&mut x, &layer.attention_out.apply_spread(&mixed));
+            let mut inner = layer.up.apply_spread(&layer.norm2.apply(&x));
             simd(|| inner.iter_mut().for_each(|x| *x = gelu_tanh_and_slope(*x).0));
-            add(&mut x, &layer.down.apply(&inner));
+            add(&mut x, &layer.down.apply_spread(&inner));
         }
         sessions.iter_mut().for_each(|session| session.position += 1);
         x
@@ -186,15 +171,6 @@ fn attend(query: &[f32], cache: &[f32], heads: usize) -> Vec<f32> {
     out
 }
 
-impl Affine {
-    /// `[rows, in]` to `[rows, out]`.
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let mut out = product(x, &self.weight);
-        out.chunks_exact_mut(self.bias.len()).for_each(|row| add(row, &self.bias));
-        out
-    }
-}
-
 impl Norm {
     /// Of every row.
     fn apply(&self, x: &[f32]) -> Vec<f32> {
@@ -208,35 +184,4 @@ impl Norm {
         };
         x.chunks_exact(self.gain.len()).flat_map(normal).collect()
     }
-}
-
-/// `rows · matrix`, by all threads where it is large. Each number is the same sum, however many rows and threads there are.
-fn product(rows: &[f32], matrix: &Packed) -> Vec<f32> {
-    let (count, columns) = (rows.len() / matrix.inner(), matrix.columns());
-    let mut out = vec![0f32; count * columns];
-    let threads = rayon::current_num_threads().min(matrix.panels());
-    if threads < 2 || rows.len() * columns < WORTH_THREADS {
-        multiply(rows, matrix, &mut out);
-        return out;
-    }
-    let step = matrix.panels().div_ceil(threads);
-    let shares: Vec<_> =
-        (0..matrix.panels()).step_by(step).map(|from| from..matrix.panels().min(from + step)).collect();
-    let parts: Vec<Vec<f32>> = shares
-        .into_par_iter()
-        .map(|panels| {
-            let mut part = vec![0f32; count * matrix.width(&panels)];
-            multiply_part(rows, matrix, 0..matrix.inner(), panels, &mut part);
-            part
-        })
-        .collect();
-    let mut from = 0;
-    for part in parts {
-        let width = part.len() / count;
-        for (row, part) in out.chunks_exact_mut(columns).zip(part.chunks_exact(width)) {
-            row[from..][..width].copy_from_slice(part);
-        }
-        from += width;
-    }
-    out
 }

@@ -47,7 +47,7 @@ fn widened<'a>(drafts: &[Draft<'a>], limit: usize, options: &GenerateOptions) ->
             continue;
         }
         for token in draft.likeliest(options.beam, options) {
-            choices.push((draft, Some(token), draft.log_prob + f64::from(draft.next[token as usize])));
+            choices.push((draft, Some(token), draft.log_prob_with(token)));
         }
     }
     choices.sort_by(|a, b| b.2.total_cmp(&a.2));

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
 
 /// Columns a panel of the packed matrix holds: two AVX2 registers.
 const COLUMNS: usize = 16;
@@ -17,6 +18,9 @@ const ROWS: usize = 4;
 
 /// Terms of a sum that are added in one go: 128 KB of a panel.
 const BLOCK: usize = 2048;
+
+/// Products of fewer multiplications are not worth a second thread.
+const WORTH_THREADS: usize = 4 << 20;
 
 /// A matrix `[inner, columns]`, packed for [`multiply`]: panels of 16 columns, each row after row.
 #[derive(Debug, Clone)]
@@ -66,11 +70,6 @@ impl Packed {
     /// Number of columns that lie in `panels`.
     pub fn width(&self, panels: &Range<usize>) -> usize {
         (panels.end * COLUMNS).min(self.columns) - panels.start * COLUMNS
-    }
-
-    /// Number of columns.
-    pub fn columns(&self) -> usize {
-        self.columns
     }
 
     /// Number of terms that each element of the product sums.
@@ -129,6 +128,37 @@ impl NullaryFnOnce for MultiplyPart<'_> {
     fn call(self) {
         multiply_part_inline(self.left, self.right, self.terms, self.panels, self.out);
     }
+}
+
+/// `rows · matrix`, by all threads where it is large. Each number is the same sum, however many rows and threads there are.
+pub(crate) fn multiply_spread(rows: &[f32], matrix: &Packed) -> Vec<f32> {
+    let (count, columns) = (rows.len() / matrix.inner, matrix.columns);
+    let mut out = vec![0f32; count * columns];
+    let threads = rayon::current_num_threads().min(matrix.panels());
+    if threads < 2 || rows.len() * columns < WORTH_THREADS {
+        multiply(rows, matrix, &mut out);
+        return out;
+    }
+    let step = matrix.panels().div_ceil(threads);
+    let shares: Vec<_> =
+        (0..matrix.panels()).step_by(step).map(|from| from..matrix.panels().min(from + step)).collect();
+    let parts: Vec<Vec<f32>> = shares
+        .into_par_iter()
+        .map(|panels| {
+            let mut part = vec![0f32; count * matrix.width(&panels)];
+            multiply_part(rows, matrix, 0..matrix.inner, panels, &mut part);
+            part
+        })
+        .collect();
+    let mut from = 0;
+    for part in parts {
+        let width = part.len() / count;
+        for (row, part) in out.chunks_exact_mut(columns).zip(part.chunks_exact(width)) {
+            row[from..][..width].copy_from_slice(part);
+        }
+        from += width;
+    }
+    out
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use super::functions::{add, lanes_sum};
-use super::gemm::{Packed, multiply_inline};
+use super::gemm::{Packed, multiply_inline, multiply_spread};
 use super::tensors::Tensors;
 use crate::Result;
 
@@ -62,6 +62,13 @@ impl Linear {
     pub fn apply(&self, input: &[f32]) -> Vec<f32> {
         let mut out = Vec::new();
         Arch::new().dispatch(Apply { layer: self, input, out: &mut out });
+        out
+    }
+
+    /// [`Linear::apply`] by all threads where it is large, with the same bits.
+    pub fn apply_spread(&self, input: &[f32]) -> Vec<f32> {
+        let mut out = multiply_spread(input, &self.weight);
+        out.chunks_exact_mut(self.outputs()).for_each(|row| add(row, &self.bias));
         out
     }
 

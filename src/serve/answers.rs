@@ -60,7 +60,13 @@ struct Asked<'a> {
 pub async fn caption(State(shared): State<Arc<Shared>>, request: Request) -> Result<Json<Captioned>, Refusal> {
     about_sound(shared, request, About::Caption, |Asked { shared, question, audio, .. }| {
         let captioner = shared.memory.captioner(shared.memory.snapshot()?, question.decoder.as_deref())?;
-        question.sure(&captioner, captioner.caption(audio, &question.caption_options(&captioner))?)
+        let options = question.caption_options(&captioner);
+        let least = question.least_confidence(&captioner, options.strategy)?;
+        let caption = captioner.caption(audio, &options)?;
+        Ok(match least {
+            Some(least) => caption.withheld_below(least),
+            None => caption,
+        })
     })
     .await
 }

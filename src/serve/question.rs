@@ -8,7 +8,7 @@ use super::limits::Limits;
 use super::refusal::Refusal;
 use crate::audit::Parts;
 use crate::bridge::{PAPER_TEMPERATURE, Strategy};
-use crate::captioner::{CaptionOptions, Captioned, Captioner};
+use crate::captioner::{CaptionOptions, Captioner};
 use crate::decoder::GenerateOptions;
 use crate::error::Missing;
 use crate::memory::{Effort, Scope};
@@ -209,14 +209,15 @@ impl Question {
             .rerank(self.rerank.unwrap_or(CaptionOptions::RERANK))
     }
 
-    /// Withholds a caption in which there is less confidence than was asked for.
+    /// The confidence below which a caption is withheld, if any.
     ///
     /// # Errors
     /// Where nobody knows how much confidence there is in such captions.
-    pub fn sure(&self, captioner: &Captioner, caption: Captioned) -> Result<Captioned> {
-        let Some(least) = self.min_confidence else { return Ok(caption) };
-        captioner.check_confidence(caption.strategy)?;
-        Ok(caption.withheld_below(least))
+    pub fn least_confidence(&self, captioner: &Captioner, strategy: Strategy) -> Result<Option<f32>> {
+        if self.min_confidence.is_some() {
+            captioner.check_confidence(strategy)?;
+        }
+        Ok(self.min_confidence)
     }
 
     fn generate_options(&self) -> GenerateOptions {

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::kernels::{change, floats};
-use crate::nn::functions::{gelu_tanh_and_slope, simd};
+use crate::nn::functions::{add, gelu_tanh_and_slope, simd};
 
 /// Numbers of one parallel task.
 const BLOCK: usize = 1 << 14;
@@ -90,22 +90,17 @@ impl Mask {
 
     /// `y = x + dropout(y)`, or `dropout(y)` alone where there is no x.
     fn apply(self, y: &mut [f32], x: Option<&[f32]>) {
-        match x {
-            Some(x) => y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).enumerate().for_each(|(block, (y, x))| {
-                simd(move || {
-                    for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                        *y = x + *y * self.factor((block * BLOCK + i) as u32);
-                    }
-                });
-            }),
-            None => y.par_chunks_mut(BLOCK).enumerate().for_each(|(block, y)| {
-                simd(move || {
-                    for (i, y) in y.iter_mut().enumerate() {
-                        *y *= self.factor((block * BLOCK + i) as u32);
-                    }
-                });
-            }),
-        }
+        y.par_chunks_mut(BLOCK).enumerate().for_each(|(block, y)| {
+            let begin = block * BLOCK;
+            simd(move || {
+                if self.threshold > 0 {
+                    y.iter_mut().enumerate().for_each(|(i, y)| *y *= self.factor((begin + i) as u32));
+                }
+                if let Some(x) = x {
+                    add(y, &x[begin..]);
+                }
+            });
+        });
     }
 }
 
@@ -114,16 +109,11 @@ impl Mask {
 /// Each number of y is zeroed with probability `rate` in [0, 1) and the others are scaled by `1 / (1 - rate)`. Which ones
 /// is a function of `seed` and the index.
 pub fn dropout_add(x: Option<&Tensor>, y: Tensor, rate: f32, seed: u64) -> Result<Tensor> {
-    let mask = Mask::new(rate, seed);
-    match x {
-        Some(x) if x.shape() != y.shape() => bail!("shapes {:?} and {:?} differ", x.shape(), y.shape()),
-        Some(x) => {
-            let x = floats(x)?;
-            change(&y, |y| mask.apply(y, Some(&x)))?;
-        }
-        None if mask.threshold > 0 => change(&y, |y| mask.apply(y, None))?,
-        None => {}
+    if let Some(x) = x.filter(|x| x.shape() != y.shape()) {
+        bail!("shapes {:?} and {:?} differ", x.shape(), y.shape());
     }
+    let x = x.map(floats).transpose()?;
+    change(&y, |y| Mask::new(rate, seed).apply(y, x.as_deref()))?;
     Ok(y)
 }
 

@@ -72,9 +72,10 @@ impl<F: FnOnce(&mut [f32])> InplaceOp1 for Change<F> {
         let (CpuStorage::F32(data), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
             bail!("expected a contiguous f32 tensor");
         };
-        if let (Some(work), Some(data)) = (self.0.take(), data.get_mut(start..end)) {
-            work(data);
-        }
+        let (Some(work), Some(data)) = (self.0.take(), data.get_mut(start..end)) else {
+            bail!("a tensor whose layout reaches beyond its numbers");
+        };
+        work(data);
         Ok(())
     }
 }
