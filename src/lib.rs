@@ -39,6 +39,7 @@
 //! | [`page`], [`plot`] | audits as one page to look at and listen to; plots as SVG and PNG |
 //! | [`history`] | the log of captions and audits, and captioning once more what was logged |
 //! | `metrics` | captions scored against references: BLEU, ROUGE-L, METEOR, CIDEr-D and more |
+//! | `judges` | networks that judge captions, for FENSE and SPIDEr-FL |
 //! | `eval` | experiments: ways to caption beside each other, measured, with controls that hear nothing |
 //! | [`models`], [`binding`], [`align`] | getting and keeping models, binding a store to one, adapting one |
 //! | `serve` | captions, audits and searches over HTTP, and the page that asks for them |
@@ -107,6 +108,8 @@ pub mod ingest;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+#[cfg(all(feature = "audio", feature = "metrics"))]
+pub mod judges;
 mod lock;
 pub mod memory;
 #[cfg(feature = "metrics")]

@@ -131,7 +131,7 @@ def music(echoic, data, work):
         path.write_text("".join(json.dumps({"audio_id": row["audio_id"], "caption": row["caption"]}) + "\n" for row in rows))
     echoic.ensure_domain("music", train)
     echoic.ensure_decoder("music", "--domain", "music")
-    texts = work / "musiccaps-eval.npy"
+    texts = work / "musiccaps-eval-vectors.npy"
     if not texts.exists():
         echoic("embed", "--text", held_out, "--out", texts)
     print("\n### Music: memory and decoder the training split of MusicCaps")

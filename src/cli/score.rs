@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::clip_files::ClipFiles;
 use super::context::Context;
 use super::embed;
-use super::measures::{Measures, reason};
+use super::measures::{Measures, why_absent};
 use super::output::{counted, no_row, table, written};
 use super::pipes;
 
@@ -100,7 +100,7 @@ fn as_json(arguments: &Arguments, pairs: &Pairs, report: &Report) -> Value {
             all.insert(name.into(), if whole { json!(score.corpus as u64) } else { json!(score.corpus) });
         } else {
             all.insert(name.into(), Value::Null);
-            why.insert(name.into(), json!(report.absence(metric).map_or("it was not asked for".to_owned(), reason)));
+            why.insert(name.into(), json!(why_absent(report, metric)));
         }
     }
     all.insert("why_null".into(), Value::Object(why));
@@ -120,7 +120,7 @@ fn as_text(pairs: &Pairs, report: &Report) -> String {
         match (report.score(metric), report.absence(metric)) {
             (Some(score), _) if metric == Metric::Vocabulary => rows.push(vec![name.into(), score.corpus.to_string()]),
             (Some(score), _) => rows.push(vec![name.into(), format!("{:.4}", score.corpus)]),
-            (None, Some(why)) => absent.push(format!("no {name}: {}", reason(why))),
+            (None, Some(_)) => absent.push(format!("no {name}: {}", why_absent(report, metric))),
             (None, None) => {}
         }
     }

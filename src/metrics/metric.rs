@@ -32,6 +32,10 @@ pub enum Metric {
     Spider,
     /// SPIDEr with a penalty for errors of fluency.
     SpiderFl,
+    /// The share of predicted captions with an error of fluency.
+    Fer,
+    /// Likeness of sentence embeddings.
+    SbertSim,
     /// Likeness of sentence embeddings with a penalty for errors of fluency.
     Fense,
     /// How many different words were predicted.
@@ -50,7 +54,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them, by the names that reports have.
-    pub const NAMES: [(&'static str, Metric); 18] = [
+    pub const NAMES: [(&'static str, Metric); 20] = [
         ("bleu_1", Metric::Bleu1),
         ("bleu_2", Metric::Bleu2),
         ("bleu_3", Metric::Bleu3),
@@ -62,6 +66,8 @@ impl Metric {
         ("spice", Metric::Spice),
         ("spider", Metric::Spider),
         ("spider_fl", Metric::SpiderFl),
+        ("fer", Metric::Fer),
+        ("sbert_sim", Metric::SbertSim),
         ("fense", Metric::Fense),
         ("vocabulary", Metric::Vocabulary),
         ("mean_length", Metric::MeanLength),
@@ -192,8 +198,10 @@ pub enum Absence {
     Data,
     /// The program that computes it was not named.
     Program,
-    /// The networks that it needs are not built yet.
-    Networks,
+    /// The network that embeds sentences was not named.
+    SentenceEncoder,
+    /// The network that finds errors of fluency was not named.
+    ErrorDetector,
     /// The sounds were not given.
     Audio,
     /// There is no model to embed captions with.
@@ -209,7 +217,8 @@ impl fmt::Display for Absence {
         match self {
             Self::Data => f.write_str("its data are not installed"),
             Self::Program => f.write_str("it is computed by its official program, which was not named"),
-            Self::Networks => f.write_str("this version does not run the networks that it needs"),
+            Self::SentenceEncoder => f.write_str("it needs a network that embeds sentences, which was not found"),
+            Self::ErrorDetector => f.write_str("it needs a network that finds errors of fluency, which was not found"),
             Self::Audio => f.write_str("the sounds were not given"),
             Self::Model => f.write_str("the store has no model to embed captions with"),
             Self::Without(metric) => write!(f, "it is made from {metric}, which was not computed"),

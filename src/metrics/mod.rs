@@ -21,6 +21,7 @@ mod bleu;
 mod bootstrap;
 mod cider;
 mod clip;
+mod fense;
 pub mod meteor;
 mod metric;
 mod ngrams;
@@ -33,6 +34,7 @@ mod wording;
 
 pub use bootstrap::{Bootstrap, Difference, Interval};
 pub use clip::{Clip, Tokenized, TokenizedClip};
+pub use fense::{ErrorDetector, SentenceEncoder};
 pub use metric::{Absence, Metric, Rules, Score};
 pub use pairs::{Captions, Pairs, Unmatched};
 pub use scorer::{Report, Scorer};

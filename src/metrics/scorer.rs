@@ -1,11 +1,13 @@
 //! All metrics of clips at once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::bleu::bleu;
 use super::cider::cider;
+use super::fense::{ErrorDetector, Fluency, SentenceEncoder, Sentences, penalized};
 use super::meteor::Meteor;
 use super::ngrams::{Runs, Words};
 use super::rouge::rouge_l;
@@ -22,6 +24,8 @@ pub struct Scorer {
     rules: Rules,
     meteor: Option<PathBuf>,
     spice: Option<Spice>,
+    sentences: Option<Sentences>,
+    fluency: Option<Fluency>,
 }
 
 /// The scores of some clips, and why others are absent.
@@ -80,10 +84,23 @@ impl Scorer {
         Self { spice: program.into(), ..self }
     }
 
+    /// The same with the likeness of sentences, and FENSE where errors are found, too. What it made of a text is remembered.
+    #[must_use]
+    pub fn sentences(self, encoder: Option<Arc<dyn SentenceEncoder>>) -> Self {
+        Self { sentences: encoder.map(Sentences::new), ..self }
+    }
+
+    /// The same with errors of fluency, which FENSE and SPIDEr-FL penalize. What it made of a text is remembered.
+    #[must_use]
+    pub fn fluency(self, detector: Option<Arc<dyn ErrorDetector>>) -> Self {
+        Self { fluency: detector.map(Fluency::new), ..self }
+    }
+
     /// Scores clips. Their order may show: what follows an abbreviation at the end of a caption decides how it is cut, and is the next caption.
     ///
     /// # Errors
-    /// [`Error::Input`] when there is no clip, or one has no reference; else as [`Meteor::score`] and [`Spice::score`].
+    /// [`Error::Input`] when there is no clip, or one has no reference; else as [`Meteor::score`], [`Spice::score`],
+    /// [`SentenceEncoder::embed`] and [`ErrorDetector::probabilities`].
     pub fn score(&self, clips: &[Clip], control: &Control<'_>) -> Result<Report> {
         if let Some(bare) = clips.iter().find(|clip| clip.references.is_empty()) {
             return Err(Error::input(&bare.name, "no reference", "a reference caption for each clip"));
@@ -91,6 +108,7 @@ impl Scorer {
         if clips.is_empty() {
             return Err(Error::input("the clips", "none", "a clip to score"));
         }
+        let written = clips;
         let clips = Tokenized::of(clips);
         // METEOR spends half its time on reading its data, which leaves other threads to the rest.
         let (meteor, mut report) = rayon::join(|| self.by_meteor(&clips, control), || self.by_words(&clips));
@@ -99,15 +117,8 @@ impl Scorer {
             report.absent.push((Metric::Meteor, Absence::Data));
         }
         self.by_spice(&clips, &mut report, control)?;
-        for (metric, why) in [
-            (Metric::SpiderFl, Absence::Networks),
-            (Metric::Fense, Absence::Networks),
-            (Metric::ClapSimilarity, Absence::Audio),
-        ] {
-            if self.wants(&[metric]) {
-                report.absent.push((metric, why));
-            }
-        }
+        self.by_networks(written, &clips, &mut report, control)?;
+        self.lacks(Metric::ClapSimilarity, Absence::Audio, &mut report);
         Ok(report)
     }
 
@@ -137,7 +148,7 @@ impl Scorer {
     /// BLEU, CIDEr-D and CIDEr.
     fn by_runs(&self, clips: &Tokenized, report: &mut Report) {
         let of_bleu = [Metric::Bleu1, Metric::Bleu2, Metric::Bleu3, Metric::Bleu4];
-        let of_cider = [Metric::CiderD, Metric::Cider, Metric::Spider];
+        let of_cider = [Metric::CiderD, Metric::Cider, Metric::Spider, Metric::SpiderFl];
         if !self.wants(&of_bleu) && !self.wants(&of_cider) {
             return;
         }
@@ -168,7 +179,7 @@ impl Scorer {
 
     /// SPICE and SPIDEr.
     fn by_spice(&self, clips: &Tokenized, report: &mut Report, control: &Control<'_>) -> Result<()> {
-        if !self.wants(&[Metric::Spice, Metric::Spider]) {
+        if !self.wants(&[Metric::Spice, Metric::Spider, Metric::SpiderFl]) {
             return Ok(());
         }
         let Some(program) = &self.spice else {
@@ -191,6 +202,54 @@ impl Scorer {
         Ok(())
     }
 
+    /// Likeness of sentences, errors of fluency, and what is made of them. The networks read captions as they were written, as FENSE's own
+    /// program has it, and the words of the tokenizer by the rules of `aac-metrics`.
+    fn by_networks(
+        &self,
+        clips: &[Clip],
+        tokenized: &Tokenized,
+        report: &mut Report,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        if !self.wants(&[Metric::SbertSim, Metric::Fer, Metric::Fense, Metric::SpiderFl]) {
+            return Ok(());
+        }
+        let captions: Vec<(&str, Vec<&str>)> = match self.rules {
+            Rules::Coco => clips.iter().map(|clip| borrowed(&clip.predicted, &clip.references)).collect(),
+            Rules::AacMetrics => {
+                tokenized.clips.iter().map(|clip| borrowed(&clip.predicted, &clip.references)).collect()
+            }
+        };
+        let wanted = |network| self.wants(network);
+        let sentences = self.sentences.as_ref().filter(|_| wanted(&[Metric::SbertSim, Metric::Fense]));
+        let alike = sentences.map(|sentences| sentences.similarity(&captions, control)).transpose()?;
+        let fluency = self.fluency.as_ref().filter(|_| wanted(&[Metric::Fer, Metric::Fense, Metric::SpiderFl]));
+        let predicted: Vec<&str> = captions.iter().map(|(predicted, _)| *predicted).collect();
+        let errors = fluency.map(|fluency| fluency.errors(&predicted, control)).transpose()?;
+        match (&alike, &errors) {
+            (Some(alike), Some(errors)) => self.keep(Metric::Fense, penalized(alike, errors), report),
+            (None, _) => self.lacks(Metric::Fense, Absence::SentenceEncoder, report),
+            (_, None) => self.lacks(Metric::Fense, Absence::ErrorDetector, report),
+        }
+        match (report.score(Metric::Spider), &errors) {
+            (Some(spider), Some(errors)) => {
+                let score = penalized(spider, errors);
+                self.keep(Metric::SpiderFl, score, report);
+            }
+            (None, _) => self.lacks(Metric::SpiderFl, Absence::Without(Metric::Spider), report),
+            (_, None) => self.lacks(Metric::SpiderFl, Absence::ErrorDetector, report),
+        }
+        match alike {
+            Some(alike) => self.keep(Metric::SbertSim, alike, report),
+            None => self.lacks(Metric::SbertSim, Absence::SentenceEncoder, report),
+        }
+        match errors {
+            Some(errors) => self.keep(Metric::Fer, errors, report),
+            None => self.lacks(Metric::Fer, Absence::ErrorDetector, report),
+        }
+        Ok(())
+    }
+
     /// Whether any of these was asked for.
     fn wants(&self, metrics: &[Metric]) -> bool {
         self.only.as_ref().is_none_or(|only| metrics.iter().any(|metric| only.contains(metric)))
@@ -201,4 +260,15 @@ impl Scorer {
             report.put(metric, score);
         }
     }
+
+    fn lacks(&self, metric: Metric, why: Absence, report: &mut Report) {
+        if self.wants(&[metric]) {
+            report.lack(metric, why);
+        }
+    }
+}
+
+/// A clip's captions where they lie.
+fn borrowed<'a>(predicted: &'a str, references: &'a [String]) -> (&'a str, Vec<&'a str>) {
+    (predicted, references.iter().map(String::as_str).collect())
 }

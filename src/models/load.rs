@@ -153,6 +153,6 @@ fn absolute(path: &Path) -> Result<String> {
 }
 
 /// Where the tokenizer of bert-base-uncased lies: the starter brings it.
-fn word_pieces() -> Result<PathBuf> {
+pub(crate) fn word_pieces() -> Result<PathBuf> {
     Ok(path(STARTER)?.join(starter::TOKENIZER))
 }

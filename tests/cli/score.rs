@@ -48,8 +48,10 @@ fn every_metric_is_a_number_or_says_why_it_is_none() {
         ("meteor", "models pull meteor"),
         ("spice", "--spice JAR"),
         ("spider", "made from spice"),
-        ("spider_fl", "networks"),
-        ("fense", "networks"),
+        ("spider_fl", "made from spider"),
+        ("fer", "--fluency FILE"),
+        ("sbert_sim", "--sentence-bert DIR"),
+        ("fense", "--sentence-bert DIR"),
         ("clap_similarity", "sounds were not given"),
     ] {
         assert!(report[name].is_null(), "{name}");
@@ -164,7 +166,8 @@ fn a_metric_that_was_asked_for_and_cannot_be_computed_is_an_error() {
     let score = |metric: &str| bench.run(&["score", &predictions, &references, "--only", metric]);
     score("meteor").fails(1, &["'meteor' is not installed", "echoic models pull meteor"]);
     score("spice").fails(1, &["the metric spice", "--spice JAR"]);
-    score("fense").fails(1, &["the metric fense", "networks"]);
+    score("fense").fails(1, &["the metric fense", "a network that embeds sentences", "--sentence-bert DIR"]);
+    score("spider_fl").fails(1, &["the metric spider_fl", "spice"]);
     assert_ne!(score("bleu").code, 0);
     let only = bench.run_json(&["score", &predictions, &references, "--only", "cider_d,rouge_l"]).succeeds().json();
     assert!(only["cider_d"].is_number() && only["rouge_l"].is_number() && only["bleu_1"].is_null());
@@ -196,6 +199,45 @@ fn meteor_comes_once_its_data_are_there() {
     assert!(meteor > 0.2 && meteor < 0.8 && report["why_null"]["meteor"].is_null(), "{report}");
 }
 
+/// The networks of `tests/fixtures/judges`, named, and where other programs keep them.
+#[test]
+fn fense_comes_from_networks_that_are_named_or_lie_where_other_tools_keep_them() {
+    let (bench, predictions, references) = bench();
+    let fixture = |name: &str| format!("{}/tests/fixtures/judges/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (sentences, fluency) = (fixture("sentences"), fixture("fluency/echecker.ckpt"));
+    let named = ["score", &predictions, &references, "--sentence-bert", &sentences, "--fluency", &fluency];
+    let clips = bench.path("clips.csv");
+    let report = bench.run_json(&[&named[..], &["--per-clip", clips.to_str().unwrap()]].concat()).succeeds().json();
+    let [fense, alike, errors] = ["fense", "sbert_sim", "fer"].map(|name| report[name].as_f64().unwrap());
+    assert!(alike > 0.3 && alike < 1.0 && (0.0..=1.0).contains(&errors) && fense <= alike, "{report}");
+    let table = std::fs::read_to_string(clips).unwrap();
+    let columns: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let column = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    for row in table.lines().skip(1) {
+        let cell = |name: &str| row.split(',').nth(column(name)).unwrap().parse::<f64>().unwrap();
+        let expected = cell("sbert_sim") * (1.0 - 0.9 * cell("fer"));
+        assert!((cell("fense") - expected).abs() < 1e-12, "{table}");
+    }
+
+    let commit = "0123456789012345678901234567890123456789";
+    let model = bench.path("hf/hub/models--sentence-transformers--paraphrase-TinyBERT-L6-v2");
+    let (snapshot, refs) = (model.join("snapshots").join(commit), model.join("refs"));
+    let data = bench.path("torch/hub/fense_data");
+    for folder in [&snapshot, &refs, &data] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::write(refs.join("main"), commit).unwrap();
+    for name in ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(fixture(&format!("sentences/{name}")), snapshot.join(name)).unwrap();
+    }
+    std::fs::copy(&fluency, data.join("echecker_clotho_audiocaps_base.ckpt")).unwrap();
+    std::fs::copy(fixture("fluency/vocab.txt"), data.join("vocab.txt")).unwrap();
+    let found = bench.run_json(&["score", &predictions, &references, "--only", "fense"]).succeeds().json();
+    assert_eq!(found["fense"], report["fense"]);
+    let damaged = bench.write("damaged.ckpt", "no checkpoint");
+    bench.run(&["score", &predictions, &references, "--fluency", &damaged]).fails(1, &["damaged.ckpt", "a checkpoint"]);
+}
+
 /// A Java that answers as SPICE's program does; what it was asked must name every clip.
 #[cfg(unix)]
 #[test]
@@ -217,6 +259,12 @@ fn spice_comes_from_its_program_and_never_from_a_guess() {
     let report = score(&program("java", &answer("0.3"))).succeeds().json();
     let [spice, cider, spider] = ["spice", "cider_d", "spider"].map(|name| report[name].as_f64().unwrap());
     assert!((spice - 0.3).abs() < 1e-12 && (spider - (spice + cider) / 2.0).abs() < 1e-12, "{report}");
+    let fluency = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/judges/fluency/echecker.ckpt");
+    let (java, clips) = (program("java", &answer("0.3")), bench.path("clips.csv"));
+    let only = ["--only", "spider_fl", "--per-clip", clips.to_str().unwrap()];
+    let penalized = ["score", &predictions, &references, "--spice", &jar, "--java", &java, "--fluency", fluency];
+    let penalized = bench.run_json(&[&penalized[..], &only].concat()).succeeds().json()["spider_fl"].as_f64().unwrap();
+    assert!(penalized > 0.0 && penalized <= spider + 1e-12, "{penalized} of {spider}");
     score(&program("nan", &answer("NaN"))).fails(1, &["no score of clip 3"]);
     score(&program("failing", "echo 'no models' >&2; exit 1")).fails(1, &["no models", "folder lib"]);
     score("/no/such/java").fails(1, &["/no/such/java"]);

@@ -102,6 +102,13 @@ impl Bench {
     fn command_at(&self, store: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_echoic"));
         command.arg("--store").arg(store).args(arguments).current_dir(self.dir.path());
+        // What other programs keep for this user is no part of a story.
+        for (name, folder) in [("HF_HOME", "hf"), ("TORCH_HOME", "torch")] {
+            command.env(name, self.path(folder));
+        }
+        for name in ["FENSE_DATA", "SENTENCE_TRANSFORMERS_HOME"] {
+            command.env_remove(name);
+        }
         if let Some(cache) = &self.cache {
             command.env("ECHOIC_CACHE", cache);
         }

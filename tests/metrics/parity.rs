@@ -18,7 +18,7 @@ struct Fixture {
 }
 
 #[derive(Deserialize)]
-struct Set {
+pub struct Set {
     pairs: Vec<Pair>,
     tokenized: Vec<Pair>,
     scores: serde_json::Map<String, serde_json::Value>,
@@ -31,7 +31,7 @@ struct Pair {
 }
 
 impl Set {
-    fn clips(&self) -> Vec<Clip> {
+    pub fn clips(&self) -> Vec<Clip> {
         let clip = |(i, pair): (usize, &Pair)| Clip::new(i.to_string(), &pair.predicted, &pair.references);
         self.pairs.iter().enumerate().map(clip).collect()
     }
@@ -44,7 +44,7 @@ impl Set {
     }
 }
 
-fn sets() -> [(&'static str, Set); 2] {
+pub fn sets() -> [(&'static str, Set); 2] {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/metrics/pairs.json");
     let fixture: Fixture = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert_eq!(fixture.one.pairs.len() + fixture.five.pairs.len(), 500);

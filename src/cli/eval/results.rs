@@ -7,7 +7,7 @@ use echoic::metrics::{Bootstrap, Metric, Report};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::cli::measures::reason;
+use crate::cli::measures::why_absent;
 
 /// A way to caption, what it wrote and how good that is.
 pub struct Row {
@@ -49,10 +49,7 @@ impl<'a> Told<'a> {
     pub fn of(row: &'a Row, first: Option<&Row>, bootstrap: &Bootstrap) -> Self {
         let report = &row.measured.report;
         let why = Metric::NAMES.iter().filter(|(_, metric)| report.score(*metric).is_none());
-        let why = why.map(|(name, metric)| {
-            let why = report.absence(*metric).map_or("it was not asked for".to_owned(), reason);
-            ((*name).to_owned(), Value::String(why))
-        });
+        let why = why.map(|(name, metric)| ((*name).to_owned(), Value::String(why_absent(report, *metric))));
         let control = |caption, report: &Report| ToldControl { caption, scores: plain(report) };
         Self {
             row: &row.name,
