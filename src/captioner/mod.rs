@@ -272,6 +272,7 @@ impl Captioner {
             seconds: None,
             start: None,
             end: None,
+            windows: None,
             level: None,
             caption,
             withheld: None,

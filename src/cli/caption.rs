@@ -7,7 +7,7 @@ use echoic::captioner::{CaptionOptions, Captioner};
 use echoic::file::Fingerprint;
 use echoic::{Error, Result};
 
-use super::batch::{Answer, Batch, Format, Kept, Making, Sidecars, Table};
+use super::batch::{Answer, Batch, Format, Kept, Making, Pieces, Sidecars, Table};
 use super::context::Context;
 use super::how::How;
 use super::inputs::Inputs;
@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Keep the windows of a long recording apart: one caption for each, with its seconds; otherwise their embeddings are averaged
     #[arg(long, conflicts_with = "embedding")]
     windows: bool,
+    /// Make one of windows that follow each other and say the same: from the first one's start to the last one's end
+    #[arg(long, requires = "windows")]
+    merge: bool,
     /// Say `unsure` in place of captions in which there is less confidence than that, from 0 to 1; the nearest texts stay
     #[arg(long, value_name = "P", value_parser = share, conflicts_with = "resume")]
     min_confidence: Option<f32>,
@@ -92,7 +95,7 @@ impl Outlets {
             self.sidecar.clone().map(|into| Sidecars::new(&sounds, into, self.sidecar_format, self.overwrite));
         let table = self.csv.as_deref().map(|path| Table::create(path, windows)).transpose()?;
         let unprinted = self.csv.as_deref().is_some_and(is_pipe);
-        Ok(Batch { sounds, jobs, kept, sidecars, table, unprinted, log: None, min_confidence: None })
+        Ok(Batch { sounds, jobs, kept, sidecars, table, unprinted, ..Batch::default() })
     }
 }
 
@@ -108,10 +111,16 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     let sounds = sounds(context, &arguments.inputs.audio)?;
     arguments.outlets.check(context, &sounds, arguments.windows)?;
-    let making = Making::new(options.strategy, &captioner.parameters(&options), arguments.windows)?;
+    let pieces = match (arguments.windows, arguments.merge) {
+        (false, _) => Pieces::Sounds,
+        (true, false) => Pieces::Windows,
+        (true, true) => Pieces::Merged,
+    };
+    let making = Making::new(options.strategy, &captioner.parameters(&options), pieces)?;
     let jobs = arguments.inputs.jobs();
     let min_confidence = arguments.min_confidence;
-    let batch = Batch { log, min_confidence, ..arguments.outlets.batch(sounds, jobs, &making, arguments.windows)? };
+    let batch = arguments.outlets.batch(sounds, jobs, &making, arguments.windows)?;
+    let batch = Batch { log, min_confidence, merge: arguments.merge, ..batch };
     if !batch.sounds.is_empty() {
         // Two threads would load it twice.
         captioner.load_towers(&options)?;

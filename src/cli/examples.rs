@@ -95,6 +95,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "echoic --json caption recordings/ --domain street -k 20",
             "echoic caption recordings/ --csv captions.csv --sidecar",
             "echoic caption recordings/ --windows --sidecar --sidecar-format vtt # subtitles",
+            "echoic --json caption recordings/ --windows --merge # one line for windows that say the same",
             "echoic caption recordings/ --resume captions.jsonl # the same again after Ctrl-C",
             "echoic caption - < bell.wav",
         ],

@@ -221,6 +221,7 @@ fn captions_that_were_made_otherwise_are_not_mixed_and_other_files_are_left_alon
         (&["in", "-k", "7"][..], &["out.jsonl, line 1", "k null", "k 7", "another file to --resume"][..]),
         (&["in", "--domain", "machines"], &["domains null", "domains [\"machines\"]"]),
         (&["in", "--windows"], &["whole sounds", "--windows"]),
+        (&["in", "--windows", "--merge"], &["whole sounds", "merged"]),
         (&["other"], &["a caption of in/a.wav", "other/a.wav"]),
     ] {
         caption(more).fails(1, told);

@@ -104,6 +104,23 @@ fn subtitles_say_what_is_heard_while_a_recording_plays() {
     let cues: Vec<&str> = vtt.lines().skip(2).collect();
     let said: Vec<&str> = cues.chunks(3).map(|cue| cue[1]).collect();
     assert_eq!(said, captions);
+    // The same as lines: each is the window that is nearest to its sound, with the time of all.
+    let run = bench.run_json(&["caption", "woods", "--windows", "--merge", "--resume", "merged.jsonl"]);
+    let merged = run.succeeds().lines();
+    let merged: Vec<&Value> = merged.iter().filter(|line| line["path"] == "long.wav").collect();
+    assert_eq!(merged.iter().map(|line| line["caption"].as_str().unwrap()).collect::<Vec<_>>(), captions);
+    assert!(merged.iter().any(|line| line["windows"].as_u64() > Some(1)), "{merged:?}");
+    let mut rest = long.iter();
+    for line in merged {
+        let joined: Vec<_> = rest.by_ref().take(line["windows"].as_u64().unwrap() as usize).collect();
+        assert_eq!((&line["start"], &line["end"]), (&joined[0]["start"], &joined.last().unwrap()["end"]));
+        let best = joined.iter().map(|window| number(window, "similarity")).fold(f64::MIN, f64::max);
+        assert_eq!(number(line, "similarity"), best);
+    }
+    assert!(rest.next().is_none());
+    bench
+        .run(&["caption", "woods", "--windows", "--resume", "merged.jsonl"])
+        .fails(1, &["merged", "windows (--windows)"]);
     subtitles("srt");
     let srt = std::fs::read_to_string(bench.path("woods/short.srt")).unwrap();
     assert!(srt.starts_with("1\n00:00:00,000 --> 00:00:"), "{srt}");

@@ -40,6 +40,26 @@ impl Answer {
         Self::of(&Sound::named(file), captioned)
     }
 
+    /// Windows that follow each other and say the same made one.
+    pub fn merged(windows: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for mut window in windows {
+            window.captioned.windows = Some(1);
+            match merged.pop() {
+                Some(last) if last.captioned.goes_on_in(&window.captioned) => merged.push(last.joined(window)),
+                last => merged.extend(last.into_iter().chain([window])),
+            }
+        }
+        merged
+    }
+
+    /// One answer of two; its number in the log is that of the window whose evidence it has.
+    fn joined(self, next: Self) -> Self {
+        let next_is_better = next.captioned.similarity > self.captioned.similarity;
+        let logged = if next_is_better { next.logged } else { self.logged };
+        Self { captioned: self.captioned.joined(next.captioned), logged, root: self.root }
+    }
+
     /// With `unsure` in place of a caption in which there is less confidence; the log, if any, keeps the caption itself.
     pub fn withheld_below(mut self, min_confidence: Option<f32>) -> Self {
         if let Some(least) = min_confidence {

@@ -21,24 +21,54 @@ const LONGEST: u64 = 1 << 24;
 /// What every line begins with.
 const BEGINNING: &[u8] = b"{\"path\":\"";
 
+/// What captions are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pieces {
+    /// Whole sounds.
+    Sounds,
+    /// Windows of sounds, each for itself.
+    Windows,
+    /// Windows, of which those that say the same are one.
+    Merged,
+}
+
+impl Pieces {
+    /// What a line with these parts is of.
+    fn of(window: Option<(f64, f64)>, merged: Option<usize>) -> Self {
+        match (window, merged) {
+            (None, _) => Self::Sounds,
+            (_, None) => Self::Windows,
+            (_, Some(_)) => Self::Merged,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sounds => "whole sounds",
+            Self::Windows => "windows (--windows)",
+            Self::Merged => "windows, merged (--windows --merge)",
+        }
+    }
+}
+
 /// How captions are made now: what is kept already must have been made so, too.
 pub struct Making {
-    windows: bool,
+    pieces: Pieces,
     values: Map<String, Value>,
 }
 
 impl Making {
-    /// Captions by a strategy, of windows or of whole sounds.
+    /// Captions of these pieces by a strategy.
     ///
     /// # Errors
     /// [`Error::Internal`] for parameters that are no JSON.
-    pub fn new(strategy: Strategy, parameters: &Parameters, windows: bool) -> Result<Self> {
+    pub fn new(strategy: Strategy, parameters: &Parameters, pieces: Pieces) -> Result<Self> {
         // Through text: that is how numbers are read back.
         let text = serde_json::to_string(parameters);
         let values = text.and_then(|text| serde_json::from_str::<Map<String, Value>>(&text));
         let mut values = values.map_err(|e| Error::Internal(format!("parameters that are no JSON: {e}")))?;
         values.insert("strategy".into(), strategy.to_string().into());
-        Ok(Self { windows, values })
+        Ok(Self { pieces, values })
     }
 
     /// What differs in a caption that is kept, but for the store's commit, with the value that it has now.
@@ -58,6 +88,7 @@ struct Line {
     error: Option<String>,
     start: Option<f64>,
     end: Option<f64>,
+    windows: Option<usize>,
     strategy: Option<String>,
     parameters: Option<Map<String, Value>>,
 }
@@ -156,7 +187,7 @@ impl Kept {
         }
         commits.remark(path);
         // A kill may have come between the windows of a sound.
-        if !bytes.is_empty() && making.windows {
+        if !bytes.is_empty() && making.pieces != Pieces::Sounds {
             self.captions.truncate(last.1);
             end = last.0;
         }
@@ -210,7 +241,7 @@ impl Kept {
 
 /// The caption that a line holds, unless it tells a failure.
 fn checked(path: &Path, number: u64, line: Line, making: &Making, commits: &mut Commits) -> Result<Option<Caption>> {
-    let Line { path: name, root, caption, error, start, end, strategy, parameters } = line;
+    let Line { path: name, root, caption, error, start, end, windows, strategy, parameters } = line;
     let (Some(caption), Some(strategy), Some(mut values)) = (caption, strategy, parameters) else {
         return if error.is_some() { Ok(None) } else { Err(not_ours(path, number, "no caption")) };
     };
@@ -221,9 +252,9 @@ fn checked(path: &Path, number: u64, line: Line, making: &Making, commits: &mut 
         return Err(made_otherwise(path, number, then.join(", "), now.join(", ")));
     }
     let window = start.zip(end);
-    if window.is_some() != making.windows {
-        let what = |windows| if windows { "windows (--windows)" } else { "whole sounds" };
-        return Err(made_otherwise(path, number, what(window.is_some()), what(making.windows)));
+    let pieces = Pieces::of(window, windows);
+    if pieces != making.pieces {
+        return Err(made_otherwise(path, number, pieces.name(), making.pieces.name()));
     }
     commits.see(&values);
     Ok(Some(Caption { name, root, caption, window }))

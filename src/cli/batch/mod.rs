@@ -16,7 +16,7 @@ use echoic::{Error, Result};
 
 pub use self::answer::{Answer, written_by};
 use self::in_order::in_order;
-pub use self::kept::{Kept, Making};
+pub use self::kept::{Kept, Making, Pieces};
 pub use self::sidecars::Sidecars;
 pub use self::subtitles::Format;
 use self::table::Row;
@@ -40,6 +40,8 @@ pub struct Batch {
     pub log: Option<Log>,
     /// Captions in which there is less confidence are withheld.
     pub min_confidence: Option<f32>,
+    /// Whether windows that follow each other and say the same are one.
+    pub merge: bool,
     /// Whether captions are not printed: the table is on stdout.
     pub unprinted: bool,
 }
@@ -120,9 +122,14 @@ impl Batch {
             (Some(log), Some(heard)) => log.put(sound, &heard, &all, None),
             _ => (Vec::new(), None),
         };
-        let mut answers: Vec<Answer> =
-            all.into_iter().map(|captioned| Answer::of(sound, captioned).withheld_below(self.min_confidence)).collect();
+        let mut answers: Vec<Answer> = all.into_iter().map(|captioned| Answer::of(sound, captioned)).collect();
         answers.iter_mut().zip(numbers).for_each(|(answer, number)| answer.logged = Some(number));
+        if self.merge {
+            answers = Answer::merged(answers);
+        }
+        // What windows say together is believed or not; they would not be one after some are withheld.
+        let answers: Vec<Answer> =
+            answers.into_iter().map(|answer| answer.withheld_below(self.min_confidence)).collect();
         // The sidecar comes before the line: what is kept has its sidecar, or is seen to it by the next run.
         let beside = self.sidecars.as_ref().map_or(Ok(()), |sidecars| sidecars.put(sound, answers.iter().map(row)));
         if let Some(kept) = &mut self.kept {
