@@ -105,7 +105,7 @@ fn train(context: &Context, memory: &Snapshot) -> Result<()> {
     if memory.decoders().iter().any(|d| d.name == DECODER && is_finished(d)) {
         return context.out.remark("4. The decoder: trained by an earlier demo");
     }
-    context.out.remark("4. The decoder: training the small preset on the stored texts, about two minutes")?;
+    context.out.remark("4. The decoder: training the small preset on the stored texts, a minute or two")?;
     let domains: Vec<String> = shipped().iter().map(|corpus| corpus.domain.to_owned()).collect();
     let fresh = TrainOptions::for_projection(memory.space().dim);
     let resume = work_folder(memory.dir(), DECODER).exists();

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Preset {
-    /// Learns grammatical captions from 12,660 texts in about two minutes on two CPU cores.
+    /// Learns grammatical captions from 12,660 texts in a minute or two on two CPU cores.
     #[default]
     Small,
     /// The shape and schedule of WSAC, section 3.2.

@@ -19,6 +19,7 @@ mod foundation;
 mod generate;
 mod generate_options;
 mod inference;
+mod lesson;
 mod model;
 mod network;
 mod options;

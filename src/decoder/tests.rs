@@ -5,6 +5,7 @@ use rand::Rng;
 use super::{
     config::DecoderConfig,
     inference::Weights,
+    lesson::Lesson,
     model::Parameters,
     network::{Dropout, Network},
     packing::{Example, Packed, epoch_order, rng},
@@ -77,6 +78,38 @@ fn gradients_of_the_whole_network_agree_with_finite_differences() {
             }
         }
         parameters.load(&start.into_iter().map(|(name, (_, data))| (name, data)).collect()).unwrap();
+    }
+}
+
+#[test]
+fn halves_of_a_batch_teach_what_it_teaches_as_one() {
+    let (config, mut examples) = (tiny(), examples());
+    // The first half of these has a text that predicts nothing.
+    let silent = Example { row: 0, tokens: vec![super::vocabulary::UNKNOWN; 2], ended: false, repeats: 1 };
+    let parameters = parameters(&config);
+    let embeddings = embeddings(&config, 3);
+    for silent in [None, Some(silent)] {
+        if let Some(silent) = silent {
+            examples = vec![silent, examples.remove(1), examples.remove(1)];
+        }
+        let batch = Packed::new(&examples, &config);
+        let network = Network { parameters: &parameters, config: &config, batch: &batch, dropout: Dropout::NONE };
+        let (loss, expected) = network.loss_and_gradients(embeddings.clone(), 0.1).unwrap();
+        let lesson = Lesson { parameters: &parameters, config: &config, smoothing: 0.1, dropout: 0.0 };
+        let examples: Vec<&Example> = examples.iter().collect();
+        let learned = lesson.learn(&examples, embeddings.clone(), &mut rng(1, 4, 0, 0)).unwrap();
+        assert_eq!(learned.tokens, batch.targets.len());
+        assert!((learned.loss - loss).abs() < 1e-6, "{} and {loss}", learned.loss);
+        assert_eq!(learned.gradients.len(), expected.len());
+        for (name, gradient) in learned.gradients {
+            let numbers = |tensor: &candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let worst = numbers(&gradient)
+                .iter()
+                .zip(numbers(&expected[&name]))
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(worst < 1e-6, "{name}: {worst}");
+        }
     }
 }
 

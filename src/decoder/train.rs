@@ -8,6 +8,7 @@ use super::{
     config::{DecoderConfig, Recipe},
     decoder_file::{Block, Header, json, write_decoder},
     foundation::Foundation,
+    lesson::{Learned, Lesson},
     model::{Parameters, informed_start},
     network::{Dropout, Network},
     options::{Material, Rows, TrainOptions, TrainReport, TrainingFacts, TrainingSet, TrainingText},
@@ -241,13 +242,18 @@ impl<'a> Trainer<'a> {
 
     /// One optimizer step; returns the loss and the tokens learned from.
     fn step(&mut self, batch: &[usize], rate: f64) -> Result<(f64, usize)> {
-        let packed = Packed::new(batch.iter().filter_map(|i| self.split.training.get(*i)), &self.config);
+        let examples: Vec<&Example> = batch.iter().filter_map(|i| self.split.training.get(*i)).collect();
         let (seed, epoch, step) = (self.options.seed, self.state.epoch, self.state.step);
-        let embeddings = self.bridged(&packed.embeddings, &mut rng(seed, 3, epoch, step))?;
-        let dropout =
-            Dropout { rate: self.recipe.dropout, seed: rand::RngCore::next_u64(&mut rng(seed, 4, epoch, step)) };
-        let (value, gradients) =
-            self.network(&packed, dropout).loss_and_gradients(embeddings, self.recipe.smoothing)?;
+        let rows: Vec<usize> = examples.iter().map(|example| example.row).collect();
+        let embeddings = self.bridged(&rows, &mut rng(seed, 3, epoch, step))?;
+        let lesson = Lesson {
+            parameters: &self.parameters,
+            config: &self.config,
+            smoothing: self.recipe.smoothing,
+            dropout: self.recipe.dropout,
+        };
+        let Learned { tokens, loss: value, gradients } =
+            lesson.learn(&examples, embeddings, &mut rng(seed, 4, epoch, step))?;
         let squares = gradients.values().map(squared_norm).sum::<Result<f64, _>>().map_err(Fault::from)?;
         let norm = squares.sqrt();
         if !value.is_finite() || !norm.is_finite() {
@@ -262,11 +268,7 @@ impl<'a> Trainer<'a> {
             let adam = AdamW { rate, beta1: 0.9, beta2, epsilon: 1e-8, decay, scale, step };
             adam.apply(var.as_tensor(), gradient, moments).map_err(Fault::from)?;
         }
-        Ok((value, packed.targets.len()))
-    }
-
-    fn network<'b>(&'b self, batch: &'b Packed, dropout: Dropout) -> Network<'b> {
-        Network { parameters: &self.parameters, config: &self.config, batch, dropout }
+        Ok((value, tokens))
     }
 
     /// The embeddings of `rows`, shifted and noised as the options say, of unit length.
@@ -291,7 +293,9 @@ impl<'a> Trainer<'a> {
         for (index, batch) in self.split.validation.chunks(64).enumerate() {
             let packed = Packed::new(batch, &self.config);
             let embeddings = self.bridged(&packed.embeddings, &mut rng(self.options.seed, 5, 0, index))?;
-            let loss = self.network(&packed, Dropout::NONE).loss(embeddings)?;
+            let network =
+                Network { parameters: &self.parameters, config: &self.config, batch: &packed, dropout: Dropout::NONE };
+            let loss = network.loss(embeddings)?;
             sum += loss * packed.targets.len() as f64;
             tokens += packed.targets.len();
         }

@@ -53,6 +53,20 @@ pub fn gelu_backward(x: &Tensor, grad: &Tensor) -> Result<Tensor> {
     )
 }
 
+/// `a · x + b · y`, which takes the place of x.
+pub fn blend(x: &Tensor, y: &Tensor, [a, b]: [f32; 2]) -> Result<()> {
+    if x.shape() != y.shape() {
+        bail!("shapes {:?} and {:?} differ", x.shape(), y.shape());
+    }
+    let y = floats(y)?;
+    let y: &[f32] = &y;
+    change(x, |data| {
+        data.par_chunks_mut(BLOCK).zip(y.par_chunks(BLOCK)).for_each(|(x, y)| {
+            simd(move || x.iter_mut().zip(y).for_each(|(x, y)| *x = a * *x + b * y));
+        });
+    })
+}
+
 /// The hyperbolic tangent.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
     map(x, f32::tanh)

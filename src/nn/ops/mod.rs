@@ -24,7 +24,7 @@ pub use adamw::{AdamW, Moments, squared_norm};
 pub use attention::{attention, attention_backward};
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub(crate) use elementwise::map2;
-pub use elementwise::{dropout_add, dropout_backward, gelu, gelu_backward, tanh, tanh_backward};
+pub use elementwise::{blend, dropout_add, dropout_backward, gelu, gelu_backward, tanh, tanh_backward};
 pub use embed::{embed, embed_backward, select_rows, select_rows_backward};
 pub(crate) use kernels::floats;
 pub use layer_norm::{EPSILON, layer_norm, layer_norm_backward};

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""A prefix with the retrieved captions in it, measured before it is built (DRCap, arXiv 2410.09472): does a decoder write better when it sees the nearest texts?
+
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install numpy==2.4.6
+    /tmp/venv/bin/python benches/results/augmented.py target/release/echoic --data DATA --work WORK     # WORK as prefixes.py needs it
+
+Two stores of embeddings from outside hold the texts of Clotho and AudioCaps (training splits): one their own embeddings, one each text's own beside those of
+three others, side by side in one row. The others are drawn from its neighbours with a cosine between 0.75 and 0.85, so that near copies are left out; a
+text with fewer has itself in their places. Both decoders learn with the same recipe; the noise is as long, beside the whole row, in both. Then the
+askings of prefixes.py: a sound or caption by itself or projected, beside its three nearest texts. No caption is ranked by what it says: stores from
+outside have no model.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+
+import numpy as np
+
+import prefixes
+from beyond import show, unit
+
+NEIGHBOURS = 3
+BAND = (0.75, 0.85)
+
+
+class Program(prefixes.Program):
+    def __init__(self, path, work, store):
+        super().__init__(path, work)
+        self.store = store
+
+    def __call__(self, *words):
+        done = subprocess.run([self.path, "--json", "--quiet", "--store", str(self.work / self.store), *map(str, words)],
+                              stdout=subprocess.PIPE, text=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def prepare(self, corpus, rows):
+        if (self.work / self.store).exists():
+            return
+        vectors = self.work / f"{self.store}.npy"
+        np.save(vectors, rows.astype("<f4"))
+        self("init", "--model", "external", "--dim", rows.shape[1])
+        self("ingest", corpus, "--embeddings", vectors, "--domain", "both")
+        self("train", "--name", "base")
+
+
+def beside(own, others):
+    """The own embedding and the others in one row, each part as long as before."""
+    return np.concatenate([own, *others], 1)
+
+
+def others_of(memory):
+    """For each text three neighbours that are no near copies, drawn from those in the band."""
+    draw = np.random.default_rng(1)
+    chosen = np.empty((len(memory), NEIGHBOURS), int)
+    for begin in range(0, len(memory), 1024):
+        near = memory[begin:begin + 1024] @ memory.T
+        for place, row in enumerate(near):
+            within = np.flatnonzero((row >= BAND[0]) & (row <= BAND[1]))
+            own = np.full(NEIGHBOURS, begin + place)
+            picked = draw.choice(within, min(NEIGHBOURS, len(within)), replace=False) if len(within) else own
+            chosen[begin + place] = np.concatenate([picked, own])[:NEIGHBOURS]
+    return chosen
+
+
+def main():
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("program")
+    asked.add_argument("--data", type=pathlib.Path, required=True)
+    asked.add_argument("--work", type=pathlib.Path, required=True)
+    asked.add_argument("--clips", type=int, default=300)
+    options = asked.parse_args()
+    path = str(pathlib.Path(options.program).resolve())
+    memory = unit(np.load(options.work / "memory.npy").astype("f4"))
+    corpus = options.work / "augmented-corpus.jsonl"
+    lines = [json.loads(line) for line in open(options.work / "memory.jsonl")]
+    # Captions of one clip are held out together, as they are in a store of the model's own.
+    corpus.write_text("".join(json.dumps({"caption": line["caption"], "audio_id": line.get("clip") or f"text {place}"}) + "\n"
+                              for place, line in enumerate(lines)))
+    chosen = others_of(memory)
+    with_band = (chosen[:, 0] != np.arange(len(memory))).mean()
+    print(f"{len(memory)} texts, {with_band:.2f} of them with a neighbour in the band")
+    plain, augmented = Program(path, options.work, "plain"), Program(path, options.work, "augmented")
+    plain.prepare(corpus, memory)
+    augmented.prepare(corpus, beside(memory, [memory[chosen[:, place]] for place in range(NEIGHBOURS)]))
+    own = prefixes.Program(path, options.work)
+    for asking in [prefixes.sounds(options.data, options.work), *(prefixes.texts(own, options.data, corpus, options.clips) for corpus in ("clotho", "audiocaps"))]:
+        print(f"\n### {asking.name}\n\n| | value | difference, 95 % |\n|---|---|---|", flush=True)
+        similarities = asking.embeddings @ memory.T
+        projected = unit(prefixes.weights_at(similarities, prefixes.TEMPERATURE) @ memory)
+        nearest = [memory[place] for place in np.argsort(-similarities, axis=1)[:, :NEIGHBOURS].T]
+        base = None
+        for name, program, rows in [("projection", plain, projected), ("the question itself", plain, asking.embeddings),
+                                    ("projection beside the nearest texts", augmented, beside(projected, nearest)),
+                                    ("the question beside the nearest texts", augmented, beside(asking.embeddings, nearest))]:
+            measured = asking.measure(program.captions(unit(rows)))
+            base = measured if base is None else base
+            show(name, measured, base)
+
+
+if __name__ == "__main__":
+    main()
