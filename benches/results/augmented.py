@@ -71,9 +71,8 @@ def main():
     asked.add_argument("--clips", type=int, default=300)
     options = asked.parse_args()
     path = str(pathlib.Path(options.program).resolve())
-    memory = unit(np.load(options.work / "memory.npy").astype("f4"))
+    lines, memory = prefixes.stored(options.work)
     corpus = options.work / "augmented-corpus.jsonl"
-    lines = [json.loads(line) for line in open(options.work / "memory.jsonl")]
     # Captions of one clip are held out together, as they are in a store of the model's own.
     corpus.write_text("".join(json.dumps({"caption": line["caption"], "audio_id": line.get("clip") or f"text {place}"}) + "\n"
                               for place, line in enumerate(lines)))

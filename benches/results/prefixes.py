@@ -108,6 +108,13 @@ def ways(program, memory, of_clotho, asked):
     yield f"of {DRAWN} drawn and the best beam, the nearest to the others", nearest(np.einsum("crd,rd->cr", vectors, vectors.mean(0)))
 
 
+def stored(work):
+    """The texts of the memory with their embeddings, each once: an export has a row for each clip that a text describes."""
+    lines = [json.loads(line) for line in open(work / "memory.jsonl")]
+    once = list({line["caption_id"]: place for place, line in reversed(list(enumerate(lines)))}.values())
+    return [lines[place] for place in once], unit(np.load(work / "memory.npy").astype("f4")[once])
+
+
 def sounds(data, work):
     words = {row["class"]: set(row["words"].split()) for row in csv.DictReader(open(HERE / "esc50_names.csv"))}
     label = {row["file_name"]: row["caption"] for row in csv.DictReader(open(work / "esc50.csv"))}
@@ -136,8 +143,8 @@ def main():
     asked.add_argument("--clips", type=int, default=300)
     options = asked.parse_args()
     program = Program(str(pathlib.Path(options.program).resolve()), options.work)
-    memory = unit(np.load(options.work / "memory.npy").astype("f4"))
-    of_clotho = np.array([json.loads(line)["domain"] == "clotho-train" for line in open(options.work / "memory.jsonl")])
+    lines, memory = stored(options.work)
+    of_clotho = np.array([line["domain"] == "clotho-train" for line in lines])
     for asking in [sounds(options.data, options.work), *(texts(program, options.data, corpus, options.clips) for corpus in ("clotho", "audiocaps"))]:
         print(f"\n### {asking.name}\n\n| | value | difference, 95 % |\n|---|---|---|", flush=True)
         base = None
