@@ -9,6 +9,7 @@ an index.csv that names the clips of ESC-50. WORK keeps the store, the decoders 
 chosen by these figures; the validation splits are measured, and no test split is touched.
 """
 import argparse
+import collections
 import csv
 import json
 import pathlib
@@ -139,8 +140,12 @@ def music(echoic, data, work):
     common = ["--domain", "music", "--decoder", "music", "--resume", work / "experiment"]
     own = echoic("eval", held_out, "--embeddings", texts, *common)
     lines_of("captions of MusicCaps, measured by themselves", own)
-    lines_of("captions of Song Describer, measured by others of the song",
-             echoic("eval", data / "captions/song_describer.jsonl", "--text-side", *common))
+    # A caption is measured by the others of its song.
+    songs, several = read("song_describer"), work / "song-describer.jsonl"
+    captions = collections.Counter(row["audio_id"] for row in songs)
+    several.write_text("".join(json.dumps({"audio_id": row["audio_id"], "caption": row["caption"]}) + "\n"
+                               for row in songs if captions[row["audio_id"]] > 1))
+    lines_of("captions of Song Describer, measured by others of the song", echoic("eval", several, "--text-side", *common))
     lengths = [len(json.loads(line)["caption"].split()) for line in open(held_out)]
     written = {row["row"]: f"{row['scores']['mean_length']['score']:.1f}" for row in own}
     print(f"\nWords a caption: {sum(lengths) / len(lengths):.1f} in MusicCaps; written: {written}")

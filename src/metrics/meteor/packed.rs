@@ -1,7 +1,7 @@
 //! METEOR's table of paraphrases in a form that is read at once.
 //!
-//! The table is a packed text of 16 million lines. From it a file is derived that lies beside it: every word once, then the entries, whose words
-//! are told by their numbers. It is made again where it is missing, of another table, or damaged.
+//! The table is a packed text of 16 million lines. From it a file is derived that lies beside it: every word once, where each part of the entries
+//! begins, then the entries, whose words are told by their numbers. It is made again where it is missing, of another table, or damaged.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,14 +15,14 @@ use crate::progress::Control;
 use crate::{Error, Result};
 
 /// What the file begins with; the number is that of its form.
-const MAGIC: &[u8; 8] = b"ECHOPAR1";
-/// Magic, length of the table, length of the words, checksum of what follows.
-const HEADER: usize = 8 + 8 + 8 + 4;
+const MAGIC: &[u8; 8] = b"ECHOPAR2";
+/// Magic, length of the table, length of the words, how many parts there are, checksum of what follows.
+const HEADER: usize = 8 + 8 + 8 + 8 + 4;
 /// The ending of the file.
 const ENDING: &str = "index";
 /// How much of the packed table is read at once, in bytes.
 const BLOCK: usize = 1 << 18;
-/// After how many entries it is asked whether to stop.
+/// Entries of a part, which one thread reads; after each it is asked whether to stop.
 const ENTRIES_AT_ONCE: u32 = 1 << 16;
 
 /// The table.
@@ -30,7 +30,9 @@ const ENTRIES_AT_ONCE: u32 = 1 << 16;
 pub(super) struct Packed {
     /// The words, each with a line end behind it.
     words: Vec<u8>,
-    /// Of each entry the phrase and what may stand for it: how many words, and their numbers.
+    /// Where each part of the entries begins.
+    starts: Vec<usize>,
+    /// Of each entry its length in bytes, then the phrase and what may stand for it: how many words, and their numbers.
     entries: Vec<u8>,
 }
 
@@ -56,31 +58,50 @@ impl Packed {
     }
 
     fn read(path: &Path, table: u64) -> Option<Self> {
-        let mut bytes = std::fs::read(path).ok()?;
-        let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        let words = usize::try_from(number(16)?).ok()?;
-        let checksum = u32::from_le_bytes(bytes.get(24..HEADER)?.try_into().ok()?);
-        let is_whole = bytes.starts_with(MAGIC) && number(8)? == table && crc32fast::hash(&bytes[HEADER..]) == checksum;
-        if !is_whole || words > bytes.len() - HEADER {
+        let mut file = File::open(path).ok()?;
+        let all = usize::try_from(file.metadata().ok()?.len()).ok()?;
+        let mut take = |length: usize| {
+            // Before room is made for what a damaged header asks for.
+            let mut bytes = (length <= all).then(|| vec![0; length])?;
+            file.read_exact(&mut bytes).ok()?;
+            Some(bytes)
+        };
+        let header = take(HEADER)?;
+        let number = |at: usize| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
+        if !header.starts_with(MAGIC) || number(8)? != table {
             return None;
         }
-        let entries = bytes.split_off(HEADER + words);
-        bytes.drain(..HEADER);
-        Some(Self { words: bytes, entries })
+        let words = take(usize::try_from(number(16)?).ok()?)?;
+        let places = take(usize::try_from(number(24)?).ok()?.checked_mul(8)?)?;
+        let entries = take(all.checked_sub(HEADER + words.len() + places.len())?)?;
+        let starts: Vec<usize> = places.as_chunks().0.iter().map(|place| u64::from_le_bytes(*place) as usize).collect();
+        let read = Self { words, starts, entries };
+        let is_whole = header.get(32..HEADER)? == read.checksum().to_le_bytes();
+        (is_whole && read.starts.is_sorted() && read.starts.iter().all(|start| *start <= read.entries.len()))
+            .then_some(read)
+    }
+
+    fn places(&self) -> Vec<u8> {
+        self.starts.iter().flat_map(|start| (*start as u64).to_le_bytes()).collect()
+    }
+
+    fn checksum(&self) -> u32 {
+        let mut checksum = crc32fast::Hasher::new();
+        [&self.words, &self.places(), &self.entries].into_iter().for_each(|part| checksum.update(part));
+        checksum.finalize()
     }
 
     fn keep(&self, path: &Path, table: u64) -> Result<()> {
-        let mut checksum = crc32fast::Hasher::new();
-        checksum.update(&self.words);
-        checksum.update(&self.entries);
         let file = Replacement::beside(path)?;
         let mut out = file.create()?;
-        let parts: [&[u8]; 6] = [
+        let parts: [&[u8]; 8] = [
             MAGIC,
             &table.to_le_bytes(),
             &(self.words.len() as u64).to_le_bytes(),
-            &checksum.finalize().to_le_bytes(),
+            &(self.starts.len() as u64).to_le_bytes(),
+            &self.checksum().to_le_bytes(),
             &self.words,
+            &self.places(),
             &self.entries,
         ];
         parts
@@ -98,11 +119,12 @@ impl Packed {
         let packed = BufReader::with_capacity(BLOCK, Counted { file, control });
         let mut lines = BufReader::with_capacity(BLOCK, MultiGzDecoder::new(packed));
         let mut numbers: HashMap<Vec<u8>, u32> = HashMap::new();
-        let mut derived = Self { words: Vec::new(), entries: Vec::new() };
-        let mut line = Vec::new();
+        let mut derived = Self { words: Vec::new(), starts: Vec::new(), entries: Vec::new() };
+        let (mut line, mut own) = (Vec::new(), Vec::new());
         for entry in 0u32.. {
             if entry.is_multiple_of(ENTRIES_AT_ONCE) {
                 control.check()?;
+                derived.starts.push(derived.entries.len());
             }
             let mut next = |line: &mut Vec<u8>| {
                 line.clear();
@@ -111,20 +133,23 @@ impl Packed {
             if next(&mut line)? == 0 {
                 break;
             }
+            own.clear();
             for _ in 0..2 {
                 if next(&mut line)? == 0 {
                     return Err(Error::input(path.display(), "the middle of an entry", "its end"));
                 }
-                derived.add(&line, &mut numbers);
+                derived.add(&line, &mut numbers, &mut own);
             }
+            put(own.len() as u32, &mut derived.entries);
+            derived.entries.extend_from_slice(&own);
         }
         Ok(derived)
     }
 
-    /// Adds a phrase.
-    fn add(&mut self, line: &[u8], numbers: &mut HashMap<Vec<u8>, u32>) {
+    /// Adds a phrase to an entry.
+    fn add(&mut self, line: &[u8], numbers: &mut HashMap<Vec<u8>, u32>, entry: &mut Vec<u8>) {
         let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        put(words.clone().count() as u32, &mut self.entries);
+        put(words.clone().count() as u32, entry);
         for word in words {
             let number = numbers.get(word).copied().unwrap_or_else(|| {
                 let number = numbers.len() as u32;
@@ -133,7 +158,7 @@ impl Packed {
                 self.words.push(b'\n');
                 number
             });
-            put(number, &mut self.entries);
+            put(number, entry);
         }
     }
 
@@ -142,43 +167,59 @@ impl Packed {
         self.words.split_inclusive(|byte| *byte == b'\n').map(|word| &word[..word.len() - 1])
     }
 
-    /// The phrases: that of an entry, then the one that may stand for it.
-    pub(super) fn phrases(&self) -> Phrases<'_> {
-        Phrases { rest: &self.entries }
+    /// The entries of each part.
+    pub(super) fn parts(&self) -> Vec<Entries<'_>> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.entries.len()]);
+        let part = |(start, end): (&usize, usize)| Entries { rest: self.entries.get(*start..end).unwrap_or_default() };
+        self.starts.iter().zip(ends).map(part).collect()
     }
 }
 
-/// The phrases of all entries, in turn.
-pub(super) struct Phrases<'a> {
+/// Some entries, in turn.
+pub(super) struct Entries<'a> {
     rest: &'a [u8],
 }
 
-impl Phrases<'_> {
-    /// Gives each word of the next phrase to `word`; `false` where there is no further phrase.
-    pub(super) fn next(&mut self, mut word: impl FnMut(u32)) -> bool {
-        if self.rest.is_empty() {
-            return false;
-        }
-        for _ in 0..self.number() {
-            word(self.number());
-        }
-        true
-    }
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
 
-    fn number(&mut self) -> u32 {
-        let mut number = 0;
-        for shift in (0..u32::BITS).step_by(7) {
-            let Some((byte, rest)) = self.rest.split_first() else {
-                break;
-            };
-            self.rest = rest;
-            number |= u32::from(byte & 0x7F) << shift;
-            if *byte < 0x80 {
-                break;
-            }
+    fn next(&mut self) -> Option<Entry<'a>> {
+        if self.rest.is_empty() {
+            return None;
         }
-        number
+        let length = number(&mut self.rest) as usize;
+        let (entry, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(Entry { rest: entry })
     }
+}
+
+/// A phrase, and behind it one that may stand for it.
+pub(super) struct Entry<'a> {
+    rest: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Gives each word of the next phrase to `word`, as long as that says to go on; whether it did to the end.
+    pub(super) fn phrase(&mut self, mut word: impl FnMut(u32) -> bool) -> bool {
+        let words = number(&mut self.rest);
+        (0..words).all(|_| word(number(&mut self.rest)))
+    }
+}
+
+fn number(rest: &mut &[u8]) -> u32 {
+    let mut number = 0;
+    for shift in (0..u32::BITS).step_by(7) {
+        let Some((byte, behind)) = rest.split_first() else {
+            break;
+        };
+        *rest = behind;
+        number |= u32::from(byte & 0x7F) << shift;
+        if *byte < 0x80 {
+            break;
+        }
+    }
+    number
 }
 
 /// Writes a number in groups of seven bits, the last of which is marked by what it lacks.
@@ -221,14 +262,18 @@ mod tests {
     }
 
     fn entries(packed: &Packed) -> Vec<Vec<u32>> {
-        let (mut phrases, mut all) = (packed.phrases(), Vec::new());
-        loop {
-            let mut words = Vec::new();
-            if !phrases.next(|word| words.push(word)) {
-                return all;
+        let mut all = Vec::new();
+        for mut entry in packed.parts().into_iter().flatten() {
+            for _ in 0..2 {
+                let mut words = Vec::new();
+                entry.phrase(|word| {
+                    words.push(word);
+                    true
+                });
+                all.push(words);
             }
-            all.push(words);
         }
+        all
     }
 
     #[test]
@@ -244,7 +289,7 @@ mod tests {
         let whole = std::fs::read(&derived).unwrap();
         let again = Packed::read(&derived, std::fs::metadata(&path).unwrap().len()).unwrap();
         assert_eq!((&again.words, &again.entries), (&first.words, &first.entries));
-        for at in [0, 9, 20, 25, HEADER, whole.len() - 1] {
+        for at in [0, 9, 20, 23, 25, 31, 33, HEADER, whole.len() - 1] {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x40;
             std::fs::write(&derived, &damaged).unwrap();

@@ -3,7 +3,7 @@
 use foldhash::HashMap;
 use rayon::prelude::*;
 
-use super::packed::{Packed, Phrases};
+use super::packed::{Entries, Entry, Packed};
 
 /// Stands for a word of the table that no caption has.
 const UNKNOWN: u32 = u32::MAX;
@@ -48,37 +48,43 @@ impl Paraphrases {
     pub(super) fn of_words(packed: &Packed, numbers: &HashMap<String, u32>) -> Self {
         let by_word: HashMap<&[u8], u32> = numbers.iter().map(|(word, number)| (word.as_bytes(), *number)).collect();
         let known: Vec<u32> = packed.words().map(|word| by_word.get(word).copied().unwrap_or(UNKNOWN)).collect();
-        let mut table = Self::default();
-        let mut entries = Vec::new();
-        let mut phrases = packed.phrases();
-        loop {
-            let before = table.words.len();
-            let (Some(phrase), Some(other)) = (table.take(&mut phrases, &known), table.take(&mut phrases, &known))
-            else {
-                break;
-            };
-            match (phrase, other) {
-                (Some(phrase), Some(other)) => entries.push((phrase, other)),
-                _ => table.words.truncate(before),
-            }
+        let parts: Vec<(Self, Vec<(Span, Span)>)> =
+            packed.parts().into_par_iter().map(|part| Self::of_part(part, &known)).collect();
+        let (mut table, mut entries) = (Self::default(), Vec::new());
+        for (part, own) in parts {
+            let before = table.words.len() as u32;
+            let moved = |Span { start, end }: Span| Span { start: start + before, end: end + before };
+            entries.extend(own.into_iter().map(|(phrase, other)| (moved(phrase), moved(other))));
+            table.words.extend(part.words);
         }
         table.arrange(entries, numbers.len());
         table
     }
 
-    /// The next phrase, if there is one; and its words, if all are known and there are any.
-    fn take(&mut self, phrases: &mut Phrases<'_>, known: &[u32]) -> Option<Option<Span>> {
-        let start = self.words.len() as u32;
-        let mut is_known = true;
-        let there = phrases.next(|word| {
-            let number = known.get(word as usize).copied().unwrap_or(UNKNOWN);
-            is_known &= number != UNKNOWN;
-            if is_known {
-                self.words.push(number);
+    /// The words of some entries, and where they are.
+    fn of_part(part: Entries<'_>, known: &[u32]) -> (Self, Vec<(Span, Span)>) {
+        let (mut table, mut entries) = (Self::default(), Vec::new());
+        for mut entry in part {
+            let before = table.words.len();
+            let mut take = || table.take(&mut entry, known);
+            match take().and_then(|phrase| Some((phrase, take()?))) {
+                Some(both) => entries.push(both),
+                None => table.words.truncate(before),
             }
+        }
+        (table, entries)
+    }
+
+    /// The next phrase of an entry, if all of its words are known and there are any.
+    fn take(&mut self, entry: &mut Entry<'_>, known: &[u32]) -> Option<Span> {
+        let start = self.words.len() as u32;
+        let is_known = entry.phrase(|word| {
+            let number = known.get(word as usize).copied().unwrap_or(UNKNOWN);
+            self.words.push(number);
+            number != UNKNOWN
         });
         let end = self.words.len() as u32;
-        there.then_some((is_known && end > start).then_some(Span { start, end }))
+        (is_known && end > start).then_some(Span { start, end })
     }
 
     /// Puts the entries in order.
