@@ -14,6 +14,10 @@ use super::{
 };
 use crate::{Result, nn::ops, tensor::Fault};
 
+/// Numbers of the largest decoder that learns in halves. Beyond it, gradients that lie in memory twice weigh more than the quarter of the time that they
+/// save: see decision 39.
+const LARGEST: usize = 8_000_000;
+
 /// What every batch of a training is learned with.
 pub(super) struct Lesson<'a> {
     pub parameters: &'a Parameters,
@@ -42,12 +46,15 @@ impl Lesson<'_> {
         rng: &mut impl RngCore,
     ) -> Result<Learned> {
         let pack = |examples: &[&Example]| Packed::new(examples.iter().copied(), self.config);
+        let mut dropout = || Dropout { rate: self.dropout, seed: rng.next_u64() };
+        let (one, other) = (dropout(), dropout());
+        if self.parameters.count() > LARGEST {
+            return self.part(&pack(examples), embeddings, one);
+        }
         // A half has no more examples than the whole, and each has its embedding.
         let (first, second) = examples.split_at(half(examples));
         let rest = embeddings.split_off(first.len() * self.config.dim);
         let (first, second) = (pack(first), pack(second));
-        let mut dropout = || Dropout { rate: self.dropout, seed: rng.next_u64() };
-        let (one, other) = (dropout(), dropout());
         if first.targets.is_empty() || second.targets.is_empty() {
             // Texts of unknown words alone predict nothing, and one text has no halves.
             embeddings.extend(rest);
