@@ -10,30 +10,18 @@ text with fewer has itself in their places. Both decoders learn with the same re
 askings of prefixes.py: a sound or caption by itself or projected, beside its three nearest texts. No caption is ranked by what it says: stores from
 outside have no model.
 """
-import argparse
 import json
-import pathlib
-import subprocess
 
 import numpy as np
 
 import prefixes
-from beyond import show, unit
+from beyond import unit
 
 NEIGHBOURS = 3
 BAND = (0.75, 0.85)
 
 
 class Program(prefixes.Program):
-    def __init__(self, path, work, store):
-        super().__init__(path, work)
-        self.store = store
-
-    def __call__(self, *words):
-        done = subprocess.run([self.path, "--json", "--quiet", "--store", str(self.work / self.store), *map(str, words)],
-                              stdout=subprocess.PIPE, text=True, check=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
     def prepare(self, corpus, rows):
         if (self.work / self.store).exists():
             return
@@ -64,13 +52,7 @@ def others_of(memory):
 
 
 def main():
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("program")
-    asked.add_argument("--data", type=pathlib.Path, required=True)
-    asked.add_argument("--work", type=pathlib.Path, required=True)
-    asked.add_argument("--clips", type=int, default=300)
-    options = asked.parse_args()
-    path = str(pathlib.Path(options.program).resolve())
+    options = prefixes.asked_for(__doc__)
     lines, memory = prefixes.stored(options.work)
     corpus = options.work / "augmented-corpus.jsonl"
     # Captions of one clip are held out together, as they are in a store of the model's own.
@@ -79,22 +61,17 @@ def main():
     chosen = others_of(memory)
     with_band = (chosen[:, 0] != np.arange(len(memory))).mean()
     print(f"{len(memory)} texts, {with_band:.2f} of them with a neighbour in the band")
-    plain, augmented = Program(path, options.work, "plain"), Program(path, options.work, "augmented")
+    plain, augmented = (Program(options.program, options.work, store) for store in ("plain", "augmented"))
     plain.prepare(corpus, memory)
     augmented.prepare(corpus, beside(memory, [memory[chosen[:, place]] for place in range(NEIGHBOURS)]))
-    own = prefixes.Program(path, options.work)
-    for asking in [prefixes.sounds(options.data, options.work), *(prefixes.texts(own, options.data, corpus, options.clips) for corpus in ("clotho", "audiocaps"))]:
-        print(f"\n### {asking.name}\n\n| | value | difference, 95 % |\n|---|---|---|", flush=True)
+    for asking in prefixes.askings(prefixes.Program(options.program, options.work), options):
         similarities = asking.embeddings @ memory.T
         projected = unit(prefixes.weights_at(similarities, prefixes.TEMPERATURE) @ memory)
         nearest = [memory[place] for place in np.argsort(-similarities, axis=1)[:, :NEIGHBOURS].T]
-        base = None
-        for name, program, rows in [("projection", plain, projected), ("the question itself", plain, asking.embeddings),
-                                    ("projection beside the nearest texts", augmented, beside(projected, nearest)),
-                                    ("the question beside the nearest texts", augmented, beside(asking.embeddings, nearest))]:
-            measured = asking.measure(program.captions(unit(rows)))
-            base = measured if base is None else base
-            show(name, measured, base)
+        ways = [("projection", plain, projected), ("the question itself", plain, asking.embeddings),
+                ("projection beside the nearest texts", augmented, beside(projected, nearest)),
+                ("the question beside the nearest texts", augmented, beside(asking.embeddings, nearest))]
+        prefixes.compare(asking, ((name, program.captions(unit(rows))) for name, program, rows in ways))
 
 
 if __name__ == "__main__":

@@ -34,11 +34,11 @@ class Asking:
 
 
 class Program:
-    def __init__(self, path, work):
-        self.path, self.work = path, work
+    def __init__(self, path, work, store="store"):
+        self.path, self.work, self.store = path, work, store
 
     def __call__(self, *words):
-        done = subprocess.run([self.path, "--json", "--quiet", "--store", str(self.work / "store"), *map(str, words)],
+        done = subprocess.run([self.path, "--json", "--quiet", "--store", str(self.work / self.store), *map(str, words)],
                               stdout=subprocess.PIPE, text=True, check=True)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -135,23 +135,39 @@ def texts(program, data, corpus, clips):
     return Asking(f"{len(chosen)} captions of {corpus}, CIDEr-D", asked, lambda said: program.cider(said, [captions[1:] for captions in chosen]))
 
 
-def main():
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("program")
+def askings(program, options):
+    yield sounds(options.data, options.work)
+    for corpus in ("clotho", "audiocaps"):
+        yield texts(program, options.data, corpus, options.clips)
+
+
+def compare(asking, named):
+    """A table of captions by the way that leads to them, each beside the first."""
+    print(f"\n### {asking.name}\n\n| | value | difference, 95 % |\n|---|---|---|", flush=True)
+    base = None
+    for name, captions in named:
+        measured = asking.measure(captions)
+        base = measured if base is None else base
+        show(name, measured, base)
+
+
+def asked_for(description):
+    """The options of the command line."""
+    asked = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("program", type=lambda path: str(pathlib.Path(path).resolve()))
     asked.add_argument("--data", type=pathlib.Path, required=True)
     asked.add_argument("--work", type=pathlib.Path, required=True)
     asked.add_argument("--clips", type=int, default=300)
-    options = asked.parse_args()
-    program = Program(str(pathlib.Path(options.program).resolve()), options.work)
+    return asked.parse_args()
+
+
+def main():
+    options = asked_for(__doc__)
+    program = Program(options.program, options.work)
     lines, memory = stored(options.work)
     of_clotho = np.array([line["domain"] == "clotho-train" for line in lines])
-    for asking in [sounds(options.data, options.work), *(texts(program, options.data, corpus, options.clips) for corpus in ("clotho", "audiocaps"))]:
-        print(f"\n### {asking.name}\n\n| | value | difference, 95 % |\n|---|---|---|", flush=True)
-        base = None
-        for name, captions in ways(program, memory, of_clotho, asking.embeddings):
-            measured = asking.measure(captions)
-            base = measured if base is None else base
-            show(name, measured, base)
+    for asking in askings(program, options):
+        compare(asking, ways(program, memory, of_clotho, asking.embeddings))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ pub struct Captioned {
     /// Where it ends, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-    /// How many windows that followed each other said this, where those were made one; see [`Captioned::joined`].
+    /// How many windows that followed each other said this, where those were made one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<usize>,
     /// How loud the sound or its window is, and whether there is something to hear; none for a precomputed embedding.
@@ -67,28 +67,10 @@ pub struct Captioned {
     pub parameters: Parameters,
 }
 
-/// Seconds between windows that are none: their ends are rounded.
-const MOMENT: f64 = 1e-3;
-
 /// What stands in place of a caption that was withheld.
 pub const UNSURE: &str = "unsure";
 
 impl Captioned {
-    /// Whether the window that follows says the same, and begins no later than this one ends.
-    pub fn goes_on_in(&self, next: &Self) -> bool {
-        let follows = |(end, start): (f64, f64)| start <= end + MOMENT;
-        self.caption == next.caption && self.end.zip(next.start).is_some_and(follows)
-    }
-
-    /// One of windows that say the same: that whose caption is nearest to its sound, from the start of the first to the end of the last.
-    #[must_use]
-    pub fn joined(self, next: Self) -> Self {
-        let (start, end) = (self.start.or(next.start), next.end.or(self.end));
-        let windows = Some(self.windows.unwrap_or(1) + next.windows.unwrap_or(1));
-        let best = if next.similarity > self.similarity { next } else { self };
-        Self { start, end, windows, ..best }
-    }
-
     /// Withholds the caption where there is less confidence in it than that; the nearest texts stay. A caption whose confidence is not known is
     /// withheld, too.
     #[must_use]

@@ -4,18 +4,13 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::formats::checkpoint::{Checkpoint, Part};
 use crate::models;
 use crate::towers::encoders::bert::{Bert, BertConfig, Readout};
 use crate::towers::tokens::{self, Kind};
 use crate::{Error, Result, Tokenizer};
-
-/// Components of a head in every BERT that has no configuration beside it.
-const HEAD: usize = 64;
-
-/// The epsilon of every BERT that has no configuration beside it.
-const EPSILON: f32 = 1e-12;
 
 /// A BERT that reads texts.
 #[derive(Debug)]
@@ -35,27 +30,20 @@ struct Config {
 }
 
 impl Encoder {
-    /// Reads the tensors of `part`; texts count up to `limit` tokens, and as far as there are positions. What the tensors do not tell, `config.json` beside `weights` does, and so
-    /// with the tokenizer; without them it is a BERT of the usual heads with the tokenizer of bert-base-uncased.
+    /// Reads the tensors of `part`; texts count up to `limit` tokens, and as far as there are positions. What the tensors do not tell,
+    /// `config.json` beside `weights` does, and so with the tokenizer; without them it is a BERT of the usual heads with the tokenizer of bert-base-uncased.
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Input`] that says what is wrong with a file.
     pub fn open(part: &Part<'_>, weights: &Path, limit: usize) -> Result<Self> {
         let folder = weights.parent().unwrap_or(Path::new("."));
-        let mut config = BertConfig { epsilon: EPSILON, ..BertConfig::of(part)? };
+        let mut config = BertConfig::unconfigured(part)?;
         config.limit = limit.min(config.positions);
-        config.heads = (config.width / HEAD).max(1);
         if let Some(told) = told(&folder.join("config.json"))? {
             (config.heads, config.epsilon) = (told.num_attention_heads, told.layer_norm_eps);
         }
         let tokenizer = tokens::load(folder, Kind::WordPiece, config.limit, &models::word_pieces)?;
-        let known = tokenizer.inner().get_vocab_size(true);
-        if known > config.vocabulary {
-            let expected = format!("at most {}, as the network has", config.vocabulary);
-            let subject = format!("the tokenizer for {}", weights.display());
-            return Err(Error::input(subject, format!("{known} tokens"), expected)
-                .with_hint("put the tokenizer of this network into its folder"));
-        }
+        let tokenizer = tokens::fitting(tokenizer, config.vocabulary, weights)?;
         Ok(Self { tokenizer, bert: Bert::load(part, config)? })
     }
 
@@ -81,15 +69,22 @@ pub(super) fn part<'a>(file: &'a Checkpoint, prefixes: &[&'static str]) -> Part<
     file.part(found.or(prefixes.first().copied()).unwrap_or_default())
 }
 
+/// What a file of JSON says; `None` where there is none.
+pub(super) fn json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<Option<T>> {
+    match std::fs::read(path) {
+        Ok(json) => {
+            serde_json::from_slice(&json).map(Some).map_err(|cause| Error::input(path.display(), cause, expected))
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io("read", path)(cause)),
+    }
+}
+
 /// What a configuration says; `None` where there is none.
 fn told(path: &Path) -> Result<Option<Config>> {
-    let json = match std::fs::read(path) {
-        Ok(json) => json,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(Error::io("read", path)(cause)),
-    };
-    let other = |found: String| Error::input(path.display(), found, "the configuration of a BERT");
-    let config: Config = serde_json::from_slice(&json).map_err(|cause| other(cause.to_string()))?;
+    const EXPECTED: &str = "the configuration of a BERT";
+    let Some(config) = json::<Config>(path, EXPECTED)? else { return Ok(None) };
+    let other = |found: String| Error::input(path.display(), found, EXPECTED);
     if config.model_type != "bert" {
         return Err(other(format!("a model of type '{}'", config.model_type)));
     }

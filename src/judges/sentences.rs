@@ -4,12 +4,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::encoder::{Encoder, part};
+use super::encoder::{Encoder, json, part};
 use crate::formats::checkpoint::Checkpoint;
 use crate::metrics::SentenceEncoder;
 use crate::towers::encoders::bert::Readout;
 use crate::towers::weights;
 use crate::{Embeddings, Error, Result};
+
+/// What the files beside the weights are expected to be.
+const JSON: &str = "JSON as sentence-transformers writes it";
 
 /// A sentence encoder.
 #[derive(Debug)]
@@ -49,10 +52,10 @@ impl SentenceBert {
     /// [`Error::Io`], or [`Error::Input`] that says what is wrong with a file.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        for module in json::<Vec<Module>>(&folder.join("modules.json"))?.unwrap_or_default() {
+        for module in json::<Vec<Module>>(&folder.join("modules.json"), JSON)?.unwrap_or_default() {
             check(folder, &module)?;
         }
-        let limits = |file: &str| Ok::<_, Error>(json::<Limits>(&folder.join(file))?.unwrap_or_default());
+        let limits = |file: &str| Ok::<_, Error>(json::<Limits>(&folder.join(file), JSON)?.unwrap_or_default());
         let limit = match limits("sentence_bert_config.json")?.max_seq_length {
             Some(limit) => Some(limit),
             None => limits("tokenizer_config.json")?.model_max_length,
@@ -75,22 +78,11 @@ fn check(folder: &Path, module: &Module) -> Result<()> {
     match kind {
         "Transformer" | "Normalize" => Ok(()),
         "Pooling" => {
-            let pooling: Pooling = json(&folder.join(&module.path).join("config.json"))?.unwrap_or_default();
+            let pooling: Pooling = json(&folder.join(&module.path).join("config.json"), JSON)?.unwrap_or_default();
             let mean = pooling.pooling_mode.map_or(pooling.pooling_mode_mean_tokens, |mode| mode == "mean");
             if mean { Ok(()) } else { Err(other("another pooling".to_owned())) }
         }
         _ => Err(other(format!("a module '{}'", module.kind))),
-    }
-}
-
-/// What a file of JSON says; `None` where there is none.
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match std::fs::read(path) {
-        Ok(json) => serde_json::from_slice(&json)
-            .map(Some)
-            .map_err(|cause| Error::input(path.display(), cause, "JSON as sentence-transformers writes it")),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(Error::io("read", path)(cause)),
     }
 }
 

@@ -57,15 +57,7 @@ impl Pair {
         let limit = (layout.token_limit)(source)?;
         let tokenizer = tokens::load(&source.folder, layout.tokenizer, limit, word_pieces)?;
         let known = source.file.shape(layout.words).and_then(|shape| shape.first().copied()).unwrap_or_default();
-        match tokenizer.inner().get_vocab_size(true) {
-            tokens if tokens <= known => Ok(tokenizer),
-            tokens => Err(Error::input(
-                format!("the tokenizer for {}", source.file.path().display()),
-                format!("{tokens} tokens"),
-                format!("at most {known}, as the text tower has"),
-            )
-            .with_hint("put the tokenizer of this model into its folder")),
-        }
+        tokens::fitting(tokenizer, known, source.file.path())
     }
 
     fn text(&self) -> Result<&TextTower> {

@@ -75,6 +75,22 @@ pub(crate) fn from_json(path: &Path, limit: usize) -> Result<crate::Tokenizer> {
     cut(read(path)?, limit, &path.display().to_string())
 }
 
+/// The tokenizer, if it knows no more tokens than the tower with these `weights` does.
+///
+/// # Errors
+/// [`Error::Input`] when it belongs to another model.
+pub(crate) fn fitting(tokenizer: crate::Tokenizer, known: usize, weights: &Path) -> Result<crate::Tokenizer> {
+    match tokenizer.inner().get_vocab_size(true) {
+        tokens if tokens <= known => Ok(tokenizer),
+        tokens => Err(Error::input(
+            format!("the tokenizer for {}", weights.display()),
+            format!("{tokens} tokens"),
+            format!("at most {known}, as the text tower has"),
+        )
+        .with_hint("put the tokenizer of this model into its folder")),
+    }
+}
+
 fn read(path: &Path) -> Result<Tokenizer> {
     // Not `Tokenizer::from_file`: that is generic, and so would be compiled again here, with all that reads its JSON.
     let text = std::fs::read_to_string(path).map_err(|cause| damaged(path, &cause.into()))?;

@@ -7,6 +7,7 @@ use echoic::bridge::Strategy;
 use echoic::captioner::Captioned;
 use serde::Serialize;
 
+use super::table::Row;
 use crate::cli::context::Context;
 use crate::cli::output::counted;
 use crate::cli::search::{describe, span};
@@ -46,18 +47,27 @@ impl Answer {
         for mut window in windows {
             window.captioned.windows = Some(1);
             match merged.pop() {
-                Some(last) if last.captioned.goes_on_in(&window.captioned) => merged.push(last.joined(window)),
+                Some(last) if last.row().goes_on_in(&window.row()) => merged.push(last.joined(window)),
                 last => merged.extend(last.into_iter().chain([window])),
             }
         }
         merged
     }
 
-    /// One answer of two; its number in the log is that of the window whose evidence it has.
+    /// One answer of two: that whose caption is nearest to its sound, from the start of the first to the end of the last.
     fn joined(self, next: Self) -> Self {
-        let next_is_better = next.captioned.similarity > self.captioned.similarity;
-        let logged = if next_is_better { next.logged } else { self.logged };
-        Self { captioned: self.captioned.joined(next.captioned), logged, root: self.root }
+        let (start, end) = (self.captioned.start, next.captioned.end);
+        let windows = self.captioned.windows.zip(next.captioned.windows).map(|(own, others)| own + others);
+        let mut best = if next.captioned.similarity > self.captioned.similarity { next } else { self };
+        let captioned = &mut best.captioned;
+        (captioned.start, captioned.end, captioned.windows) = (start, end, windows);
+        best
+    }
+
+    /// It as a line of a table.
+    pub fn row(&self) -> Row<'_> {
+        let captioned = &self.captioned;
+        Row { name: &captioned.path, caption: &captioned.caption, window: captioned.start.zip(captioned.end) }
     }
 
     /// With `unsure` in place of a caption in which there is less confidence; the log, if any, keeps the caption itself.

@@ -19,7 +19,6 @@ use self::in_order::in_order;
 pub use self::kept::{Kept, Making, Pieces};
 pub use self::sidecars::Sidecars;
 pub use self::subtitles::Format;
-use self::table::Row;
 pub use self::table::Table;
 use super::context::Context;
 use super::log::Log;
@@ -131,12 +130,13 @@ impl Batch {
         let answers: Vec<Answer> =
             answers.into_iter().map(|answer| answer.withheld_below(self.min_confidence)).collect();
         // The sidecar comes before the line: what is kept has its sidecar, or is seen to it by the next run.
-        let beside = self.sidecars.as_ref().map_or(Ok(()), |sidecars| sidecars.put(sound, answers.iter().map(row)));
+        let beside =
+            self.sidecars.as_ref().map_or(Ok(()), |sidecars| sidecars.put(sound, answers.iter().map(Answer::row)));
         if let Some(kept) = &mut self.kept {
             kept.put(&answers)?;
         }
         if let Some(table) = &mut self.table {
-            table.put(answers.iter().map(row))?;
+            table.put(answers.iter().map(Answer::row))?;
         }
         if !self.unprinted {
             answers.iter().try_for_each(|answer| answer.print(context))?;
@@ -201,11 +201,6 @@ pub fn each_sound<R: Send>(
         control.advance(1);
         Ok(())
     })
-}
-
-fn row(answer: &Answer) -> Row<'_> {
-    let captioned = &answer.captioned;
-    Row { name: &captioned.path, caption: &captioned.caption, window: captioned.start.zip(captioned.end) }
 }
 
 /// A span of time for people.

@@ -33,16 +33,16 @@ impl Format {
         match self {
             Self::Txt => rows.into_iter().map(line).collect(),
             Self::Vtt => {
-                let shown = |(_, cue): (usize, Cue)| {
-                    format!("\n{} --> {}\n{}\n", clock(cue.start, '.'), clock(cue.end, '.'), markup(&cue.caption))
+                let shown = |(start, end, caption): Cue<'_>| {
+                    format!("\n{} --> {}\n{}\n", clock(start, '.'), clock(end, '.'), markup(caption))
                 };
-                "WEBVTT\n".to_owned() + &cues(rows).into_iter().enumerate().map(shown).collect::<String>()
+                "WEBVTT\n".to_owned() + &cues(rows).into_iter().map(shown).collect::<String>()
             }
             Self::Srt => {
-                let shown = |(index, cue): (usize, Cue)| {
+                let shown = |(index, (start, end, caption)): (usize, Cue<'_>)| {
                     let gap = if index > 0 { "\n" } else { "" };
-                    let (number, text) = (index + 1, one_line(&cue.caption));
-                    format!("{gap}{number}\n{} --> {}\n{text}\n", clock(cue.start, ','), clock(cue.end, ','))
+                    let (number, text) = (index + 1, one_line(caption));
+                    format!("{gap}{number}\n{} --> {}\n{text}\n", clock(start, ','), clock(end, ','))
                 };
                 cues(rows).into_iter().enumerate().map(shown).collect()
             }
@@ -58,29 +58,25 @@ fn line(row: Row<'_>) -> String {
     }
 }
 
-/// A caption while it is shown.
-struct Cue {
-    start: f64,
-    end: f64,
-    caption: String,
-}
+/// A caption while it is shown: from where, to where, and what it says.
+type Cue<'a> = (f64, f64, &'a str);
 
 /// Windows that follow each other and say the same are one cue. Where windows overlap, the later one has the time that both have.
-fn cues<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> Vec<Cue> {
-    let mut cues: Vec<Cue> = Vec::new();
+fn cues<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> Vec<Cue<'a>> {
+    let mut cues: Vec<Row<'a>> = Vec::new();
     for row in rows {
         let Some((start, end)) = row.window else { continue };
         match cues.last_mut() {
-            Some(last) if last.caption == row.caption && start <= last.end + 0.001 => last.end = end.max(last.end),
+            Some(last) if last.goes_on_in(&row) => last.window = last.window.map(|(from, to)| (from, end.max(to))),
             last => {
                 if let Some(last) = last {
-                    last.end = last.end.min(start);
+                    last.window = last.window.map(|(from, to)| (from, to.min(start)));
                 }
-                cues.push(Cue { start, end, caption: row.caption.to_owned() });
+                cues.push(row);
             }
         }
     }
-    cues
+    cues.into_iter().filter_map(|row| row.window.map(|(start, end)| (start, end, row.caption))).collect()
 }
 
 /// Hours, minutes, seconds and thousandths.

@@ -25,6 +25,17 @@ pub struct Row<'a> {
     pub window: Option<(f64, f64)>,
 }
 
+/// Seconds between windows that are none: their ends are rounded.
+const MOMENT: f64 = 1e-3;
+
+impl Row<'_> {
+    /// Whether the window that follows says the same, and begins no later than this one ends.
+    pub fn goes_on_in(&self, next: &Self) -> bool {
+        let follows = |((_, end), (start, _)): ((f64, f64), (f64, f64))| start <= end + MOMENT;
+        self.caption == next.caption && self.window.zip(next.window).is_some_and(follows)
+    }
+}
+
 impl Table {
     /// A table in a file, in place of what was there, or on stdout for `-`; `windows` says whether captions are those of windows.
     ///

@@ -61,6 +61,9 @@ struct Layer {
     norm: Norm,
 }
 
+/// Components of a head in every BERT whose checkpoint does not say how many heads there are.
+const HEAD: usize = 64;
+
 impl BertConfig {
     /// The sizes that tensors have; the number of heads, the first position, epsilon and the limit are left at 0.
     ///
@@ -74,6 +77,15 @@ impl BertConfig {
         let layers = count(file, "encoder.layer.");
         let (heads, first_position, epsilon, limit) = (0, 0, 0.0, 0);
         Ok(Self { layers, width, heads, inner, vocabulary, positions, first_position, types, epsilon, limit })
+    }
+
+    /// [`BertConfig::of`] with the heads and the epsilon that every BERT without a configuration has; the limit is left at 0.
+    ///
+    /// # Errors
+    /// As [`BertConfig::of`].
+    pub fn unconfigured(file: &dyn Tensors) -> Result<Self> {
+        let config = Self::of(file)?;
+        Ok(Self { heads: (config.width / HEAD).max(1), epsilon: 1e-12, ..config })
     }
 }
 

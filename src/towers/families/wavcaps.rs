@@ -59,15 +59,11 @@ const WORDS: &str = "text_encoder.text_encoder.embeddings.word_embeddings.weight
 /// Tokens of a text that count (`max_length` in `retrieval/models/text_encoder.py`).
 const LIMIT: usize = 30;
 
-/// Components of a head in every BERT of its makers: the checkpoint does not say how many heads there are.
-const HEAD: usize = 64;
-
 /// BERT without its pooler, read at `[CLS]`.
 fn text(source: &Source) -> Result<TextTower> {
     let file = &source.file;
     let part = file.part("text_encoder.text_encoder.");
-    let mut config = BertConfig { epsilon: 1e-12, limit: LIMIT, ..BertConfig::of(&part)? };
-    config.heads = (config.width / HEAD).max(1);
+    let config = BertConfig { limit: LIMIT, ..BertConfig::unconfigured(&part)? };
     let projection = Projection::load(file, ["text_proj.0", "text_proj.2"], config.width)?;
     let bert = Bert::load(&part, config)?;
     let encoder = TextEncoder::Bert { bert, readout: Readout::First, pooler: None };
